@@ -1,0 +1,1 @@
+"""Developer environments from the lockfiles that a project already has."""

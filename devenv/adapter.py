@@ -1,0 +1,198 @@
+"""What an adapter is, and the values it makes. The only door of core that `adapters/` uses.
+
+An adapter turns one kind of lockfile into a `Plan`: the files to fetch, the packages to unpack from
+them, and how the packages lie together in a view. It is pure: it reads no disk, asks no network.
+What the lockfile does not say (a URL, a missing hash) it asks for in `Plan.queries`; `devenv lock`
+answers them once, and devenv.lock carries the answers (`completions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from devenv.formats.hashes import Hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonTarget:
+    """The interpreter that Python packages are chosen for.
+
+    `tags`: supported wheel tags such as "cp311-cp311-manylinux_2_36_x86_64", best first.
+    `markers`: the PEP 508 environment ("python_version", "sys_platform", ...).
+    """
+
+    version: str
+    implementation: str
+    tags: tuple[str, ...]
+    markers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The platform that a plan is for: `machine` as in uname(2), `libc` "glibc" or "musl"."""
+
+    system: str = "linux"
+    machine: str = "x86_64"
+    libc: str = "glibc"
+    node_version: str | None = None
+    python: PythonTarget | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """A file with a known hash. `url` is absolute, or relative to a registry ("npm:express/-/x.tgz").
+
+    See `devenv.fetch.endpoints` for the registry-relative form.
+    """
+
+    file_name: str
+    url: str
+    hash: Hash
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NpmQuery:
+    """Which tarball is `name` at `version`? `hash` is what the lockfile knows, if anything."""
+
+    name: str
+    version: str
+    hash: Hash | None = None
+
+    @property
+    def key(self) -> str:
+        return f"npm:{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PypiQuery:
+    """Which files of `name` at `version` have one of `hashes`? `index` is a simple-API URL or None."""
+
+    name: str
+    version: str
+    hashes: tuple[Hash, ...] = ()
+    index: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"pypi:{self.name}=={self.version}"
+
+
+Query = NpmQuery | PypiQuery
+
+# Answers to queries, by the query's key. An npm query has one file, a PyPI query any number.
+Completions = Mapping[str, tuple[RemoteFile, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package: a file to fetch and how to unpack it.
+
+    `executables` are paths inside the package that must become executable (npm's bin targets, whose
+    modes in tarballs mean nothing).
+    """
+
+    name: str
+    version: str
+    format: Literal["npm", "wheel"]
+    file: RemoteFile
+    executables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeModules:
+    """A node_modules tree. All paths are POSIX, relative to the lockfile's directory.
+
+    packages: place -> package ("node_modules/a/node_modules/b")
+    links:    place -> linked directory ("node_modules/ws" -> "packages/ws")
+    bins:     place -> file it runs ("node_modules/.bin/vite" -> "node_modules/vite/bin/vite.js")
+    hidden_lock: contents of node_modules/.package-lock.json, which npm trusts instead of reading the tree
+    """
+
+    packages: Mapping[str, Package]
+    links: Mapping[str, str] = field(default_factory=dict)
+    bins: Mapping[str, str] = field(default_factory=dict)
+    hidden_lock: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editable:
+    """A directory of the project that is imported in place. `path` is relative to the lockfile's directory."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePackages:
+    """The packages of one Python environment, no two of the same name."""
+
+    packages: tuple[Package, ...]
+    editables: tuple[Editable, ...] = ()
+
+
+View = NodeModules | SitePackages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one lockfile means on one target.
+
+    notices: lines for people (packages whose install scripts are not run, ...)
+    queries: what must be asked first; a plan with queries lacks the packages that they concern
+    """
+
+    view: View
+    notices: tuple[str, ...] = ()
+    queries: tuple[Query, ...] = ()
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """Each package once, in a stable order."""
+        found = self.view.packages
+        values = found.values() if isinstance(found, Mapping) else found
+        unique = {(p.format, p.name, p.version, p.file.hash, p.executables): p for p in values}
+        return tuple(unique[key] for key in sorted(unique, key=repr))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What devenv.toml says about one lockfile. Names that the lockfile does not have are errors.
+
+    omit: npm dependency types left out ("dev", "optional", "peer")
+    extras, groups: of the Python formats; `groups` None means the format's defaults
+    """
+
+    omit: frozenset[str] = frozenset()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
+
+
+class Adapter(Protocol):
+    """One lockfile format. A module with these four names fulfils it.
+
+    `plan` raises `AdapterError` (or `Problems` of them) for what it cannot read or support. `siblings`
+    are the texts of other project files by name, where a format needs its manifest (pyproject.toml,
+    package.json, included requirements files); a missing one is simply absent.
+    """
+
+    ecosystem: Literal["npm", "python"]
+    # Shell patterns of the file names that this adapter recognises, in order of preference.
+    patterns: tuple[str, ...]
+    # File names beside the lockfile whose texts `plan` wants to see.
+    sibling_names: tuple[str, ...]
+
+    def plan(
+        self,
+        text: str,
+        *,
+        path: str,
+        target: Target,
+        options: Options,
+        completions: Completions,
+        siblings: Mapping[str, str],
+    ) -> Plan:
+        """Parse and plan. `path` is for messages only."""
+        ...
