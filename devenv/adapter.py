@@ -12,7 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
+
+
+class AdapterError(DevenvError):
+    """A lockfile cannot be read or used. `file` is its name, `key` the key path in it, if one is to blame."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, file: str | None = None, key: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
