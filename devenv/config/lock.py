@@ -1,0 +1,443 @@
+"""devenv.lock: what `devenv lock` found out, so that nothing later has to ask.
+
+JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merge line by line::
+
+    {
+      "version": 1,
+      "requests": {NAME: REQUEST, ...},            # [packages] of devenv.toml when it was locked
+      "lockfiles": {PATH: LOCKFILE, ...},
+      "toolchains": [TOOLCHAIN, ...],              # by name
+      "files": {QUERY KEY: [FILE, ...], ...}       # what the lockfiles do not say: adapter.Completions
+    }
+    LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups"}
+    TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
+    FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size"}
+
+PATH is relative to the project. Of LOCKFILE and FILE, what is empty or unknown is left out.
+This module lies near the start of every command: it must stay cheap to import and to run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from devenv.adapter import Completions, Options, RemoteFile
+from devenv.config.errors import LockError
+from devenv.config.paths import is_normal_path
+from devenv.formats.hashes import Hash
+
+if TYPE_CHECKING:
+    from devenv.config.model import Config, LockfileConfig
+
+VERSION = 1
+ECOSYSTEMS = ("npm", "python")
+
+_DIGEST_SIZES = {"sha256": 32, "sha512": 64, "sha384": 48, "sha1": 20, "md5": 16}
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedToolchain:
+    """A toolchain as it was locked.
+
+    `name`: "node", "npm" or "python". `request`: as in [packages] ("17"), `version`: what it means.
+    `files`: by "linux-x86_64", "linux-aarch64" or "any"; empty for python, which the host supplies.
+    """
+
+    name: str
+    request: str
+    version: str
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedLockfile:
+    """The state of one lockfile when it was locked.
+
+    `sha256`: of its text, hexadecimal. `siblings`: the same of the files that its adapter read beside it,
+    by path relative to the project. `options`: what devenv.toml said about it.
+    """
+
+    ecosystem: str
+    sha256: str
+    siblings: Mapping[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """A devenv.lock. `lockfiles` is keyed by path relative to the project."""
+
+    version: int = VERSION
+    requests: Mapping[str, str] = field(default_factory=dict)
+    lockfiles: Mapping[str, LockedLockfile] = field(default_factory=dict)
+    toolchains: tuple[LockedToolchain, ...] = ()
+    files: Completions = field(default_factory=dict)
+
+
+class _Damage(Exception):
+    """Something in the JSON has the wrong shape. `keys` lead to it, outermost first."""
+
+    def __init__(self, keys: tuple[str, ...], what: str) -> None:
+        super().__init__(what)
+        self.keys = keys
+        self.what = what
+
+
+def parse_lock(text: str, path: str) -> Lock:
+    """Read a devenv.lock; `path` is for messages. Raises `LockError` with the place of the damage."""
+    data = _load(text, path)
+    try:
+        return _read_lock(data, path)
+    except _Damage as damage:
+        raise LockError(
+            f"{'.'.join(damage.keys)}: {damage.what}" if damage.keys else damage.what,
+            path=path,
+            line=_line_of(text, damage.keys),
+            hint="it was edited or damaged; run `devenv lock` to write it anew",
+        ) from None
+
+
+def dump_lock(lock: Lock) -> str:
+    """Write a devenv.lock: equal locks give equal text."""
+    toolchains = [
+        _inline(_toolchain_json(toolchain)) for toolchain in sorted(lock.toolchains, key=lambda t: t.name)
+    ]
+    parts = [
+        f'"version": {lock.version}',
+        f'"requests": {_block(_members(lock.requests))}',
+        f'"lockfiles": {_block(_members({p: _lockfile_json(f) for p, f in lock.lockfiles.items()}))}',
+        f'"toolchains": {_block(toolchains, "[]")}',
+        f'"files": {_block(_file_members(lock.files))}',
+    ]
+    return "{\n  " + ",\n  ".join(parts) + "\n}\n"
+
+
+def stale_reasons(lock: Lock, config: Config, hashes: Mapping[str, str]) -> list[str]:
+    """Why `lock` no longer fits, one sentence each; empty when it does.
+
+    `config` has its lockfiles found already: no `path` of `config.lockfiles` is None. `hashes` holds the
+    SHA-256 in hexadecimal of every one of them and of their siblings, by path relative to the project.
+    """
+    reasons = _stale_requests(lock.requests, config.packages)
+    current = {entry.path: entry for entry in config.lockfiles if entry.path is not None}
+    for path in sorted(current.keys() | lock.lockfiles.keys()):
+        if path not in lock.lockfiles:
+            reasons.append(f"{path} is new")
+        elif path not in current:
+            reasons.append(f"{path} is no longer used")
+        else:
+            reasons += _stale_lockfile(path, lock.lockfiles[path], current[path], hashes)
+    return list(dict.fromkeys(reasons))
+
+
+def _stale_requests(locked: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    reasons = []
+    for name in sorted(locked.keys() | wanted.keys()):
+        if name not in locked:
+            reasons.append(f'packages.{name} = "{wanted[name]}" is new')
+        elif name not in wanted:
+            reasons.append(f'packages.{name} is gone, devenv.lock has "{locked[name]}"')
+        elif locked[name] != wanted[name]:
+            reasons.append(f'packages.{name} is "{wanted[name]}", devenv.lock has "{locked[name]}"')
+    return reasons
+
+
+def _stale_lockfile(
+    path: str, locked: LockedLockfile, current: LockfileConfig, hashes: Mapping[str, str]
+) -> list[str]:
+    reasons = []
+    for name, digest in {path: locked.sha256, **locked.siblings}.items():
+        found = hashes.get(name)
+        if found is None:
+            reasons.append(f"{name} is gone since devenv.lock was written")
+        elif found != digest:
+            reasons.append(f"{name} changed since devenv.lock was written")
+    changes = _option_changes(locked.options, current.options)
+    if changes:
+        reasons.append(f"options of {path} changed ({'; '.join(changes)})")
+    return reasons
+
+
+def _option_changes(before: Options, after: Options) -> list[str]:
+    """The options that differ, with their present values: "groups: test, docs"."""
+    changes = []
+    if before.omit != after.omit:
+        changes.append(f"omit: {', '.join(sorted(after.omit)) or 'nothing'}")
+    if set(before.extras) != set(after.extras):
+        changes.append(f"extras: {', '.join(after.extras) or 'none'}")
+    before_groups = None if before.groups is None else set(before.groups)
+    after_groups = None if after.groups is None else set(after.groups)
+    if before_groups != after_groups:
+        changes.append(
+            "groups: the defaults" if after.groups is None else f"groups: {', '.join(after.groups) or 'none'}"
+        )
+    return changes
+
+
+# Reading
+
+
+def _load(text: str, path: str) -> Any:
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+        if not text.isascii() or "\\u" in text:
+            json.dumps(data, ensure_ascii=False).encode()
+        return data
+    except RecursionError:
+        raise LockError("cannot read it: it is nested too deeply", path=path) from None
+    except UnicodeEncodeError:
+        raise LockError("cannot read it: it is not valid Unicode text", path=path) from None
+    except ValueError as error:
+        _raise_syntax(text, path, error)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {json.dumps(twice)} occurs twice, as after a bad merge")
+    return found
+
+
+def _raise_syntax(text: str, path: str, error: ValueError) -> NoReturn:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(("<<<<<<<", ">>>>>>>", "|||||||")):
+            raise LockError(
+                "it holds the marks of an unfinished merge",
+                path=path,
+                line=number,
+                hint="take either side of the file, then run `devenv lock` to bring it up to date",
+            ) from None
+    if isinstance(error, json.JSONDecodeError):
+        what = f"cannot read it: {error.msg} (column {error.colno})"
+        raise LockError(what, path=path, line=error.lineno) from None
+    raise LockError(f"cannot read it: {error}", path=path) from None
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+    """The line of the innermost of `keys` that the text shows, looking for each behind the one before."""
+    position = 0
+    found = None
+    for key in keys:
+        here = text.find(f"{json.dumps(key, ensure_ascii=False)}:", position)
+        if here >= 0:
+            position = here + 1
+            found = text.count("\n", 0, here) + 1
+    return found
+
+
+def _read_lock(data: Any, path: str) -> Lock:
+    if type(data) is not dict:
+        raise _Damage((), f"expected an object, found {_kind(data)}")
+    _check_version(data.get("version", _MISSING), path)
+    members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files")
+    return Lock(
+        version=VERSION,
+        requests=_texts(members.get("requests", {}), ("requests",)),
+        lockfiles={
+            key: _read_lockfile(key, value, ("lockfiles", key))
+            for key, value in _object(members.get("lockfiles", {}), ("lockfiles",)).items()
+        },
+        toolchains=tuple(
+            _read_toolchain(value, ("toolchains", str(index)))
+            for index, value in enumerate(_array(members.get("toolchains", []), ("toolchains",)))
+        ),
+        files={
+            key: tuple([_read_file(value, ("files", key)) for value in _array(values, ("files", key))])
+            for key, values in _object(members.get("files", {}), ("files",)).items()
+        },
+    )
+
+
+def _check_version(version: Any, path: str) -> None:
+    if type(version) is int and version > VERSION:
+        raise LockError(
+            f"it has version {version}; this devenv reads version {VERSION}",
+            path=path,
+            hint="it was written by a newer devenv: update devenv, or run `devenv lock` to write it anew",
+        )
+    if version != VERSION or type(version) is not int:
+        found = "none" if version is _MISSING else _inline(version)
+        raise _Damage(("version",), f"expected {VERSION}, found {found}")
+
+
+def _read_lockfile(name: str, data: Any, keys: tuple[str, ...]) -> LockedLockfile:
+    if not is_normal_path(name):
+        raise _Damage(keys, "expected the path of a file inside the project")
+    found = _fields(data, keys, "ecosystem", "sha256", "siblings", "omit", "extras", "groups")
+    ecosystem = _text(found, "ecosystem", keys)
+    if ecosystem not in ECOSYSTEMS:
+        raise _Damage((*keys, "ecosystem"), f'expected "npm" or "python", found {_inline(ecosystem)}')
+    siblings = _texts(found.get("siblings", {}), (*keys, "siblings"))
+    for sibling, digest in siblings.items():
+        if not is_normal_path(sibling):
+            raise _Damage((*keys, "siblings", sibling), "expected the path of a file inside the project")
+        _check_sha256(digest, (*keys, "siblings", sibling))
+    sha256 = _text(found, "sha256", keys)
+    _check_sha256(sha256, (*keys, "sha256"))
+    groups = found.get("groups")
+    return LockedLockfile(
+        ecosystem=ecosystem,
+        sha256=sha256,
+        siblings=siblings,
+        options=Options(
+            omit=frozenset(_strings(found.get("omit", []), (*keys, "omit"))),
+            extras=_strings(found.get("extras", []), (*keys, "extras")),
+            groups=None if groups is None else _strings(groups, (*keys, "groups")),
+        ),
+    )
+
+
+def _check_sha256(text: str, keys: tuple[str, ...]) -> None:
+    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        raise _Damage(keys, "expected 64 hexadecimal digits")
+
+
+def _read_toolchain(data: Any, keys: tuple[str, ...]) -> LockedToolchain:
+    found = _fields(data, keys, "name", "request", "version", "files")
+    return LockedToolchain(
+        name=_text(found, "name", keys),
+        request=_text(found, "request", keys),
+        version=_text(found, "version", keys),
+        files={
+            platform: _read_file(value, (*keys, "files", platform))
+            for platform, value in _object(found.get("files", {}), (*keys, "files")).items()
+        },
+    )
+
+
+def _read_file(data: Any, keys: tuple[str, ...]) -> RemoteFile:
+    """There may be thousands: the straight case is one dictionary look-up and one test per field."""
+    found = _fields(data, keys, "file_name", "url", "hash", "size")
+    name = _text(found, "file_name", keys)
+    if not name or "/" in name or "\0" in name or name in (".", ".."):
+        raise _Damage((*keys, "file_name"), f"expected a file name, found {_inline(name)}")
+    size = found.get("size")
+    if size is not None and (type(size) is not int or size < 0):
+        raise _Damage((*keys, "size"), f"expected a number of bytes, found {_kind(size)}")
+    text = _text(found, "hash", keys)
+    algorithm, _, digits = text.partition(":")
+    length = _DIGEST_SIZES.get(algorithm)
+    try:
+        digest = bytes.fromhex(digits)
+    except ValueError:
+        digest = b""
+    if length is None or len(digest) != length or len(digits) != 2 * length:
+        raise _Damage((*keys, "hash"), f'expected a hash such as "sha256:<hex>", found {_inline(text)}')
+    hash = Hash(algorithm=algorithm, digest=digest)  # type: ignore[arg-type]  # a key of _DIGEST_SIZES
+    return RemoteFile(file_name=name, url=_text(found, "url", keys), hash=hash, size=size)
+
+
+# Typed access: each returns the value, or raises `_Damage` saying what was expected and found.
+
+
+def _fields(value: Any, keys: tuple[str, ...], *known: str) -> dict[str, Any]:
+    found = _object(value, keys)
+    for name in found:
+        if name not in known:
+            raise _Damage((*keys, name), f"unknown key; known are {', '.join(known)}")
+    return found
+
+
+def _object(value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise _Damage(keys, f"expected an object, found {_kind(value)}")
+    return value
+
+
+def _array(value: Any, keys: tuple[str, ...]) -> list[Any]:
+    if type(value) is not list:
+        raise _Damage(keys, f"expected an array, found {_kind(value)}")
+    return value
+
+
+def _text(found: dict[str, Any], name: str, keys: tuple[str, ...]) -> str:
+    value = found.get(name, _MISSING)
+    if type(value) is not str:
+        what = "is missing" if value is _MISSING else f"expected text, found {_kind(value)}"
+        raise _Damage((*keys, name), what)
+    return value
+
+
+def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
+    found = _object(value, keys)
+    return {name: _text(found, name, keys) for name in found}
+
+
+def _strings(value: Any, keys: tuple[str, ...]) -> tuple[str, ...]:
+    for item in _array(value, keys):
+        if type(item) is not str:
+            raise _Damage(keys, f"expected an array of texts, found {_kind(item)} in it")
+    return tuple(value)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+# Writing
+
+
+def _inline(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _members(found: Mapping[str, object]) -> list[str]:
+    return [f"{_inline(name)}: {_inline(found[name])}" for name in sorted(found)]
+
+
+def _file_members(files: Completions) -> list[str]:
+    """One line for each file. The order of the files is kept: it is the registry's answer."""
+    lines = []
+    for key in sorted(files):
+        texts = [_inline(_file_json(file)) for file in files[key]]
+        body = f"[{''.join(texts)}]" if len(texts) < 2 else _block(texts, "[]", indent="    ")
+        lines.append(f"{_inline(key)}: {body}")
+    return lines
+
+
+def _block(lines: list[str], brackets: str = "{}", indent: str = "  ") -> str:
+    if not lines:
+        return brackets
+    inner = f",\n{indent}  ".join(lines)
+    return f"{brackets[0]}\n{indent}  {inner}\n{indent}{brackets[1]}"
+
+
+def _file_json(file: RemoteFile) -> dict[str, object]:
+    found: dict[str, object] = {
+        "file_name": file.file_name,
+        "url": file.url,
+        "hash": f"{file.hash.algorithm}:{file.hash.digest.hex()}",
+    }
+    if file.size is not None:
+        found["size"] = file.size
+    return found
+
+
+def _toolchain_json(toolchain: LockedToolchain) -> dict[str, object]:
+    return {
+        "name": toolchain.name,
+        "request": toolchain.request,
+        "version": toolchain.version,
+        "files": {platform: _file_json(toolchain.files[platform]) for platform in sorted(toolchain.files)},
+    }
+
+
+def _lockfile_json(entry: LockedLockfile) -> dict[str, object]:
+    options = entry.options
+    found: dict[str, object] = {"ecosystem": entry.ecosystem, "sha256": entry.sha256}
+    if entry.siblings:
+        found["siblings"] = dict(sorted(entry.siblings.items()))
+    if options.omit:
+        found["omit"] = sorted(options.omit)
+    if options.extras:
+        found["extras"] = sorted(set(options.extras))
+    if options.groups is not None:
+        found["groups"] = sorted(set(options.groups))
+    return found
