@@ -1,0 +1,104 @@
+"""From a command line to a verb: parser from the verbs' records, context, exit status."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import NoReturn
+
+from devenv.cli.context import Context
+from devenv.cli.failures import report_failures
+from devenv.cli.verbs import VERBS, Verb, verb
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our closing hint; exit status 2 as it has it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def common_options() -> argparse.ArgumentParser:
+    """Options that mean the same for every verb."""
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("options of every verb")
+    group.add_argument("--project", metavar="DIR", help="the project (default: nearest devenv.toml upwards)")
+    group.add_argument("--store-dir", metavar="DIR", help="the store (default: in your data directory)")
+    group.add_argument("--offline", action="store_true", help="fail rather than use the network")
+    group.add_argument("--max-jobs", type=int, metavar="N", help="builds at a time (default: one a processor)")
+    group.add_argument("-y", "--yes", action="store_true", help="answer yes to questions")
+    group.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
+    group.add_argument("-v", "--verbose", action="store_true", help="more about what is done")
+    return common
+
+
+def _epilog(entry: Verb) -> str | None:
+    if not entry.examples:
+        return None
+    width = max(len(command) for command, _ in entry.examples)
+    lines = (f"  {command:<{width}}  # {what}" for command, what in entry.examples)
+    return "examples:\n" + "\n".join(lines)
+
+
+def _verb_parser(entry: Verb) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog=f"devenv {entry.name}",
+        description=entry.description,
+        epilog=_epilog(entry),
+        parents=[common_options()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    importlib.import_module(f"devenv.cli.commands.{entry.module}").add_arguments(parser)
+    return parser
+
+
+def overview() -> str:
+    """The help of `devenv` itself."""
+    width = max(len(entry.name) for entry in VERBS)
+    verbs = "\n".join(f"  {entry.name:<{width}}  {entry.summary}" for entry in VERBS)
+    return (
+        "devenv gives a project the environment that its lockfiles describe.\n\n"
+        "usage: devenv VERB [options]\n\n"
+        f"verbs:\n{verbs}\n\n"
+        "first steps:\n"
+        "  devenv init    # write devenv.toml\n"
+        "  devenv lock    # pin versions\n"
+        "  devenv enter   # a shell with everything\n\n"
+        "devenv VERB --help explains a verb; devenv --version prints the version.\n"
+    )
+
+
+def _unknown(name: str) -> int:
+    import difflib
+
+    close = difflib.get_close_matches(name, [entry.name for entry in VERBS], n=1)
+    guess = f" Did you mean '{close[0]}'?" if close else ""
+    sys.stderr.write(f"devenv: there is no verb '{name}'.{guess}\nTry: devenv --help\n")
+    return 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; the exit status."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        if len(arguments) > 1 and arguments[0] == "help":
+            return main([arguments[1], "--help"])
+        sys.stdout.write(overview())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        sys.stdout.write(f"devenv {version('devenv-spec')}\n")
+        return 0
+    if arguments[0] not in {entry.name for entry in VERBS}:
+        return _unknown(arguments[0])
+    return report_failures(lambda: _run(verb(arguments[0]), arguments[1:]), os.environ)
+
+
+def _run(entry: Verb, arguments: Sequence[str]) -> int:
+    parsed = _verb_parser(entry).parse_args(arguments)
+    command = importlib.import_module(f"devenv.cli.commands.{entry.module}")
+    with Context(parsed, os.environ) as context:
+        return int(command.run(parsed, context) or 0)

@@ -1,0 +1,113 @@
+"""The verbs of the command line: one record each, the source of help, parser and dispatch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """`module` below devenv.cli.commands has add_arguments(parser) and run(arguments, context)."""
+
+    name: str
+    summary: str
+    module: str
+    description: str
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+VERBS = (
+    Verb(
+        name="init",
+        summary="write a devenv.toml for what this repository holds",
+        module="init",
+        description=(
+            "Reads the lockfiles, version files and manifests of a project and writes a devenv.toml that "
+            "says only what they do not. Nothing is fetched. An existing devenv.toml is left alone."
+        ),
+        examples=(("devenv init", "in the project's directory"),),
+    ),
+    Verb(
+        name="lock",
+        summary="pin in devenv.lock what the lockfiles leave open",
+        module="lock",
+        description=(
+            "Asks the registries for what no lockfile of the project says: exact toolchain versions, the "
+            "URLs and hashes that a lockfile lacks. The only verb that decides versions; commit its file."
+        ),
+        examples=(("devenv lock", "after changing devenv.toml or a lockfile"),),
+    ),
+    Verb(
+        name="enter",
+        summary="start a shell or a command in the environment",
+        module="enter",
+        description=(
+            "Fetches and unpacks what is missing, then starts your own shell with the environment, or runs "
+            "a command in it. Leave the shell with exit; nothing of it stays behind."
+        ),
+        examples=(
+            ("devenv enter", "your shell"),
+            ("devenv enter -c 'npm test'", "one line, run by your shell; its exit code is passed on"),
+            ("devenv enter -- node server.js", "one program, without a shell between"),
+            ("devenv enter --pure --shell bash", "with none of your own variables"),
+        ),
+    ),
+    Verb(
+        name="env",
+        summary="show the environment as data, with the origin of each part",
+        module="env",
+        description="Prints the variables, aliases, scripts and packages and where each was declared.",
+        examples=(("devenv env --json", "the env.json of the environment spec"),),
+    ),
+    Verb(
+        name="status",
+        summary="say what is locked, present, stale or missing",
+        module="status",
+        description="Compares devenv.toml, the lockfiles, devenv.lock, the store and the views. Changes nothing.",
+        examples=(("devenv status --json", "for programs"),),
+    ),
+    Verb(
+        name="check",
+        summary="check devenv.toml, the lockfiles and devenv.lock",
+        module="check",
+        description=(
+            "Reports every mistake at once: in devenv.toml, in the lockfiles, between them and devenv.lock. "
+            "Changes nothing and asks no network."
+        ),
+        examples=(("devenv check", "in CI, before anything is fetched"),),
+    ),
+    Verb(
+        name="convert",
+        summary="show the derivations that a lockfile means",
+        module="convert",
+        description=(
+            "Turns any supported lockfile, in a project or not, into Nix derivations and shows them. What the "
+            "lockfile leaves open is asked for at the registry."
+        ),
+        examples=(
+            ("devenv convert package-lock.json", "one line a package"),
+            ("devenv convert uv.lock --json", "the derivations, in the form of nix show-derivation"),
+        ),
+    ),
+    Verb(
+        name="schema",
+        summary="print the JSON Schema of devenv.toml or env.json",
+        module="schema",
+        description="Editors use it for completion and checks: see docs/devenv.toml.md.",
+        examples=(("devenv schema > devenv.schema.json", "the schema of devenv.toml"),),
+    ),
+    Verb(
+        name="store",
+        summary="look at the store, or use it with nix commands",
+        module="store",
+        description="The store is in Nix's own formats. `store env` prints what nix commands need to work on it.",
+        examples=(
+            ('eval "$(devenv store env)"', "then: nix-store -q --tree .devenv/env"),
+            ("devenv store path", "where the store is"),
+        ),
+    ),
+)
+
+
+def verb(name: str) -> Verb:
+    return next(entry for entry in VERBS if entry.name == name)

@@ -1,0 +1,88 @@
+"""`devenv enter` when nothing changed: a few stat calls, then the shell.
+
+Imports only what the interpreter has loaded anyway: this path is taken many times a day, and every
+module costs milliseconds. Whatever it does not understand it leaves to the full command.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+
+class Request:
+    """What an `enter` command line asks for, in its simple forms."""
+
+    __slots__ = ("line", "program", "project", "pure", "shell")
+
+    def __init__(self) -> None:
+        self.project: str | None = None
+        self.line: str | None = None
+        self.program: list[str] | None = None
+        self.shell: str | None = None
+        self.pure = False
+
+
+def read_request(arguments: Sequence[str]) -> Request | None:
+    """The command line as a request, or None when it needs the real parser."""
+    request = Request()
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            request.program = rest
+            return request if rest else None
+        if word == "--pure":
+            request.pure = True
+        elif word in ("-c", "--shell", "--project") and rest:
+            setattr(request, {"-c": "line", "--shell": "shell", "--project": "project"}[word], rest.pop(0))
+        elif word.startswith("-") or request.project is not None:
+            return None
+        else:
+            request.project = word
+    return request
+
+
+def find_project(start: str) -> str | None:
+    """The nearest directory at or above `start` that holds a devenv.toml, with links resolved."""
+    place = os.path.realpath(start)
+    while not os.path.isfile(os.path.join(place, "devenv.toml")):
+        parent = os.path.dirname(place)
+        if parent == place:
+            return None
+        place = parent
+    return place
+
+
+def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Become the shell when the environment of this project is known to be current, else return."""
+    from devenv.stamp import current_spec
+
+    request = read_request(arguments)
+    if request is None:
+        return
+    project = find_project(request.project or ".")
+    if project is None:
+        return
+    spec = current_spec(project, environ)
+    if spec is None:
+        return
+    become(request, spec, project, environ)
+
+
+def become(request: Request, spec: str, project: str, environ: Mapping[str, str]) -> None:
+    """Replace this process by the shell or program that the request names."""
+    from devenv.env.enter import enter_command
+
+    argv, variables = enter_command(
+        shell=request.shell,
+        spec=spec,
+        project=project,
+        environ=environ,
+        line=request.line,
+        argv=request.program,
+        pure=request.pure,
+    )
+    if "/" in argv[0]:
+        os.execve(argv[0], argv, variables)
+    os.execvpe(argv[0], argv, variables)

@@ -1,0 +1,71 @@
+"""The stamp of a prepared environment: which files it was made from, and whether they changed.
+
+`PROJECT/.devenv/stamp` is text, one record a line:
+
+    devenv-stamp 1 STORE-ROOT
+    spec STORE-PATH
+    SIGNATURE FILE          (as often as there are files; FILE is last, so it may hold blanks)
+
+SIGNATURE is "mtime-ctime-size-inode" in nanoseconds and bytes, or "-" for a file that did not exist.
+ctime is there because an edit within the resolution of mtime, or one whose tool restores mtime, still
+changes it. Light on imports: it is read on the warm path.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+_HEAD = "devenv-stamp 1 "
+
+
+def signature(path: str) -> str:
+    """What `stat` says of a file's identity and content, or "-" where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return "-"
+    return f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{found.st_ino}"
+
+
+def stamp_path(project: str) -> str:
+    return os.path.join(project, ".devenv", "stamp")
+
+
+def store_request(environ: Mapping[str, str]) -> str:
+    """Which store the caller asks for: a changed setting must not be answered from another store."""
+    data = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME", ""), ".local/share")
+    return environ.get("DEVENV_STORE_DIR") or os.path.join(data, "devenv/store")
+
+
+def write_stamp(project: str, store: str, spec: str, signatures: Mapping[str, str]) -> None:
+    """Record that `spec` was made from files with these signatures, taken *before* they were read."""
+    lines = [_HEAD + store, "spec " + spec, *(f"{value} {path}" for path, value in signatures.items())]
+    if any("\n" in line for line in lines):
+        return  # a path with a newline cannot be recorded: such a project always takes the full path
+    path = stamp_path(project)
+    aside = f"{path}.{os.getpid()}"
+    with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("\n".join(lines) + "\n")
+    os.rename(aside, path)
+
+
+def take_signatures(paths: Iterable[str]) -> dict[str, str]:
+    return {path: signature(path) for path in paths}
+
+
+def current_spec(project: str, environ: Mapping[str, str]) -> str | None:
+    """The spec object's path if every recorded file is as it was, else None. Never raises."""
+    try:
+        with open(stamp_path(project), encoding="utf-8", errors="surrogateescape") as file:
+            head, spec, *records = file.read().splitlines()
+    except (OSError, ValueError):
+        return None
+    if head != _HEAD + store_request(environ) or not spec.startswith("spec "):
+        return None
+    path = spec[5:]
+    for record in records:
+        expected, _, watched = record.partition(" ")
+        if signature(watched) != expected:
+            return None
+    return path if os.path.isdir(path) else None
