@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PROJECT_TOKEN = "${project}"
+PROJECT_MARK = "${project}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

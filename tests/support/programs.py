@@ -1,0 +1,29 @@
+"""The programs that tests run for real: from PATH, or from the directory that tools/test-tools filled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+def program(name: str) -> str:
+    """The absolute path of a program. Where it is missing the test is skipped, and fails under CI.
+
+    DEVENV_TEST_TOOLS names the directory given to tools/test-tools; `.test-tools` in the working tree is found
+    without it.
+    """
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(_tool_directories()))
+    if found:
+        return found
+    reason = f"{name} is neither on PATH nor in {' or '.join(_tool_directories())}: run tools/test-tools .test-tools"
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _tool_directories() -> list[str]:
+    given = os.environ.get("DEVENV_TEST_TOOLS")
+    tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return [os.path.join(place, "bin") for place in (given, os.path.join(tree, ".test-tools")) if place]
