@@ -12,7 +12,7 @@ def normal_path(text: str) -> str:
         raise ValueError("is empty")
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
         raise ValueError("holds a control character")
-    if text.startswith(("/", "~")):
+    if text.startswith(("/", "~/")) or text == "~":
         raise ValueError("must be relative to the project")
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if ".." in parts:

@@ -1,0 +1,373 @@
+"""The keys of devenv.toml: the one table behind reading it, its schema and its reference.
+
+`docs/devenv.toml.md` explains them to users.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+from urllib.parse import urlsplit
+
+from devenv.config.paths import normal_path
+from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved
+from devenv.config.shapes import Array, Either, Exactly, Field, Names, Refused, Table, Text, Whole, quoted
+
+NPM_OMIT = ("dev", "optional", "peer")
+TOOLCHAINS = ("node", "npm", "python")
+
+
+# What no pattern explains well
+
+
+def _refuse_nul(text: str) -> None:
+    if "\0" in text:
+        raise Refused("holds a NUL character, which no environment can carry")
+
+
+def _refuse_variable(name: str) -> None:
+    reason = why_reserved(name)
+    if reason:
+        raise Refused(f"cannot be set by a project: {reason}")
+    if not re.fullmatch(VARIABLE, name):
+        raise Refused(
+            f"{quoted(name)} is no name of a variable",
+            "names are letters, digits and _, and do not begin with a digit",
+        )
+
+
+def _refuse_command(name: str) -> None:
+    if name in COMMANDS:
+        raise Refused("is a word of the shells themselves", "choose another name")
+    if "/" in name:
+        raise Refused("cannot hold a `/`: it becomes a command")
+
+
+def _refuse_version(text: str) -> None:
+    if re.fullmatch(f"[v=]+{VERSION}", text):
+        raise Refused(f"expected {VERSION_EXPECTED}, found {quoted(text)}", f'write "{text.lstrip("v=")}"')
+    if re.search(r"[\^~<>=*!|, ]|\.x$|^(latest|lts|node|stable|current)\b", text):
+        raise Refused(
+            f"expected {VERSION_EXPECTED}, found {quoted(text)}",
+            "write the beginning of a version, as much of it as matters; the newest that begins so is used",
+        )
+
+
+def _refuse_path(text: str) -> None:
+    try:
+        found = normal_path(text)
+    except ValueError as error:
+        raise Refused(f"the path {quoted(text)} {error}") from None
+    if found == ".":
+        raise Refused(f"expected the path of a lockfile, found {quoted(text)}")
+
+
+def _refuse_entry(text: str) -> None:
+    _refuse_nul(text)
+    if not text:
+        raise Refused("an empty entry would mean the current directory", 'take it out, or write "."')
+
+
+def _refuse_separator(text: str) -> None:
+    _refuse_nul(text)
+    if not text:
+        raise Refused("a separator cannot be empty")
+
+
+def _refuse_alias_text(text: str) -> None:
+    _refuse_nul(text)
+    try:
+        words = split_alias(text)
+    except ValueError as error:
+        raise Refused(f"cannot split {quoted(text)} into words: {str(error).lower()}") from None
+    if not words:
+        raise Refused("expected a program and its arguments, found nothing")
+    for word in words:
+        if word in SHELL_OPERATORS:
+            raise Refused(
+                f"an alias is one program and its arguments; `{word}` would be an argument",
+                "put shell code under [scripts]",
+            )
+    _refuse_program(words[0])
+
+
+def _refuse_program(word: str) -> None:
+    if not word:
+        raise Refused("expected a program and its arguments, found an empty name")
+
+
+def _refuse_script(text: str) -> None:
+    _refuse_nul(text)
+    if not text.strip():
+        raise Refused("expected the text of a program, found nothing")
+
+
+def _refuse_registry_name(text: str) -> None:
+    if re.fullmatch(REGISTRY, text):
+        return
+    if not re.match(r"https?://", text):
+        raise Refused(
+            f"{quoted(text)} is no registry",
+            'known are npm, "npm+@scope", pypi, pypi-files, and any beginning of a URL, with https://',
+        )
+    _refuse_url(text)
+
+
+def _refuse_url(text: str) -> None:
+    if any(ord(character) <= 32 or ord(character) == 127 for character in text):
+        raise Refused(f"the URL {quoted(text)} holds a blank or control character")
+    try:
+        parts = urlsplit(text)
+        host, secret = parts.hostname, parts.username or parts.password
+        parts.port  # noqa: B018  # raises where it is no number
+    except ValueError:
+        host, secret, parts = None, None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise Refused(f"expected a URL with https://, found {quoted(text)}")
+    if secret:
+        raise Refused(
+            "holds a user name or password, and this file is for everybody",
+            "put them in ~/.netrc, ~/.npmrc or pip's configuration: devenv reads them there",
+        )
+
+
+def split_alias(text: str) -> tuple[str, ...]:
+    """Words, by POSIX quoting rules and without expansions. Raises ValueError."""
+    return tuple(shlex.split(text))
+
+
+# Texts
+
+VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
+COMMAND = "[A-Za-z0-9_][A-Za-z0-9_.+-]*"
+VERSION = r"[0-9]+(\.[0-9]+)*(-?[A-Za-z][A-Za-z0-9.-]*)?"
+VERSION_EXPECTED = 'a version such as "20" or "3.11"'
+NAME = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
+GROUP = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+REGISTRY = r"npm|npm\+@[A-Za-z0-9._~-]+|pypi|pypi-files"
+SHELL_OPERATORS = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
+
+_NO_NUL = r"\u0000"
+_VERSION = Text(expected=VERSION_EXPECTED, pattern=VERSION, refuse=_refuse_version)
+_PATH = Text(expected="the path of a lockfile in quotes", refuse=_refuse_path)
+_VALUE = Text(expected="text in quotes", refuse=_refuse_nul, refused_pattern=_NO_NUL)
+_ENTRY = Text(expected="text in quotes", pattern="[^\\u0000]+", refuse=_refuse_entry)
+_URL = Text(expected="a URL in quotes", pattern="https?://[^@ ]+", refuse=_refuse_url)
+_GROUP = Text(expected="a name in quotes", pattern=GROUP)
+_GROUPS = Array(items=_GROUP, expected="an array of names")
+
+# Tables
+
+_TEXT_OR_NUMBER = Either(shapes=(_VALUE, Whole()), expected="text in quotes")
+_ENTRIES = Array(items=_ENTRY, expected="an array of entries", minimum=1)
+
+_OPERATION = Table(
+    expected="`set`, `unset` or `default` alone, or `prepend` and `append`, with a `separator` if need be",
+    fields={
+        "set": Field(shape=_TEXT_OR_NUMBER, doc="The value, whatever it was before."),
+        "unset": Field(shape=Exactly(value=True), doc="The variable does not exist."),
+        "default": Field(shape=_TEXT_OR_NUMBER, doc="The value where the user has none."),
+        "prepend": Field(shape=_ENTRIES, doc='Entries at the front of a list; "./bin" lies in the project.'),
+        "append": Field(shape=_ENTRIES, doc='Entries at the end of a list; "./bin" lies in the project.'),
+        "separator": Field(
+            shape=Text(pattern="[^\\u0000]+", refuse=_refuse_separator),
+            doc='Between entries; ":" by default.',
+        ),
+    },
+    elsewhere={"value": "did you mean `set`?", "prefix": "did you mean `prepend`?"},
+    sets=(
+        (("set",), ()),
+        (("unset",), ()),
+        (("default",), ()),
+        (("prepend", "append"), ("separator",)),
+    ),
+)
+
+_NPM_LOCKFILE = Table(
+    fields={
+        "path": Field(
+            shape=_PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."
+        ),
+        "omit": Field(
+            shape=Array(
+                items=Text(expected='"dev", "optional" or "peer"', choices=NPM_OMIT),
+                expected='an array of "dev", "optional" and "peer"',
+            ),
+            doc="Kinds of dependencies to leave out.",
+        ),
+    },
+    elsewhere={
+        "extras": "extras are for `pip`",
+        "groups": "groups are for `pip`; `omit` leaves out npm's kinds of dependencies",
+    },
+)
+
+_PIP_LOCKFILE = Table(
+    fields={
+        "path": Field(
+            shape=_PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."
+        ),
+        "extras": Field(shape=_GROUPS, doc="The project's extras to install."),
+        "groups": Field(shape=_GROUPS, doc="Dependency groups to install; the lockfile's defaults without."),
+    },
+    elsewhere={"omit": "`omit` is for `npm`; `groups` names the dependency groups to install"},
+)
+
+
+def _lockfiles(table: Table) -> Either:
+    """A path, a table, several of either, or false."""
+    entry = Either(shapes=(_PATH, table), expected="a path in quotes or a table")
+    return Either(
+        shapes=(
+            _PATH,
+            table,
+            Array(items=entry, expected="an array of paths or tables", minimum=1),
+            Exactly(value=False),
+        ),
+        expected="a path in quotes, a table, an array of them, or false",
+    )
+
+
+_ALIAS = Either(
+    shapes=(
+        Array(
+            items=Text(pattern="[^\\u0000]*", refuse=_refuse_nul),
+            expected="a program and its arguments",
+            minimum=1,
+        ),
+        Text(refuse=_refuse_alias_text, pattern="[^\\u0000]+"),
+    ),
+    expected='an array such as ["git", "status"]',
+)
+
+_COMMAND = Text(
+    expected="a command's name of letters, digits and _.+-",
+    pattern=COMMAND,
+    refuse=_refuse_command,
+    refused_pattern=f"^({'|'.join(sorted(COMMANDS))})$",
+)
+
+_PYTHON_LOCKFILES = "lockfiles of Python stand under `pip`, whatever wrote them"
+
+_TABLES: dict[str, Field] = {
+    "name": Field(
+        shape=Text(expected="a name of letters, digits and ._+-, at most 100", pattern=NAME),
+        doc="What the environment is called, in the prompt and in the store.",
+    ),
+    "packages": Field(
+        shape=Table(
+            fields={
+                "node": Field(shape=_VERSION, doc="Node.js: the newest version that begins so."),
+                "npm": Field(shape=_VERSION, doc="npm; chosen to fit node when absent."),
+                "python": Field(shape=_VERSION, doc="Python, from this machine."),
+            },
+            later={
+                "system": "packages of a distribution",
+                "r": "R",
+                "rust": "Rust",
+            },
+            elsewhere={"nodejs": "did you mean `node`?", "python3": "did you mean `python`?"},
+        ),
+        doc="Toolchains, each with the beginning of a version.",
+    ),
+    "lockfiles": Field(
+        shape=Table(
+            fields={
+                "npm": Field(
+                    shape=_lockfiles(_NPM_LOCKFILE), doc="package-lock.json or npm-shrinkwrap.json."
+                ),
+                "pip": Field(
+                    shape=_lockfiles(_PIP_LOCKFILE), doc="uv.lock, pylock.toml or requirements.txt."
+                ),
+            },
+            later={
+                "cargo": "Cargo.lock",
+                "renv": "renv.lock",
+                "yarn": "yarn.lock",
+                "pnpm": "pnpm-lock.yaml",
+            },
+            elsewhere=dict.fromkeys(
+                ("python", "uv", "pylock", "requirements", "poetry", "pipfile"), _PYTHON_LOCKFILES
+            ),
+        ),
+        doc="Lockfiles to use. They are found by themselves; name them only to choose or tune.",
+    ),
+    "env": Field(
+        shape=Names(
+            names=Text(
+                expected="a variable's name",
+                pattern=VARIABLE,
+                refuse=_refuse_variable,
+                refused_pattern=reserved_pattern(),
+            ),
+            values=Either(
+                shapes=(_VALUE, Whole(), _OPERATION),
+                expected='text in quotes, or a table such as {set = "text"}',
+            ),
+        ),
+        doc="Variables.",
+    ),
+    "aliases": Field(
+        shape=Names(names=_COMMAND, values=_ALIAS),
+        doc="Short names for a program with arguments.",
+    ),
+    "scripts": Field(
+        shape=Names(
+            names=_COMMAND,
+            values=Text(refuse=_refuse_script, pattern=r"[^\u0000]*\S[^\u0000]*"),
+        ),
+        doc="Programs: POSIX sh, or any language with a #! line.",
+    ),
+    "registries": Field(
+        shape=Names(
+            names=Text(
+                expected="a registry",
+                pattern=f"{REGISTRY}|https?://[^@ ]+",
+                refuse=_refuse_registry_name,
+            ),
+            values=_URL,
+        ),
+        doc="Where registries are, by npm, pypi, pypi-files, or by a beginning of URLs to replace.",
+    ),
+}
+
+
+def _homes() -> dict[str, str]:
+    """Keys of the tables, for those who write one of them at the top: `node = "20"`."""
+    homes: dict[str, str] = {}
+    for table, item in _TABLES.items():
+        if isinstance(item.shape, Table):
+            for name in item.shape.fields:
+                homes.setdefault(name, f"it belongs under [{table}]")
+    return homes
+
+
+DOCUMENT = Table(
+    fields=_TABLES,
+    later={
+        "base": "a base distribution",
+        "parameters": "parameters of an environment",
+        "hooks": "running code on entry",
+        "overrides": "overriding single packages",
+        "extends": "extending another project",
+        "services": "services",
+        "tasks": "tasks",
+    },
+    elsewhere={
+        **_homes(),
+        "environment": "did you mean `env`?",
+        "variables": "did you mean `env`?",
+        "tools": "did you mean `packages`?",
+    },
+)
+
+
+def fields_of(table: Table, prefix: str = "") -> dict[str, Field]:
+    """Every key that the table knows, dotted, for documentation and completion."""
+    found: dict[str, Any] = {}
+    for name, item in table.fields.items():
+        found[f"{prefix}{name}"] = item
+        if isinstance(item.shape, Table):
+            found.update(fields_of(item.shape, f"{prefix}{name}."))
+    return found

@@ -1,0 +1,54 @@
+"""What devenv.toml says, as values. `devenv.config.toml` makes them, so they are valid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from devenv.adapter import Options
+from devenv.env.spec import Operation
+
+Ecosystem = Literal["npm", "python"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockfileConfig:
+    """One lockfile to use.
+
+    `path` is relative to the project; None means: whichever is found there, none being no error.
+    `omit` is of npm, `extras` and `groups` are of python; `groups` None means the lockfile's defaults.
+    """
+
+    ecosystem: Ecosystem
+    path: str | None = None
+    omit: frozenset[str] = frozenset()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
+
+    @property
+    def options(self) -> Options:
+        return Options(omit=self.omit, extras=self.extras, groups=self.groups)
+
+
+# What holds where [lockfiles] says nothing: each ecosystem's lockfile is used if there is one.
+FOUND_BY_THEMSELVES = (LockfileConfig(ecosystem="npm"), LockfileConfig(ecosystem="python"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A devenv.toml.
+
+    `packages`: version requests by toolchain ("node": "20"). `lockfiles`: at most one of an ecosystem has
+    no path, and then it is the only one; an ecosystem without any is switched off. `env`: operations by
+    variable, their origins "devenv.toml:LINE". `aliases`: argument vectors. `scripts`: program texts.
+    `registries`: URLs by "npm", "pypi", "pypi-files" or by the URL prefix that they replace.
+    """
+
+    name: str = "project"
+    packages: Mapping[str, str] = field(default_factory=dict)
+    lockfiles: tuple[LockfileConfig, ...] = FOUND_BY_THEMSELVES
+    env: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    registries: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,208 @@
+"""devenv.toml as text -> `Config`, or every problem in it with file, line and key."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from devenv.config.errors import ConfigError
+from devenv.config.fields import DOCUMENT, split_alias
+from devenv.config.model import FOUND_BY_THEMSELVES, Config, Ecosystem, LockfileConfig
+from devenv.config.paths import normal_path
+from devenv.config.positions import MAX_DEPTH, Keys, Positions, TooDeepError, find_positions
+from devenv.config.shapes import Literal, check, dotted, quoted
+from devenv.env.spec import Append, Default, Operation, Prepend, Set, Unset
+from devenv.errors import raise_problems
+
+MAX_SIZE = 1 << 20  # bytes; far beyond what anybody writes by hand
+
+_ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python"}
+
+
+def parse_config(text: str, path: str) -> Config:
+    """Read a devenv.toml. `path` is for messages; its last part names the file in origins.
+
+    Raises `ConfigError`, or `Problems` of several, in the order of their lines.
+    """
+    text = text.removeprefix("\ufeff")
+    if len(text) > MAX_SIZE:
+        raise ConfigError("it is larger than 1 MiB, which devenv does not read", path=path, line=None, key="")
+    try:
+        positions = find_positions(text)
+    except TooDeepError as error:
+        what = f"keys and arrays are nested more than {MAX_DEPTH} deep"
+        raise ConfigError(what, path=path, line=error.line, key="") from None
+    data = _load(text, path, positions)
+    found: list[ConfigError] = []
+
+    def report(keys: Keys, what: str, hint: str | None) -> None:
+        line = positions.line(keys)
+        found.append(ConfigError(what, path=path, line=line, key=dotted(keys), hint=hint))
+
+    check(DOCUMENT, data, (), report)
+    if not found:
+        for keys, what, hint in _contradictions(data):
+            report(keys, what, hint)
+    found.sort(key=lambda problem: problem.line or 0)
+    raise_problems(found)
+    return _config(data, os.path.basename(path), positions)
+
+
+# Syntax
+
+
+def _load(text: str, path: str, positions: Positions) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text, parse_float=Literal)
+    except (ValueError, RecursionError) as error:
+        raise _syntax_error(text, path, str(error), positions) from None
+
+
+def _syntax_error(text: str, path: str, message: str, positions: Positions) -> ConfigError:
+    """The message with the line shown and a caret below the column, as compilers do."""
+    lines = text.split("\n")
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    if place is None:
+        return ConfigError(f"this is no TOML: {message}", path=path, line=None, key="")
+    what = message[: place.start()]
+    if place[1] is None:
+        line, column = len(lines), len(lines[-1]) + 1
+    else:
+        line, column = int(place[1]), int(place[2])
+    twice = min(positions.repeated.items(), key=lambda item: item[1][1], default=None)
+    if twice is not None and what.startswith("Cannot"):
+        keys, (first, line) = twice
+        return ConfigError(f"it is set already, on line {first}", path=path, line=line, key=dotted(keys))
+    source = lines[line - 1].rstrip("\r")
+    shown, caret = _shown(source, column)
+    return ConfigError(
+        f"this is no TOML: {what[:1].lower()}{what[1:]} (column {column})\n    {shown}\n    {caret}",
+        path=path,
+        line=line,
+        key="",
+        hint=_syntax_hint(source),
+    )
+
+
+def _shown(source: str, column: int) -> tuple[str, str]:
+    """The part of a line around `column`, and a line with a caret below it. Tabs become blanks."""
+    start = max(0, column - 60)
+    part = source[start : start + 100]
+    plain = "".join(c if c.isprintable() else " " for c in part)
+    return plain, " " * (column - 1 - start) + "^"
+
+
+def _syntax_hint(source: str) -> str | None:
+    bare = re.fullmatch(r"\s*([\w.\"-]+)\s*=\s*([^\s\"'\[{#][^\"'#]*?)\s*", source)
+    if bare and bare[2] not in ("true", "false"):
+        return f'put text in quotes: {bare[1]} = "{bare[2]}"'
+    colon = re.fullmatch(r"\s*([\w-]+)\s*:\s*(\S.*)", source)
+    if colon:
+        return f"TOML sets values with `=`: {colon[1]} = {colon[2]}"
+    return None
+
+
+# What single values cannot show
+
+
+def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:
+    """Problems between values that are right one by one: keys, what is wrong, hint."""
+    yield from _lockfile_contradictions(data.get("lockfiles", {}))
+    yield from _variable_contradictions(data.get("env", {}))
+    for name, value in data.get("aliases", {}).items():
+        if isinstance(value, list) and not value[0]:
+            yield ("aliases", name), "expected a program and its arguments, found an empty name", None
+    for name in data.get("aliases", {}):
+        if name in data.get("scripts", {}):
+            yield ("aliases", name), "there is a script of this name as well", "keep one of them"
+
+
+def _lockfile_contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:
+    seen: dict[str, Keys] = {}
+    for name, value in data.items():
+        for index, entry in enumerate(value if isinstance(value, list) else [value]):
+            keys: Keys = ("lockfiles", name, index) if isinstance(value, list) else ("lockfiles", name)
+            found = entry.get("path") if isinstance(entry, dict) else entry
+            if not isinstance(found, str):
+                if isinstance(value, list):
+                    yield keys, "`path` is missing: with several lockfiles, each needs its own", None
+                continue
+            first = seen.setdefault(normal_path(found), keys)
+            if first != keys:
+                yield keys, f"{quoted(found)} is named already, in {dotted(first)}", None
+
+
+def _variable_contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:
+    for name, value in data.items():
+        table = value if isinstance(value, dict) else {"set": value}
+        if name == "PATH" and not table.keys() & {"prepend", "append"}:
+            hint = 'add to it: PATH = { prepend = ["./bin"] }'
+            yield ("env", name), "no program would be found without what PATH holds already", hint
+        separator = table.get("separator", ":")
+        for side in ("prepend", "append"):
+            for index, entry in enumerate(table.get(side, ())):
+                if separator in entry.replace("${project}", ""):
+                    hint = "write one entry for each, or choose another `separator`"
+                    yield ("env", name, side, index), f"{quoted(entry)} holds the separator", hint
+
+
+# Values
+
+
+def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Config:
+    def origin(*keys: str | int) -> str:
+        return f"{file_name}:{positions.line(keys) or 1}"
+
+    return Config(
+        name=data.get("name", Config().name),
+        packages=dict(data.get("packages", {})),
+        lockfiles=tuple(_lockfiles(data.get("lockfiles", {}))),
+        env={name: _operations(value, origin("env", name)) for name, value in data.get("env", {}).items()},
+        aliases={
+            name: split_alias(value) if isinstance(value, str) else tuple(value)
+            for name, value in data.get("aliases", {}).items()
+        },
+        scripts=dict(data.get("scripts", {})),
+        registries=dict(data.get("registries", {})),
+    )
+
+
+def _lockfiles(data: Mapping[str, Any]) -> Iterator[LockfileConfig]:
+    for default in FOUND_BY_THEMSELVES:
+        key = next(name for name, ecosystem in _ECOSYSTEMS.items() if ecosystem == default.ecosystem)
+        value = data.get(key, {})
+        if value is not False:
+            for entry in value if isinstance(value, list) else [value]:
+                yield _lockfile(default.ecosystem, {"path": entry} if isinstance(entry, str) else entry)
+
+
+def _lockfile(ecosystem: Ecosystem, table: Mapping[str, Any]) -> LockfileConfig:
+    path = table.get("path")
+    groups = table.get("groups")
+    return LockfileConfig(
+        ecosystem=ecosystem,
+        path=None if path is None else normal_path(path),
+        omit=frozenset(table.get("omit", ())),
+        extras=tuple(dict.fromkeys(table.get("extras", ()))),
+        groups=None if groups is None else tuple(dict.fromkeys(groups)),
+    )
+
+
+def _operations(value: Any, origin: str) -> tuple[Operation, ...]:
+    table = value if isinstance(value, dict) else {"set": value}
+    if "set" in table:
+        return (Set(value=str(table["set"]), origin=origin),)
+    if "unset" in table:
+        return (Unset(origin=origin),)
+    if "default" in table:
+        return (Default(value=str(table["default"]), origin=origin),)
+    separator = table.get("separator", ":")
+    found: list[Operation] = []
+    if "prepend" in table:
+        found.append(Prepend(entries=tuple(table["prepend"]), separator=separator, origin=origin))
+    if "append" in table:
+        found.append(Append(entries=tuple(table["append"]), separator=separator, origin=origin))
+    return tuple(found)
