@@ -103,7 +103,8 @@ class Package:
     """One package: a file to fetch and how to unpack it.
 
     `executables` are paths inside the package that must become executable (npm's bin targets, whose
-    modes in tarballs mean nothing).
+    modes in tarballs mean nothing). `direct`: the lockfile names the file itself, not a version of an index,
+    which an installed Python package has to say of itself (direct_url.json).
     """
 
     name: str
@@ -111,6 +112,7 @@ class Package:
     format: Literal["npm", "wheel"]
     file: RemoteFile
     executables: tuple[str, ...] = ()
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
