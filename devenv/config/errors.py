@@ -8,15 +8,26 @@ from devenv.errors import DevenvError
 class ConfigError(DevenvError):
     """devenv.toml says something that devenv cannot use.
 
-    `path`: the file. `line`: counted from 1, None when the whole file is meant. `key`: dotted, such as
-    "env.PATH.prepend", or "". The message already names all of them.
+    `path`: the file. `line`: counted from 1, None when the whole file is meant. `column`: the same, known
+    only where the file is no TOML. `key`: dotted, such as "env.PATH.prepend", or "". The message already
+    names all of them.
     """
 
-    def __init__(self, what: str, *, path: str, line: int | None, key: str, hint: str | None = None) -> None:
-        place = path if line is None else f"{path}:{line}"
+    def __init__(
+        self,
+        what: str,
+        *,
+        path: str,
+        line: int | None = None,
+        column: int | None = None,
+        key: str = "",
+        hint: str | None = None,
+    ) -> None:
+        place = ":".join(str(part) for part in (path, line, column) if part is not None)
         super().__init__(f"{place}: {key}: {what}" if key else f"{place}: {what}", hint=hint)
         self.path = path
         self.line = line
+        self.column = column
         self.key = key
 
 

@@ -283,15 +283,18 @@ def check(shape: Shape, value: Any, keys: Keys, report: Report) -> None:
 def _conversion(shape: Shape, value: Any, keys: Keys) -> str | None:
     """How to write a value of the wrong type in the right one, where that can be told."""
     shapes = shape.shapes if isinstance(shape, Either) else (shape,)
+    texts = [found for found in shapes if isinstance(found, Text)]
     line = dotted(keys[-1:]) if keys else ""
     if isinstance(value, str) and any(isinstance(s, Array) for s in shapes):
         return f"write {line} = [{quoted(value)}]"
-    if not any(isinstance(s, Text) for s in shapes):
+    if not texts:
         return None
     if isinstance(value, Literal):
         return f'write "{value.literal}": without quotes it is the number {float(value)!r}'
-    if isinstance(value, bool | int):
-        return f'write "{json.dumps(value)}", in quotes'
+    if isinstance(value, bool):
+        return None if texts[0].pattern else f'write "{str(value).lower()}" or "{value:d}", in quotes'
+    if isinstance(value, int):
+        return f'write "{value}", in quotes'
     if isinstance(value, datetime.date | datetime.time | datetime.datetime):
         return f'write "{value}", in quotes'
     return None
@@ -315,7 +318,7 @@ def kind(value: Any) -> str:
 def quoted(text: str) -> str:
     """`text` in quotes and on one line, shortened when long, for messages."""
     shown = text if len(text) <= 60 else f"{text[:57]}..."
-    return json.dumps(shown, ensure_ascii=not shown.isprintable())
+    return json.dumps(shown, ensure_ascii=not shown.isprintable()).replace("\x7f", "\\u007f")
 
 
 def dotted(keys: Keys) -> str:

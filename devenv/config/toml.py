@@ -29,12 +29,12 @@ def parse_config(text: str, path: str) -> Config:
     """
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_SIZE:
-        raise ConfigError("it is larger than 1 MiB, which devenv does not read", path=path, line=None, key="")
+        raise ConfigError("it is larger than 1 MiB, which devenv does not read", path=path)
     try:
         positions = find_positions(text)
     except TooDeepError as error:
         what = f"keys and arrays are nested more than {MAX_DEPTH} deep"
-        raise ConfigError(what, path=path, line=error.line, key="") from None
+        raise ConfigError(what, path=path, line=error.line) from None
     data = _load(text, path, positions)
     found: list[ConfigError] = []
 
@@ -66,7 +66,7 @@ def _syntax_error(text: str, path: str, message: str, positions: Positions) -> C
     lines = text.split("\n")
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     if place is None:
-        return ConfigError(f"this is no TOML: {message}", path=path, line=None, key="")
+        return ConfigError(f"this is no TOML: {message}", path=path)
     what = message[: place.start()]
     if place[1] is None:
         line, column = len(lines), len(lines[-1]) + 1
@@ -79,10 +79,10 @@ def _syntax_error(text: str, path: str, message: str, positions: Positions) -> C
     source = lines[line - 1].rstrip("\r")
     shown, caret = _shown(source, column)
     return ConfigError(
-        f"this is no TOML: {what[:1].lower()}{what[1:]} (column {column})\n    {shown}\n    {caret}",
+        f"this is no TOML: {what[:1].lower()}{what[1:]}\n    {shown}\n    {caret}",
         path=path,
         line=line,
-        key="",
+        column=column,
         hint=_syntax_hint(source),
     )
 
