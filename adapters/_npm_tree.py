@@ -1,0 +1,207 @@
+"""Which entries of an npm lock are installed on a platform.
+
+npm decides it on the graph of dependencies, which a lock does not hold: an edge leads from a package to
+what `require` would find from its place, climbing the node_modules directories. An optional package
+that the platform does not fit is left out with everything that only it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from devenv.adapter import AdapterError, Target
+from devenv.adapters._fields import Faults
+from devenv.adapters._npm_lock import MODULES, Entry, Lock
+
+# Node's names of the platforms, by uname's.
+_MACHINES = {
+    "x86_64": "x64",
+    "aarch64": "arm64",
+    "i686": "ia32",
+    "i386": "ia32",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "ppc64le": "ppc64",
+    "loongarch64": "loong64",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A dependency between two places. `spec` is what the dependent asks for."""
+
+    source: str
+    target: str
+    optional: bool
+    spec: str
+
+
+class Tree:
+    """A lock as the graph that npm sees: `outward` and `inward` edges by place."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+        self.targets = lock.link_targets()
+        self.outward: dict[str, list[Edge]] = {}
+        self.inward: dict[str, list[Edge]] = {}
+        for place, entry in lock.entries.items():
+            if entry.link:
+                continue
+            for name, (optional, spec) in self._wanted(entry).items():
+                target = self.resolve(place, name)
+                if target is not None:
+                    edge = Edge(place, target, optional, spec)
+                    self.outward.setdefault(place, []).append(edge)
+                    self.inward.setdefault(target, []).append(edge)
+
+    def resolve(self, place: str, name: str) -> str | None:
+        """The place that `name` is found at from `place`, as require climbs."""
+        entries = self.lock.entries
+        for directory in climb(place):
+            found = f"{directory}/{MODULES}/{name}" if directory else f"{MODULES}/{name}"
+            if found in entries:
+                return found
+        return None
+
+    def _wanted(self, entry: Entry) -> Mapping[str, tuple[bool, str]]:
+        """Name -> (is optional, spec) of all that an entry depends on. Of two kinds the later one counts."""
+        wanted: dict[str, tuple[bool, str]] = {}
+        for name, spec in entry.peer_dependencies.items():
+            wanted[name] = (name in entry.optional_peers, spec)
+        wanted.update((name, (False, spec)) for name, spec in entry.dependencies.items())
+        wanted.update((name, (True, spec)) for name, spec in entry.optional_dependencies.items())
+        if entry.place == "" or entry.place in self.targets:
+            wanted.update((name, (False, spec)) for name, spec in entry.dev_dependencies.items())
+        if entry.place == "" and entry.workspaces:
+            links = (e for e in self.lock.entries.values() if e.link and e.enclosing == "")
+            wanted.update((e.place[len(MODULES) + 1 :], (False, f"file:{e.resolved}")) for e in links)
+        return wanted
+
+    def flags(self, entry: Entry) -> Entry:
+        """The entry that carries the flags: a link has those of its target."""
+        return self.lock.entries[entry.resolved or ""] if entry.link and entry.resolved else entry
+
+
+def climb(place: str) -> Iterator[str]:
+    """The directories whose node_modules are searched from `place`, nearest first."""
+    directory = place
+    while directory:
+        if directory.rpartition("/")[2] != MODULES:
+            yield directory
+        directory = directory.rpartition("/")[0]
+    if not place.startswith(".."):
+        yield ""
+
+
+def installed(tree: Tree, target: Target, omit: frozenset[str]) -> list[Entry]:
+    """The placed entries, links too, that npm would install, in the lock's order.
+
+    Raises `AdapterError` for a required package that the platform does not fit.
+    """
+    faults = Faults()
+    dropped: set[str] = set()
+    for place, entry in tree.lock.entries.items():
+        flagged = tree.flags(entry)
+        if not place or place in dropped or fits(flagged, target):
+            continue
+        if flagged.optional:
+            dropped |= _optional_set(tree, place, dropped)
+        elif not entry.link and not omitted(flagged, omit):
+            faults.add(_misfit(tree.lock, entry, target))
+    faults.report()
+    dropped |= {place for place, e in tree.lock.entries.items() if place and omitted(tree.flags(e), omit)}
+    return [
+        e for e in tree.lock.entries.values() if e.is_placed and not e.outside and _kept(e, tree, dropped)
+    ]
+
+
+def _kept(entry: Entry, tree: Tree, dropped: set[str]) -> bool:
+    """Neither left out, nor inside what is left out, nor a remnant in a directory that no link leads to."""
+    place = entry.place
+    while place not in dropped:
+        parts = place.split("/")
+        if MODULES not in parts:
+            return place == "" or place in tree.targets
+        place = "/".join(parts[: len(parts) - 1 - parts[::-1].index(MODULES)])
+    return False
+
+
+def omitted(entry: Entry, omit: frozenset[str]) -> bool:
+    """Whether npm's --omit leaves the entry out: see "omit" in npm's config(7)."""
+    return (
+        (entry.peer and "peer" in omit)
+        or (entry.dev and "dev" in omit)
+        or (entry.optional and "optional" in omit)
+        or (entry.dev_optional and {"dev", "optional"} <= omit)
+    )
+
+
+def node_names(target: Target) -> tuple[str, str, str]:
+    """Node's words for a platform: process.platform, process.arch, libc."""
+    return target.system, _MACHINES.get(target.machine, target.machine), target.libc
+
+
+def fits(entry: Entry, target: Target) -> bool:
+    """Whether `os`, `cpu` and `libc` of an entry allow the platform."""
+    found = zip((entry.os, entry.cpu, entry.libc), node_names(target), strict=True)
+    return all(_allows(allowed, name) for allowed, name in found)
+
+
+def _allows(allowed: tuple[str, ...], name: str) -> bool:
+    """`!x` forbids x; other names are the only ones allowed; nothing, or just "any", allows all."""
+    if not allowed or allowed == ("any",):
+        return True
+    if f"!{name}" in allowed:
+        return False
+    return name in allowed or all(text.startswith("!") for text in allowed)
+
+
+def _optional_set(tree: Tree, place: str, dropped: set[str]) -> set[str]:
+    """What goes when the optional `place` goes: up to the optional edges above it, and all only that needs."""
+    base = {place}
+    queue = [place]
+    for current in queue:
+        for edge in tree.inward.get(current, ()):
+            if not edge.optional and edge.source and edge.source not in base:
+                base.add(edge.source)
+                queue.append(edge.source)
+    return _only_needed_by(tree, base, dropped)
+
+
+def _only_needed_by(tree: Tree, base: set[str], dropped: set[str]) -> set[str]:
+    """`base` and the places that only it, or what is dropped already, depends on."""
+    found = set(base)
+    queue = list(base)
+    for current in queue:
+        for edge in _counted(tree.outward.get(current, ()), base, dropped):
+            if edge.target not in found:
+                found.add(edge.target)
+                queue.append(edge.target)
+    changed = True
+    while changed:
+        needed = {
+            place
+            for place in found
+            for edge in _counted(tree.inward.get(place, ()), base, dropped)
+            if edge.source not in found
+        }
+        found -= needed
+        changed = bool(needed)
+    return found
+
+
+def _counted(edges: Iterable[Edge], base: set[str], dropped: set[str]) -> Iterator[Edge]:
+    return (edge for edge in edges if edge.target not in base and edge.source not in dropped)
+
+
+def _misfit(lock: Lock, entry: Entry, target: Target) -> AdapterError:
+    names = zip(("os", "cpu", "libc"), (entry.os, entry.cpu, entry.libc), node_names(target), strict=True)
+    wrong = [(key, allowed, name) for key, allowed, name in names if not _allows(allowed, name)]
+    words = " and ".join(f"{key} {', '.join(allowed)} (here: {name})" for key, allowed, name in wrong)
+    return lock.fault(
+        entry.place,
+        wrong[0][0],
+        f"{entry.label} is required but only for {words}",
+        hint="Make it an optional dependency, or omit what needs it.",
+    )

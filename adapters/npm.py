@@ -1,0 +1,341 @@
+"""npm: package-lock.json and npm-shrinkwrap.json as a node_modules tree.
+
+The lock already says where every package lies; planning chooses the entries for the platform and turns each
+into a tarball to fetch. Nothing is resolved again: no version range is looked at, only positions.
+
+What npm would run is not run: install scripts are named in a notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from devenv.adapter import (
+    AdapterError,
+    Completions,
+    NodeModules,
+    NpmQuery,
+    Options,
+    Package,
+    Plan,
+    RemoteFile,
+    Target,
+)
+from devenv.adapters._fields import Faults, parse_json
+from devenv.adapters._npm_lock import MODULES, Entry, Lock, parse_lock
+from devenv.adapters._npm_platform import missing_platform_packages
+from devenv.adapters._npm_tree import Tree, installed
+from devenv.formats.hashes import SIZES, Hash
+
+ecosystem: Literal["npm"] = "npm"
+patterns = ("npm-shrinkwrap.json", "package-lock.json")
+sibling_names = ("package.json",)
+
+_OMIT = frozenset({"dev", "optional", "peer"})
+_STRENGTH = tuple(SIZES)
+
+
+def plan(
+    text: str,
+    *,
+    path: str,
+    target: Target,
+    options: Options,
+    completions: Completions,
+    siblings: Mapping[str, str],
+) -> Plan:
+    """Parse and plan: see `devenv.adapter.Adapter`.
+
+    Raises `AdapterError`, or `Problems` of them: a damaged or old lock, sources that would have to be built
+    (git, local tarballs), a required package or a missing platform package that this platform lacks.
+    """
+    _check_options(options, path)
+    lock = parse_lock(text, path)
+    tree = Tree(lock)
+    entries = installed(tree, target, options.omit)
+    missing_platform_packages(tree, entries, target, options.omit)
+    bundlers = {entry.place: _bundler(entry, lock) for entry in entries}
+    fetched = [e for e in entries if not e.link and bundlers[e.place] is None and not _placeholder(e)]
+    _refuse_unbuilt(lock, fetched)
+    packages, queries = _packages(tree, fetched, completions, _executables(entries, bundlers))
+    present = [e for e in entries if e.link or not _placeholder(e)]
+    view = NodeModules(
+        packages=packages,
+        links={e.place: e.resolved or "." for e in present if e.link},
+        bins=_bins(tree, present),
+        hidden_lock=_hidden_lock(lock, tree, present),
+    )
+    notices = [*_script_notice(present), *_outside_notices(lock), *_stale_notice(lock, siblings)]
+    return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
+
+
+def _check_options(options: Options, path: str) -> None:
+    unknown = sorted(options.omit - _OMIT)
+    if unknown:
+        raise AdapterError(
+            f"{path}: npm knows no dependency type {', '.join(unknown)} that could be omitted",
+            hint=f"The types are {', '.join(sorted(_OMIT))}.",
+            file=path,
+        )
+    given = [name for name, value in (("extras", options.extras), ("groups", options.groups)) if value]
+    if given:
+        raise AdapterError(
+            f"{path}: npm has no {' and no '.join(given)}", hint="Use omit instead.", file=path
+        )
+
+
+def _placeholder(entry: Entry) -> bool:
+    """An optional peer that was never installed: npm keeps its place in the lock, empty."""
+    empty = entry.resolved is None and entry.integrity is None and entry.version is None
+    return empty and not entry.link and (entry.optional or entry.peer)
+
+
+def _bundler(entry: Entry, lock: Lock) -> str | None:
+    """The place of the package whose tarball carries this one, None when it must be fetched.
+
+    What the project itself bundles is fetched like everything else, though npm marks it in the same way.
+    """
+    above = entry.enclosing
+    while entry.in_bundle and above is not None:
+        holder = lock.entries.get(above)
+        if holder is None or not holder.is_placed:
+            return None
+        if holder.bundles or not holder.in_bundle:
+            outer = _bundler(holder, lock)
+            return outer or above
+        above = holder.enclosing
+    return None
+
+
+def _refuse_unbuilt(lock: Lock, entries: Iterable[Entry]) -> None:
+    """One error for all sources that npm would have to check out, pack or build."""
+    found = [e for e in entries if e.resolved and _source_kind(e.resolved)]
+    if not found:
+        return
+    named = ", ".join(f"{e.label} ({_source_kind(e.resolved or '')}, at {e.place})" for e in found)
+    raise AdapterError(
+        f"{lock.file}: devenv cannot yet use packages from git repositories or local files, "
+        f"because they would have to be packed first: {named}",
+        hint="Take them from a registry or a tarball's URL, or make them a workspace or a linked directory.",
+        file=lock.file,
+        key="packages",
+    )
+
+
+def _source_kind(resolved: str) -> str | None:
+    """What kind of source needs packing, None for a URL of a tarball."""
+    scheme = resolved.partition(":")[0].lower()
+    if scheme == "file":
+        return "local file"
+    if scheme.startswith("git") or scheme == "ssh" or resolved.partition("#")[0].endswith(".git"):
+        return "git"
+    return None
+
+
+def _executables(entries: Iterable[Entry], bundlers: Mapping[str, str | None]) -> Mapping[str, set[str]]:
+    """By place of a tarball, the files in it that commands run, those of bundled packages too."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        owner = bundlers[entry.place] or entry.place
+        inner = entry.place[len(owner) + 1 :]
+        found.setdefault(owner, set()).update(f"{inner}/{f}" if inner else f for f in entry.bins.values())
+    return found
+
+
+def _packages(
+    tree: Tree,
+    entries: Iterable[Entry],
+    completions: Completions,
+    executables: Mapping[str, set[str]],
+) -> tuple[dict[str, Package], list[NpmQuery]]:
+    """The package at each place, and what must be asked before the others are known."""
+    faults = Faults()
+    known = _strongest(tree.lock, entries)
+    files: dict[str, RemoteFile] = {}
+    queries: dict[str, NpmQuery] = {}
+    for entry in entries:
+        with faults.caught():
+            answer = _file(tree, entry, known, completions)
+            if isinstance(answer, NpmQuery):
+                queries[answer.key] = answer
+            else:
+                files[entry.place] = answer
+    faults.report(f"{tree.lock.file}: {len(faults.found)} entries cannot be used:")
+    runs: dict[tuple[str, Hash], set[str]] = {}
+    for place, file in files.items():
+        runs.setdefault((file.url, file.hash), set()).update(executables.get(place, ()))
+    packages = {
+        place: Package(
+            name=tree.lock.entries[place].name,
+            version=tree.lock.entries[place].version or "0.0.0",
+            format="npm",
+            file=file,
+            executables=tuple(sorted(runs[file.url, file.hash])),
+        )
+        for place, file in files.items()
+    }
+    return packages, [queries[key] for key in sorted(queries)]
+
+
+def _strongest(lock: Lock, entries: Iterable[Entry]) -> Mapping[str, Hash]:
+    """The best hash that the lock has for each URL: one place may have sha1 where another has sha512."""
+    faults = Faults()
+    found: dict[str, Hash] = {}
+    for entry in entries:
+        if entry.resolved is None or entry.integrity is None:
+            continue
+        other = found.setdefault(entry.resolved, entry.integrity)
+        if other.algorithm == entry.integrity.algorithm and other != entry.integrity:
+            problem = f"the lock has two different hashes of {entry.resolved}"
+            faults.add(lock.fault(entry.place, "integrity", problem))
+        if _STRENGTH.index(entry.integrity.algorithm) > _STRENGTH.index(other.algorithm):
+            found[entry.resolved] = entry.integrity
+    faults.report()
+    return found
+
+
+def _file(
+    tree: Tree, entry: Entry, known: Mapping[str, Hash], completions: Completions
+) -> RemoteFile | NpmQuery:
+    """The tarball of an entry, or the question for it."""
+    found = known.get(entry.resolved) if entry.resolved else entry.integrity
+    if entry.resolved:
+        url = _url(tree.lock, entry, entry.resolved)
+        if found:
+            return RemoteFile(file_name=_file_name(url, entry), url=url, hash=found)
+        if _is_remote(tree, entry):
+            problem = f"{entry.label} comes from a URL, and the lock has no hash of it"
+            raise tree.lock.fault(entry.place, "integrity", problem, hint="Run npm install to add it.")
+    if entry.version is None:
+        problem = f"nothing says which version of {entry.name} this is"
+        raise tree.lock.fault(
+            entry.place, None, problem, hint="The lock is damaged: run npm install to repair it."
+        )
+    query = NpmQuery(name=entry.name, version=entry.version, hash=found)
+    return _answer(tree.lock, entry, query, completions)
+
+
+def _answer(lock: Lock, entry: Entry, query: NpmQuery, completions: Completions) -> RemoteFile | NpmQuery:
+    answers = completions.get(query.key, ())
+    if not answers:
+        return query
+    answer = answers[0]
+    known = query.hash
+    if known and known.algorithm == answer.hash.algorithm and known != answer.hash:
+        problem = (
+            f"devenv.lock has another hash for {entry.label} ({answer.hash.sri}) than this lock ({known.sri})"
+        )
+        raise lock.fault(entry.place, "integrity", problem, hint="Run devenv lock.")
+    return answer
+
+
+def _is_remote(tree: Tree, entry: Entry) -> bool:
+    """Whether a dependent asks for the entry by URL, so that no registry could be asked for it."""
+    return any("://" in edge.spec for edge in tree.inward.get(entry.place, ()))
+
+
+def _url(lock: Lock, entry: Entry, resolved: str) -> str:
+    """The tarball's URL without fragment, which may carry an old hash."""
+    url = resolved.partition("#")[0]
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
+    if scheme.lower() not in ("https", "http") or not host or not plain:
+        raise lock.fault(entry.place, "resolved", f"{resolved!r} is not the URL of a tarball")
+    return url
+
+
+def _file_name(url: str, entry: Entry) -> str:
+    """The last part of the URL where it looks like a tarball's name, else one made of name and version."""
+    last = url.partition("?")[0].rpartition("/")[2]
+    if last.endswith((".tgz", ".tar.gz")) and not last.startswith("."):
+        return last
+    return f"{entry.name.rpartition('/')[2]}-{entry.version or '0.0.0'}.tgz"
+
+
+def _bins(tree: Tree, entries: Iterable[Entry]) -> dict[str, str]:
+    """Links of .bin directories. Of two packages with one command the first counts, linked ones last."""
+    found: dict[str, str] = {}
+    for entry in sorted(entries, key=lambda e: (e.link, _collation(e.place))):
+        source = tree.flags(entry)
+        commands = source.bins
+        if entry.link and not commands and not entry.resolved:
+            commands = tree.lock.entries[""].bins if "" in tree.lock.entries else {}
+        above = f"{entry.enclosing}/" if entry.enclosing else ""
+        for command, file in commands.items():
+            found.setdefault(f"{above}{MODULES}/.bin/{command}", f"{entry.place}/{file}")
+    return dict(sorted(found.items()))
+
+
+# The order of punctuation in the Unicode collation, of the characters that names of packages have.
+_PUNCTUATION = {c: index for index, c in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
+
+
+def _collation(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key like npm's, which compares by the collation of English: case counts last, lower first."""
+    keys = []
+    for char in text.casefold():
+        punctuation = _PUNCTUATION.get(char)
+        keys.append(
+            (0, punctuation, "") if punctuation is not None else (2 if char.isalpha() else 1, 0, char)
+        )
+    return keys, text.swapcase()
+
+
+def _hidden_lock(lock: Lock, tree: Tree, entries: Iterable[Entry]) -> str:
+    """node_modules/.package-lock.json as npm writes it: what is installed, without the project itself."""
+    import json
+
+    places = {e.place for e in entries}
+    places |= {e.resolved or "" for e in entries if e.link} - {""}
+    head: dict[str, object] = {}
+    if lock.name is not None:
+        head["name"] = lock.name
+    if lock.version is not None:
+        head["version"] = lock.version
+    packages = {place: entry.raw for place, entry in lock.entries.items() if place in places}
+    whole = {**head, "lockfileVersion": 3, "requires": True, "packages": packages}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _script_notice(entries: Iterable[Entry]) -> list[str]:
+    names = sorted({e.label for e in entries if e.has_install_script and not e.link})
+    if not names:
+        return []
+    return [f"install scripts are not run: {', '.join(names)}"]
+
+
+def _outside_notices(lock: Lock) -> list[str]:
+    leading = sorted({e.resolved or "" for e in lock.entries.values() if e.link and _leaves(e.resolved)})
+    held = sorted({e.enclosing or "" for e in lock.entries.values() if e.outside and e.is_placed})
+    notices = []
+    if leading:
+        notices.append(f"linked from outside the project, as they are: {', '.join(leading)}")
+    if held:
+        notices.append(f"nothing is installed outside the project, below {', '.join(held)}")
+    return notices
+
+
+def _leaves(resolved: str | None) -> bool:
+    return resolved is not None and (resolved == ".." or resolved.startswith("../"))
+
+
+def _stale_notice(lock: Lock, siblings: Mapping[str, str]) -> list[str]:
+    """One line when package.json asks for something else than it did when the lock was written."""
+    text = siblings.get("package.json")
+    root = lock.entries.get("")
+    if text is None or root is None:
+        return []
+    manifest = parse_json(text, "package.json")
+    kinds = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+    changed: set[str] = set()
+    for kind in kinds:
+        asked = manifest.text_map(kind)
+        locked = root.raw.get(kind)
+        recorded = locked if isinstance(locked, dict) else {}
+        changed.update(name for name in {*asked, *recorded} if asked.get(name) != recorded.get(name))
+    if not changed:
+        return []
+    names = ", ".join(sorted(changed))
+    return [f"package.json and {lock.file} disagree about {names}: run npm install --package-lock-only"]

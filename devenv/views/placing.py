@@ -1,0 +1,335 @@
+"""Putting operations of a view in place, and taking away what earlier ones placed.
+
+Nothing is written through a symbolic link: each directory on the way is seen to be a real one first. Files
+of the store are never written to; what is in the way is unlinked.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+
+from devenv.events import Notice, Reporter
+from devenv.views.journal import same_file
+from devenv.views.operations import (
+    DISPLACED,
+    OWN_NAMES,
+    Op,
+    Provided,
+    Symlink,
+    Tree,
+    ViewError,
+    above,
+    is_skipped,
+)
+
+# What files of a store object have as modification time: Nix makes it one second after the epoch.
+_STORE_TIME = 1
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+
+def rename_free(path: str, wanted: str) -> str:
+    """Rename to `wanted`, or to `wanted`-2, -3 ... where that is taken."""
+    for number in range(1, 10_000):
+        target = wanted if number == 1 else f"{wanted}-{number}"
+        if not os.path.lexists(target):
+            os.rename(path, target)
+            return target
+    raise OSError(errno.EEXIST, "all names are taken", wanted)
+
+
+class Remover:
+    """Takes away what operations of an earlier composition placed, and nothing else."""
+
+    def __init__(self, root: str, kept: Provided) -> None:
+        self.root = root
+        self.kept = kept
+
+    def remove(self, op: Op) -> None:
+        """Remove what `op` placed, unless what is kept gives it too, and the directories left empty."""
+        path = f"{self.root}/{op.dest}" if op.dest else self.root
+        if not _is_real_below(self.root, op.dest):
+            return  # the user put a link in place of a directory; what it leads to is not ours
+        if isinstance(op, Tree):
+            self._remove_tree(op, path)
+        elif isinstance(op, Symlink):
+            if _link_target(path) == op.target and op.dest not in self.kept.single:
+                os.unlink(path)
+        elif op.dest not in self.kept.single:
+            _unlink_file(path)
+        self._prune(op.dest)
+
+    def uncover(self, dest: str) -> None:
+        """Remove what kept trees have below `dest`, where a link or file is to lie from now on."""
+        for tree, source in list(self.kept.givers(dest)):
+            if _is_directory(source) and _is_real_below(self.root, dest):
+                self._remove_entries(tree, source, dest, f"{self.root}/{dest}", shared=False)
+
+    def _remove_tree(self, op: Tree, path: str) -> None:
+        shared = self.kept.touches(op.dest)
+        if os.path.lexists(op.source):
+            self._remove_entries(op, op.source, op.dest, path, shared)
+        else:
+            self._remove_orphans(op.dest, path)
+
+    def _remove_entries(self, op: Tree, source: str, dest: str, path: str, shared: bool) -> None:
+        """Remove what is in `source` from `path`, then `path` itself if that leaves it empty."""
+        if not _is_directory(source):
+            if not (shared and self.kept.gives(dest)):
+                _unlink_file(path)
+            return
+        if not _is_directory(path):
+            return
+        with os.scandir(source) as entries:
+            for entry in entries:
+                inner = f"{dest}/{entry.name}" if dest else entry.name
+                if is_skipped(op, inner[len(op.dest) + 1 :] if op.dest else inner) or inner in OWN_NAMES:
+                    continue
+                below = f"{path}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    self._remove_entries(op, entry.path, inner, below, shared)
+                elif not (shared and self.kept.gives(inner)):
+                    _unlink_file(below)
+        if dest and not (shared and self.kept.gives(dest)):
+            _rmdir(path)
+
+    def _remove_orphans(self, dest: str, path: str) -> None:
+        """The store object is gone: its files are those that still carry a store's modification time."""
+        if not _is_directory(path):
+            if _has_store_time(path) and not self.kept.gives(dest):
+                _unlink_file(path)
+            return
+        for name in os.listdir(path):
+            inner = f"{dest}/{name}" if dest else name
+            if inner not in OWN_NAMES:
+                self._remove_orphans(inner, f"{path}/{name}")
+        if dest and not self.kept.gives(dest):
+            _rmdir(path)
+
+    def _prune(self, dest: str) -> None:
+        """Remove the directories above `dest` that are empty now."""
+        for higher in above(dest):
+            if self.kept.gives(higher) or not _rmdir(f"{self.root}/{higher}"):
+                return
+
+
+class Placer:
+    """Puts operations in place, taking over what is there already and right."""
+
+    def __init__(self, root: str, ops: Sequence[Op], reporter: Reporter) -> None:
+        self.root = root
+        self.provided = Provided(ops)
+        self.single = {f"{root}/{dest}" for dest in self.provided.single}
+        self.reporter = reporter
+        self.real = {root}  # directories that were seen not to be links
+        self.can_link = True
+
+    def place(self, op: Op) -> None:
+        """Put one operation in place. Raises `ViewError` where two trees contradict each other."""
+        path = f"{self.root}/{op.dest}" if op.dest else self.root
+        for higher in reversed(list(above(op.dest))):
+            self._make_directory(f"{self.root}/{higher}")
+        if isinstance(op, Tree):
+            self._place_tree(op, path)
+        elif isinstance(op, Symlink):
+            if _link_target(path) != op.target:
+                self._clear(path)
+                os.symlink(op.target, path)
+        else:
+            self._clear(path)
+            mode = 0o755 if op.executable else 0o644
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(op.contents)
+
+    def _make_directory(self, path: str) -> None:
+        """A real directory at `path`; a link or file there gives way if no operation placed it."""
+        if path in self.real:
+            return
+        try:
+            os.mkdir(path, 0o755)
+        except FileExistsError:
+            if not _is_directory(path):
+                for tree, source in self.provided.givers(path[len(self.root) + 1 :]):
+                    if not _is_directory(source):
+                        raise self._both_kinds(path, tree) from None
+                os.unlink(path)
+                os.mkdir(path, 0o755)
+        self.real.add(path)
+
+    def _place_tree(self, op: Tree, path: str) -> None:
+        if not os.path.lexists(op.source):
+            raise ViewError(f"{op.source} is missing, which belongs at {path}", root=self.root)
+        if not _is_directory(op.source):
+            self._place_file(op, op.source, path)
+            return
+        stack = [(op.source, path)]
+        while stack:
+            source, target = stack.pop()
+            self._make_directory(target)
+            with os.scandir(source) as entries:
+                for entry in entries:
+                    below = f"{target}/{entry.name}"
+                    if below in self.single or (op.skip and is_skipped(op, entry.path[len(op.source) + 1 :])):
+                        continue
+                    if target == self.root and entry.name in OWN_NAMES:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        stack.append((entry.path, below))
+                    else:
+                        self._place_entry(op, entry, below)
+
+    def _place_entry(self, op: Tree, entry: os.DirEntry[str], path: str) -> None:
+        """One file of a tree, by the shortest way where nothing stands against it."""
+        if self.can_link and not entry.is_symlink():
+            try:
+                os.link(entry.path, path)
+                return
+            except OSError:
+                pass  # tried again with a look at what is wrong
+        self._place_file(op, entry.path, path)
+
+    def _place_file(self, op: Tree, source: str, path: str) -> None:
+        """A file or symbolic link of the store at `path`, whatever lies there now."""
+        try:
+            self._put(source, path)
+        except FileExistsError:
+            if not self._is_right(op, source, path):
+                self._clear(path)
+                self._put(source, path)
+
+    def _put(self, source: str, path: str) -> None:
+        """Link, reflink or copy to a path that must be free; `FileExistsError` if it is not."""
+        status = os.lstat(source)
+        if stat.S_ISLNK(status.st_mode):
+            os.symlink(os.readlink(source), path)
+            os.utime(path, (_STORE_TIME, _STORE_TIME), follow_symlinks=False)
+            return
+        if not stat.S_ISREG(status.st_mode):
+            raise ViewError(f"{source} is neither file, directory nor symbolic link", root=self.root)
+        if self.can_link:
+            try:
+                os.link(source, path)
+                return
+            except OSError as error:
+                if error.errno in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP):
+                    self.can_link = False  # so it will be for all others
+                elif error.errno != errno.EMLINK:
+                    raise
+        _copy(source, path, 0o755 if status.st_mode & 0o100 else 0o644)
+
+    def _is_right(self, op: Tree, source: str, path: str) -> bool:
+        """Whether the thing at `path` may stay: it is the same file, or another tree gives an equal one."""
+        wanted = os.lstat(source)
+        if same_file(path, wanted):
+            return True
+        if stat.S_ISLNK(wanted.st_mode) and _link_target(path) == os.readlink(source):
+            return True
+        relative = path[len(self.root) + 1 :]
+        if relative in self.provided.directories:
+            raise self._both_kinds(path, op)
+        others = [(tree, other) for tree, other in self.provided.givers(relative) if other != source]
+        for tree, other in others:
+            if not _equal(source, other):
+                raise ViewError(
+                    f"{relative} differs between {op.source} and {tree.source}, which both have it",
+                    hint="Only one of the two can be in one environment.",
+                    root=self.root,
+                )
+        return bool(others) and _equal(source, path)
+
+    def _both_kinds(self, path: str, tree: Tree) -> ViewError:
+        return ViewError(f"{path} is a file in {tree.source} and a directory elsewhere", root=self.root)
+
+    def _clear(self, path: str) -> None:
+        """Make `path` free. A directory of the user's is kept, under another name."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.EPERM) or not _is_directory(path):
+                raise
+            if _rmdir(path):
+                return
+            kept = f"{self.root}/{DISPLACED}"
+            os.makedirs(kept, exist_ok=True)
+            moved = rename_free(path, f"{kept}/{os.path.basename(path)}")
+            self.reporter.event(Notice(text=f"{path} was in the way and is now {moved}"))
+
+
+def _copy(source: str, path: str, mode: int) -> None:
+    """A file of its own with the contents of `source`: shares blocks where the file system can."""
+    import fcntl
+
+    with open(source, "rb") as reader:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+        with open(descriptor, "wb") as writer:
+            try:
+                fcntl.ioctl(descriptor, _FICLONE, reader.fileno())
+            except OSError:
+                while os.sendfile(descriptor, reader.fileno(), None, 1 << 30):
+                    pass
+            os.utime(writer.fileno(), (_STORE_TIME, _STORE_TIME))
+
+
+def _equal(one: str, other: str) -> bool:
+    """Whether two files or links are the same, contents and kind."""
+    first, second = os.lstat(one), os.lstat(other)
+    if stat.S_IFMT(first.st_mode) != stat.S_IFMT(second.st_mode):
+        return False
+    if stat.S_ISLNK(first.st_mode):
+        return os.readlink(one) == os.readlink(other)
+    if first.st_size != second.st_size or not stat.S_ISREG(first.st_mode):
+        return False
+    with open(one, "rb") as left, open(other, "rb") as right:
+        while block := left.read(1 << 20):
+            if block != right.read(1 << 20):
+                return False
+    return True
+
+
+def _is_real_below(root: str, dest: str) -> bool:
+    """Whether each directory above `dest` is a real one."""
+    return all(_is_directory(f"{root}/{higher}") for higher in above(dest))
+
+
+def _is_directory(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _has_store_time(path: str) -> bool:
+    try:
+        return int(os.lstat(path).st_mtime) == _STORE_TIME
+    except OSError:
+        return False
+
+
+def _link_target(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def _unlink_file(path: str) -> None:
+    """Remove what is not a directory; one that the user put there stays."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            os.unlink(path)
+        except IsADirectoryError:
+            return
+
+
+def _rmdir(path: str) -> bool:
+    """Remove a directory if it is empty."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
