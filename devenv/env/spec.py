@@ -1,16 +1,25 @@
 """The environment spec: what an environment is, as data, for every shell alike.
 
 A spec is pure and names no project directory. Two things in it are completed when the environment is applied:
-the token `${project}` in any value or entry, and entries of `Prepend` and `Append` that are `.`, `..` or begin
+the mark `${project}` in any value or entry, and entries of `Prepend` and `Append` that are `.`, `..` or begin
 with `./` or `../`. Both stand for places in the project whose environment it is. `docs/environment-spec.md`
 describes the file format, `env.schema.json` beside this module checks it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from devenv.errors import DevenvError, raise_problems
 
 PROJECT_MARK = "${project}"
+PROJECT_VARIABLE = "DEVENV_PROJECT"  # every environment sets it to the project's directory
+_OWN_PREFIX = "__devenv"  # what the rendered shell code keeps its state in
+
+
+class SpecError(DevenvError):
+    """A spec that means nothing, or not one thing. The message names the variable and its origin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +64,134 @@ class Append:
 
 
 Operation = Set | Unset | Default | Prepend | Append
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewRef:
+    """A view that the environment uses: its kind, where it goes (relative to the project), its recipe's path."""
+
+    kind: str
+    root: str
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRef:
+    """A package that the environment names: `path` is its store path."""
+
+    name: str
+    version: str
+    path: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """An environment. Of a variable's operations at most one is a set, unset or default, and it comes first
+    whatever its place; prepends and appends follow in their order, so the last prepend is found first.
+
+    `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text.
+    Raises SpecError, or Problems with several.
+    """
+
+    name: str
+    variables: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    views: tuple[ViewRef, ...] = ()
+    packages: tuple[PackageRef, ...] = ()
+
+    def __post_init__(self) -> None:
+        raise_problems(SpecError(text) for text in _problems(self))
+
+    def to_json(self) -> str:
+        """The text of env.json: canonical, so equal specs have equal bytes."""
+        from devenv.env.spec_json import dump
+
+        return dump(self)
+
+    @staticmethod
+    def from_json(text: str) -> Spec:
+        """Read env.json. Raises SpecError for anything else."""
+        from devenv.env.spec_json import load
+
+        return load(text)
+
+
+def conflict(name: str, operations: tuple[Operation, ...]) -> str | None:
+    """Why these operations on the variable `name` cannot all hold; the sentence names both origins."""
+    settled = [entry for entry in operations if isinstance(entry, Set | Unset | Default)]
+    for first, second in zip(settled, settled[1:], strict=False):
+        return f"{name} is {_describe(first)} by {first.origin} and {_describe(second)} by {second.origin}"
+    lists = [entry for entry in operations if isinstance(entry, Prepend | Append)]
+    for first_list, second_list in zip(lists, lists[1:], strict=False):
+        if first_list.separator != second_list.separator:
+            return (
+                f"{name} is a list separated by {first_list.separator!r} for {first_list.origin} "
+                f"and by {second_list.separator!r} for {second_list.origin}"
+            )
+    return None
+
+
+def _describe(operation: Set | Unset | Default) -> str:
+    if isinstance(operation, Unset):
+        return "unset"
+    shown = operation.value if len(operation.value) <= 60 else operation.value[:57] + "..."
+    return f"{'set' if isinstance(operation, Set) else 'given the default'} {shown!r}"
+
+
+def _problems(spec: Spec) -> Iterator[str]:
+    if not spec.name or not spec.name.isprintable():
+        yield f"the environment's name must be printable text on one line, not {spec.name!r}"
+    for name, operations in spec.variables.items():
+        yield from _variable_problems(name, operations)
+    for name, words in spec.aliases.items():
+        if not _is_command(name):
+            yield f"alias {name!r}: the name must be of letters, digits, '_', '.', '+' and '-', as a program's"
+        if not words or not words[0]:
+            yield f"alias {name!r}: its command is empty"
+        if any("\0" in word for word in words):
+            yield f"alias {name!r}: no shell can hold the NUL character in its command"
+    for name, text in spec.scripts.items():
+        if not _is_command(name):
+            yield f"script {name!r}: the name must be of letters, digits, '_', '.', '+' and '-', as a program's"
+        if "\0" in text:
+            yield f"script {name!r}: no shell can hold the NUL character in its text"
+    for view in spec.views:
+        if view.root.startswith("/") or ".." in view.root.split("/") or "\0" in view.root:
+            yield f"view {view.kind}: its place must be inside the project, not {view.root!r}"
+
+
+def _variable_problems(name: str, operations: tuple[Operation, ...]) -> Iterator[str]:
+    origin = f" ({operations[0].origin})" if operations else ""
+    if not (name.isascii() and name.isidentifier()):
+        yield f"variable {name!r}{origin}: the name must be of ASCII letters, digits and '_'"
+    elif name.lower().startswith(_OWN_PREFIX) or name == PROJECT_VARIABLE:
+        yield f"variable {name}{origin}: devenv itself uses this name"
+    if not operations:
+        yield f"variable {name}: nothing is to be done with it"
+    found = conflict(name, operations)
+    if found:
+        yield found
+    for operation in operations:
+        for text in _texts(operation):
+            if "\0" in text:
+                yield f"variable {name} ({operation.origin}): no variable can hold the NUL character"
+        if isinstance(operation, Prepend | Append):
+            if not operation.separator:
+                yield f"variable {name} ({operation.origin}): a list needs a separator"
+            if "" in operation.entries or not operation.entries:
+                # An empty entry of PATH is the current directory, wherever that is.
+                yield f"variable {name} ({operation.origin}): an entry of a list must not be empty"
+
+
+def _texts(operation: Operation) -> tuple[str, ...]:
+    if isinstance(operation, Prepend | Append):
+        return (*operation.entries, operation.separator)
+    return () if isinstance(operation, Unset) else (operation.value,)
+
+
+def _is_command(name: str) -> bool:
+    """Whether the name can be an alias in every shell and a file in bin/."""
+    plain = name.replace("_", "").replace(".", "").replace("+", "").replace("-", "")
+    return plain.isascii() and plain.isalnum() and name[0] not in "-."
