@@ -12,7 +12,8 @@ markers; reading thousands of file names is done here, without building objects 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from devenv.adapter import AdapterError, PythonTarget, Target
 from devenv.adapters._fields import Table
@@ -59,7 +60,7 @@ class Interpreter:
         self,
         marker: str,
         table: Table,
-        key: str,
+        key: str | None,
         *,
         extras: frozenset[str] = frozenset(),
         groups: frozenset[str] = frozenset(),
@@ -80,7 +81,7 @@ class Interpreter:
     def _evaluate(self, marker: str, extras: frozenset[str], groups: frozenset[str]) -> bool:
         from packaging.markers import Marker
 
-        environment: dict[str, str | Set[str]] = {
+        environment: dict[str, str | AbstractSet[str]] = {
             **self._markers,
             "extras": extras,
             "dependency_groups": groups,

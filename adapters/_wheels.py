@@ -100,7 +100,7 @@ def shown_url(url: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}" if mark else scheme
 
 
-def check_url(url: str, table: Table, key: str) -> str:
+def check_url(url: str, table: Table, key: str | None) -> str:
     """`url` without its fragment, when it is one that a file can be fetched from."""
     try:
         parts = urlsplit(url)
@@ -123,7 +123,7 @@ def file_url(path: str, table: Table, key: str, label: str) -> str:
     )
 
 
-def parse_hash(text: str, table: Table, key: str) -> Hash:
+def parse_hash(text: str, table: Table, key: str | None) -> Hash:
     """ "sha256:<hexadecimal>" """
     algorithm, mark, digest = text.partition(":")
     if not mark or algorithm not in (*_STRONG, *_WEAK):
@@ -134,7 +134,7 @@ def parse_hash(text: str, table: Table, key: str) -> Hash:
         raise table.fault(key, str(error)) from None
 
 
-def strongest(hashes: Mapping[str, str], table: Table, key: str) -> Hash | None:
+def strongest(hashes: Mapping[str, str], table: Table, key: str | None) -> Hash | None:
     """The hash to trust among several of one file; None when none of them is known."""
     for algorithm in (*_STRONG, *_WEAK):
         if algorithm in hashes:
@@ -215,7 +215,7 @@ def canonical_name(table: Table, key: str = "name") -> str:
     return check_package_name(table.required_text(key), table, key)
 
 
-def check_package_name(name: str, table: Table, key: str) -> str:
+def check_package_name(name: str, table: Table, key: str | None) -> str:
     """`name` in its normal form (lower case, runs of ".", "-", "_" as one "-")."""
     from packaging.utils import InvalidName, canonicalize_name
 
