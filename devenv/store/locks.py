@@ -1,0 +1,88 @@
+"""File locks as Nix takes them: flock(2), never fcntl(2), on files of mode 0600.
+
+A lock file that is removed while others wait for it would give two processes "the" lock. Who removes one
+therefore also writes a byte into it, and who gets one looks whether it is still the file of that name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable
+from types import TracebackType
+
+
+def try_lock(descriptor: int, *, exclusive: bool) -> bool:
+    """Take the lock of an open file unless somebody else holds it."""
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock(descriptor: int, *, exclusive: bool, waiting: Callable[[], None] | None = None) -> None:
+    """Take the lock of an open file; `waiting` is called once if that takes more than no time."""
+    if not try_lock(descriptor, exclusive=exclusive):
+        if waiting is not None:
+            waiting()
+        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+
+
+def open_lock_file(path: str) -> int:
+    """Open a file to lock, made where it is missing. Raises OSError."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+class PathLocks:
+    """Exclusive locks on store paths that are being made: the files `<path>.lock`.
+
+    Several are taken in sorted order, as everybody does, so that nobody waits in a circle. Each costs an open
+    file: keep the number well below the limit on those.
+    """
+
+    __slots__ = ("_held", "_paths")
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = sorted(set(paths))
+        self._held: list[tuple[int, str]] = []
+
+    def __enter__(self) -> None:
+        try:
+            for path in self._paths:
+                self._take(f"{path}.lock")
+        except BaseException:
+            self._release()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def _take(self, name: str) -> None:
+        while True:
+            descriptor = open_lock_file(name)
+            self._held.append((descriptor, name))
+            lock(descriptor, exclusive=True)
+            status = os.fstat(descriptor)
+            if status.st_size == 0 and status.st_nlink:
+                return
+            self._held.pop()
+            os.close(descriptor)
+
+    def _release(self) -> None:
+        while self._held:
+            descriptor, name = self._held.pop()
+            discard_lock_file(descriptor, name)
+
+
+def discard_lock_file(descriptor: int, name: str) -> None:
+    """Remove a lock file whose lock is held, tell those who wait for it, and release it."""
+    try:
+        os.unlink(name)
+        os.write(descriptor, b"d")
+    except OSError:
+        pass  # a lock file left behind does no harm
+    finally:
+        os.close(descriptor)
