@@ -98,7 +98,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(entry: Verb, arguments: Sequence[str]) -> int:
-    parsed = _verb_parser(entry).parse_args(arguments)
+    # What follows the first "--" belongs to the program to run, options of its own included.
+    own, program = list(arguments), []
+    if "--" in own:
+        cut = own.index("--")
+        own, program = own[:cut], own[cut + 1 :]
+    parser = _verb_parser(entry)
+    parsed = parser.parse_args(own)
+    if program and not entry.takes_program:
+        parser.error(f"takes no program after --, found: {' '.join(program)}")
+    parsed.program = program
     command = importlib.import_module(f"devenv.cli.commands.{entry.module}")
     with Context(parsed, os.environ) as context:
         return int(command.run(parsed, context) or 0)

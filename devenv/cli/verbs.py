@@ -14,6 +14,7 @@ class Verb:
     module: str
     description: str
     examples: tuple[tuple[str, str], ...] = ()
+    takes_program: bool = False
 
 
 VERBS = (
@@ -51,6 +52,7 @@ VERBS = (
             ("devenv enter -- node server.js", "one program, without a shell between"),
             ("devenv enter --pure --shell bash", "with none of your own variables"),
         ),
+        takes_program=True,
     ),
     Verb(
         name="env",

@@ -1,0 +1,60 @@
+"""devenv enter, when the warm path does not do"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from devenv.cli import warm
+from devenv.cli.commands import lock as lock_command
+from devenv.cli.context import Context
+from devenv.errors import DevenvError
+from devenv.preparation import prepare
+from devenv.project import StaleLock, lock_project
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="the project (default: the current directory)")
+    parser.add_argument("-c", dest="line", metavar="LINE", help="run one line in your shell instead")
+    parser.add_argument("--shell", metavar="NAME", help="bash, zsh or fish (default: your own)")
+    parser.add_argument("--pure", action="store_true", help="start without the variables of your session")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    request = _request(arguments)
+    arguments.project = request.project
+    project = context.project
+    try:
+        project.current_lock()
+    except StaleLock as stale:
+        if not _offer_to_lock(context, stale):
+            raise
+        lock_command.report(lock_project(project))
+    prepared = prepare(project)
+    context.close()
+    if not arguments.quiet:
+        for notice in prepared.notices:
+            sys.stderr.write(f"devenv: {notice}\n")
+    sys.stderr.flush()
+    sys.stdout.flush()
+    warm.become(request, prepared.spec, project.root, context.environ)
+    return 0
+
+
+def _offer_to_lock(context: Context, stale: StaleLock) -> bool:
+    if context.interactive and not context.arguments.yes:
+        sys.stderr.write(f"devenv: {stale}\n")
+    return context.confirm("Lock now?")
+
+
+def _request(arguments: argparse.Namespace) -> warm.Request:
+    """The parsed command line in the warm path's form."""
+    request = warm.Request()
+    request.line, request.shell, request.pure = arguments.line, arguments.shell, arguments.pure
+    request.program = arguments.program or None
+    if arguments.directory is not None and arguments.project is not None:
+        raise DevenvError("both --project and DIR are given", hint="give one of them")
+    request.project = arguments.directory or arguments.project
+    if request.line is not None and request.program is not None:
+        raise DevenvError("both -c LINE and -- PROG are given", hint="give one of them")
+    return request

@@ -1,0 +1,50 @@
+"""devenv env"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from devenv.cli.context import Context
+from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec
+from devenv.project import instantiate_project
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the environment as env.json has it")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    made, _ = instantiate_project(context.project)
+    if arguments.json:
+        sys.stdout.write(json.dumps(json.loads(made.spec.to_json()), indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in describe(made.spec)))
+    return 0
+
+
+def describe(spec: Spec) -> list[str]:
+    """The spec for people: one line a part, its origin behind it."""
+    lines = [f"environment {spec.name}"]
+    for name, operations in sorted(spec.variables.items()):
+        # The last prepend is found first, so it is shown first.
+        for operation in reversed(operations):
+            lines.append(f"  {_operation(name, operation)}  # {operation.origin}")
+    lines += [f"  alias {name} = {' '.join(argv)}" for name, argv in sorted(spec.aliases.items())]
+    lines += [f"  script {name}" for name in sorted(spec.scripts)]
+    lines += [f"  {package.name} {package.version}  {package.path}" for package in spec.packages]
+    lines += [f"  {view.kind} in {view.root}  {view.recipe}" for view in spec.views]
+    return lines
+
+
+def _operation(name: str, operation: Operation) -> str:
+    if isinstance(operation, Set):
+        return f"{name} = {operation.value!r}"
+    if isinstance(operation, Default):
+        return f"{name} = {operation.value!r} unless set"
+    if isinstance(operation, Prepend):
+        return f"{name}: {operation.separator.join(operation.entries)} in front"
+    if isinstance(operation, Append):
+        return f"{name}: {operation.separator.join(operation.entries)} behind"
+    return f"{name} is unset"

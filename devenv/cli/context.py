@@ -1,0 +1,91 @@
+"""What every verb gets: the options that all have in common, as the objects they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+
+from devenv.cli.warm import find_project
+from devenv.events import Notice, Reporter
+from devenv.project import NoProject, Project, Settings, Workplace
+
+
+class Context:
+    """The surroundings of one command. Closes the progress display when the command ends."""
+
+    def __init__(self, arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
+        self.arguments = arguments
+        self.environ = environ
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        from devenv.cli.progress import choose_reporter
+
+        return choose_reporter(sys.stderr, quiet=self.arguments.quiet, verbose=self.arguments.verbose)
+
+    @cached_property
+    def settings(self) -> Settings:
+        return Settings(
+            environ=self.environ,
+            store_dir=self.arguments.store_dir,
+            offline=self.arguments.offline,
+            jobs=self.arguments.max_jobs,
+            reporter=self.reporter,
+        )
+
+    @property
+    def interactive(self) -> bool:
+        """May a question be asked?"""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    @cached_property
+    def project(self) -> Project:
+        """The project at or above `--project` or the current directory. Raises NoProject."""
+        start = self.arguments.project or "."
+        root = find_project(start)
+        if root is None:
+            raise NoProject(
+                f"no devenv.toml in {os.path.abspath(start)} or above it",
+                hint="`devenv init` writes one for what the directory holds",
+            )
+        return Project(root, self.settings)
+
+    def workplace(self) -> Workplace:
+        """The project's store and network, or the user's own where there is no project."""
+        root = find_project(self.arguments.project or ".")
+        if root is None:
+            return Workplace(os.getcwd(), {}, self.settings)
+        return Project(root, self.settings).workplace
+
+    def notice(self, text: str) -> None:
+        self.reporter.event(Notice(text=text))
+
+    def confirm(self, question: str) -> bool:
+        """Ask on the terminal, yes by default; `--yes` answers, and without a terminal it is no."""
+        if self.arguments.yes:
+            return True
+        if not self.interactive:
+            return False
+        sys.stderr.write(f"{question} [Y/n] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+    def close(self) -> None:
+        """End the progress display, so that the terminal belongs to what comes next."""
+        reporter = self.__dict__.pop("reporter", None)
+        close = getattr(reporter, "close", None)
+        if close is not None:
+            close()
+        self.__dict__.pop("settings", None)
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

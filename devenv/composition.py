@@ -1,0 +1,144 @@
+"""Compose: recipes, spec and shell derivation into the store, views into the project, roots for all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from devenv.adapter import NodeModules, SitePackages
+from devenv.derivations.graph import Graph
+from devenv.env.nix_shell import shell_derivation
+from devenv.env.object import render_object
+from devenv.environment import Instantiated, Recipe, object_name
+from devenv.errors import DevenvError
+from devenv.events import Reporter
+from devenv.formats.derivation import references
+from devenv.formats.store_path import StorePath
+from devenv.plugins import load_shells
+from devenv.store.local import Store
+from devenv.store.roots import add_indirect_root
+from devenv.views.compose import ForeignTree, Op, compose as compose_view, set_aside
+from devenv.views.operations import JOURNAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """What came of it: the spec, its shell derivation, files whose change means a new composition, notices."""
+
+    spec: StorePath
+    shell: StorePath
+    watched: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedView:
+    """One directory to compose. `operations` reads the store, so it is called only once that is realised."""
+
+    root: str
+    key: str
+    operations: Callable[[], Sequence[Op]]
+
+
+def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) -> Composed:
+    """Write everything that `made` describes. Its derivations must be realised. Raises ViewError, StoreError."""
+    for recipe in made.recipes:
+        store.add_texts([(recipe.path, recipe.text, recipe.references)])
+    spec = add_spec(made, store)
+    shell = add_shell_derivation(project, made, spec, store)
+    notices = []
+    views = planned_views(project, made)
+    for view in views:
+        notices += _compose_one(project, view, reporter)
+    add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
+    add_indirect_root(store.layout, os.path.join(project, ".devenv/shell.drv"), shell)
+    watched = [os.path.join(view.root, JOURNAL) for view in views]
+    if made.python is not None:
+        watched.append(made.python.path)
+    return Composed(spec=spec, shell=shell, watched=tuple(watched), notices=tuple(notices))
+
+
+def add_spec(made: Instantiated, store: Store) -> StorePath:
+    """The spec object. Its references are the recipes and the packages that it names."""
+    files = render_object(made.spec, load_shells())
+    candidates = {StorePath(view.recipe) for view in made.spec.views}
+    candidates |= {StorePath(package.path) for package in made.spec.packages}
+    with store.temporary_directory() as folder:
+        tree = os.path.join(folder, "spec")
+        for name, (contents, executable) in files.items():
+            path = os.path.join(tree, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(contents)
+            os.chmod(path, 0o555 if executable else 0o444)
+        return store.adopt_tree(object_name(made.spec.name, "env-spec"), tree, candidates)
+
+
+def add_shell_derivation(project: str, made: Instantiated, spec: StorePath, store: Store) -> StorePath:
+    """The derivation by which nix's own commands enter the environment."""
+    graph = Graph(store.store_dir)
+    values = shell_derivation(made.spec, spec=spec, project=project)
+    node = graph.add(
+        name=object_name(made.spec.name, "shell"),
+        system=values.system,
+        builder=values.builder,
+        args=values.args,
+        env=values.env,
+        sources=(spec,),
+    )
+    store.add_texts([(node.path, node.aterm, references(node.derivation))])
+    return node.path
+
+
+def planned_views(project: str, made: Instantiated) -> list[PlannedView]:
+    """Every directory that the environment composes in the project."""
+    return [view for recipe in made.recipes for view in _views_of(project, recipe, made)]
+
+
+def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[PlannedView]:
+    if isinstance(recipe.view, NodeModules):
+        from devenv.views.node import node_modules_compositions
+
+        base = os.path.normpath(os.path.join(project, recipe.root))
+        for place, operations in node_modules_compositions(recipe.view, recipe.trees).items():
+            yield PlannedView(
+                root=os.path.join(base, place), key=recipe.path, operations=lambda found=operations: found
+            )
+        return
+    yield _python_view(project, recipe, recipe.view, made)
+
+
+def _python_view(project: str, recipe: Recipe, view: SitePackages, made: Instantiated) -> PlannedView:
+    from devenv.views.python import site_packages_ops
+
+    python = made.python
+    if python is None:
+        raise DevenvError("a Python environment without a Python: this is a bug in devenv")
+    root = os.path.join(project, recipe.root)
+    return PlannedView(
+        root=root,
+        # The interpreter is the host's: the same packages on another interpreter are another view.
+        key=f"{recipe.path} {python.version} {python.path}",
+        operations=lambda: site_packages_ops(
+            view, trees=recipe.trees, bytecode=recipe.bytecode, python=python, root=root
+        ),
+    )
+
+
+def view_roots(project: str, made: Instantiated) -> list[tuple[str, str]]:
+    """Where the views lie and which key each should have."""
+    return [(view.root, view.key) for view in planned_views(project, made)]
+
+
+def _compose_one(project: str, view: PlannedView, reporter: Reporter) -> list[str]:
+    os.makedirs(os.path.dirname(view.root), exist_ok=True)
+    operations = view.operations()
+    try:
+        compose_view(view.root, operations, key=view.key, reporter=reporter)
+        return []
+    except ForeignTree:
+        kept = set_aside(view.root, os.path.join(project, ".devenv/replaced"))
+    compose_view(view.root, operations, key=view.key, reporter=reporter)
+    shown, moved = os.path.relpath(view.root, project), os.path.relpath(kept, project)
+    return [f"{shown} was not made by devenv; it was moved to {moved}"]

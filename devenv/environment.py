@@ -1,0 +1,288 @@
+"""The stages between a locked project and its environment: instantiate, realise, compose.
+
+`instantiate` is pure but for finding the host's Python: locked values in, derivations and spec out. `compose`
+writes what it describes: recipes and spec into the store, views into the project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from devenv.adapter import Editable, NodeModules, Package, Plan, SitePackages
+from devenv.config.lock import LockedToolchain
+from devenv.config.model import Config
+from devenv.derivations.graph import Graph, Node
+from devenv.derivations.packages import bytecode_node, link_node, package_node
+from devenv.env.spec import Operation, PackageRef, Prepend, Set, Spec, Unset, ViewRef
+from devenv.errors import DevenvError
+from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
+from devenv.providers.python_host import HostPython
+
+PYTHON_VIEW = ".devenv/python"
+NPM_PREFIX = ".devenv/npm"
+
+
+class PlatformError(DevenvError):
+    """Something locked is not published for the platform at hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLockfile:
+    """A lockfile's plan and where its view goes: `directory` is relative to the project ("" is the project)."""
+
+    path: str
+    directory: str
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A view as a store object to be: its JSON text names every package it is made of.
+
+    `root` is where the view goes, relative to the project. `view` and `trees` are what the text says, as values:
+    `trees` maps a place (npm) or a package's name (Python) to the unpacked object, `bytecode` names to byte code.
+    """
+
+    kind: str
+    root: str
+    path: StorePath
+    text: bytes
+    references: tuple[StorePath, ...]
+    view: NodeModules | SitePackages
+    trees: Mapping[str, StorePath]
+    bytecode: Mapping[str, StorePath]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instantiated:
+    """Everything that an environment consists of, before any of it exists."""
+
+    graph: Graph
+    targets: tuple[Node, ...]
+    recipes: tuple[Recipe, ...]
+    spec: Spec
+    python: HostPython | None
+
+
+def instantiate(
+    *,
+    config: Config,
+    toolchains: Sequence[LockedToolchain],
+    lockfiles: Sequence[PlannedLockfile],
+    python: HostPython | None,
+    store_dir: StoreDir,
+    absolute_url: Callable[[str], str],
+    platform: str,
+) -> Instantiated:
+    """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64"."""
+    maker = ViewMaker(store_dir, absolute_url)
+    tools = maker.toolchains(toolchains, platform)
+    recipes = [maker.node_view(entry) for entry in lockfiles if isinstance(entry.plan.view, NodeModules)]
+    if python is not None:
+        views = [entry for entry in lockfiles if isinstance(entry.plan.view, SitePackages)]
+        recipes.append(maker.python_view(views, python))
+    spec = Spec(
+        name=config.name,
+        variables=_variables(config, tools, recipes),
+        aliases=config.aliases,
+        scripts=config.scripts,
+        views=tuple(ViewRef(kind=recipe.kind, root=recipe.root, recipe=recipe.path) for recipe in recipes),
+        packages=tuple(tools),
+    )
+    return Instantiated(
+        graph=maker.graph,
+        targets=tuple(maker.targets.values()),
+        recipes=tuple(recipes),
+        spec=spec,
+        python=python,
+    )
+
+
+class ViewMaker:
+    """Collects the nodes of one environment; a package that several views share is one node."""
+
+    def __init__(self, store_dir: StoreDir, absolute_url: Callable[[str], str]) -> None:
+        self.store_dir = store_dir
+        self.absolute_url = absolute_url
+        self.graph = Graph(store_dir)
+        self.targets: dict[StorePath, Node] = {}
+
+    def package(self, package: Package) -> Node:
+        node = package_node(self.graph, package, self.absolute_url(package.file.url))
+        return self.target(node)
+
+    def target(self, node: Node) -> Node:
+        self.targets[node.path] = node
+        return node
+
+    def toolchains(self, locked: Sequence[LockedToolchain], platform: str) -> list[PackageRef]:
+        """The toolchains that are store objects. Node and npm become one tree with bin/node, bin/npm, bin/npx."""
+        found = {tool.name: tool for tool in locked}
+        node = found.get("node")
+        if node is None:
+            return []
+        links, inputs = {}, []
+        unpacked = self.package(_toolchain_package(node, platform, ("bin/node",)))
+        links["bin/node"] = f"{unpacked.out}/bin/node"
+        inputs.append(unpacked)
+        npm = found.get("npm")
+        if npm is not None:
+            client = self.package(_toolchain_package(npm, platform, ("bin/npm-cli.js", "bin/npx-cli.js")))
+            links["bin/npm"] = f"{client.out}/bin/npm-cli.js"
+            links["bin/npx"] = f"{client.out}/bin/npx-cli.js"
+            inputs.append(client)
+        tree = self.target(link_node(self.graph, f"node-{node.version}", links, inputs))
+        return [PackageRef(name="node", version=node.version, path=tree.out, origin="packages.node")]
+
+    def node_view(self, entry: PlannedLockfile) -> Recipe:
+        view = entry.plan.view
+        assert isinstance(view, NodeModules)
+        nodes = {place: self.package(package) for place, package in view.packages.items()}
+        trees = {place: node.out for place, node in nodes.items()}
+        document = {
+            "kind": "node_modules",
+            "lockfile": entry.path,
+            "packages": {
+                place: {"name": package.name, "version": package.version, "path": trees[place]}
+                for place, package in view.packages.items()
+            },
+            "links": dict(view.links),
+            "bins": dict(view.bins),
+            "hidden_lock": view.hidden_lock,
+        }
+        return self._recipe("node_modules", entry.directory or ".", document, trees.values(), view, trees, {})
+
+    def python_view(self, entries: Sequence[PlannedLockfile], python: HostPython) -> Recipe:
+        """One environment for all Python lockfiles of the project, as `pip install -r a -r b` would make it."""
+        packages, editables = merge_site_packages(entries)
+        minor = minor_version(python.version)
+        trees, bytecode = {}, {}
+        for package in packages:
+            unpacked = self.package(package)
+            trees[package.name] = unpacked.out
+            bytecode[package.name] = self.target(bytecode_node(self.graph, unpacked, minor)).out
+        document = {
+            "kind": "python",
+            "python": minor,
+            "packages": {
+                package.name: {
+                    "version": package.version,
+                    "path": trees[package.name],
+                    "bytecode": bytecode[package.name],
+                }
+                for package in packages
+            },
+            "editables": {editable.name: editable.path for editable in editables},
+        }
+        view = SitePackages(packages=packages, editables=editables)
+        references = [*trees.values(), *bytecode.values()]
+        return self._recipe("python", PYTHON_VIEW, document, references, view, trees, bytecode)
+
+    def _recipe(
+        self,
+        kind: str,
+        root: str,
+        document: object,
+        references: Iterable[StorePath],
+        view: NodeModules | SitePackages,
+        trees: Mapping[str, StorePath],
+        bytecode: Mapping[str, StorePath],
+    ) -> Recipe:
+        from devenv.formats.hashes import Hash
+
+        text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=True).encode() + b"\n"
+        unique = tuple(sorted(set(references)))
+        path = self.store_dir.text_path(f"{kind}-view.json", Hash.of("sha256", text), unique)
+        return Recipe(
+            kind=kind,
+            root=root,
+            path=path,
+            text=text,
+            references=unique,
+            view=view,
+            trees=trees,
+            bytecode=bytecode,
+        )
+
+
+def _toolchain_package(tool: LockedToolchain, platform: str, executables: tuple[str, ...]) -> Package:
+    file = tool.files.get(platform) or tool.files.get("any")
+    if file is None:
+        raise PlatformError(
+            f"{tool.name} {tool.version} is not locked for {platform}, only for {', '.join(sorted(tool.files))}",
+            hint="run `devenv lock` on this machine; if it stays so, this version is not published for it",
+        )
+    return Package(
+        name=tool.name, version=tool.version, format="npm", file=file, executables=executables
+    )
+
+
+def merge_site_packages(
+    entries: Sequence[PlannedLockfile],
+) -> tuple[tuple[Package, ...], tuple[Editable, ...]]:
+    """The packages of several Python lockfiles as one set. Raises when two lockfiles pin one name differently."""
+    from devenv.errors import raise_problems
+
+    chosen: dict[str, tuple[Package, str]] = {}
+    editables: dict[str, Editable] = {}
+    problems = []
+    for entry in entries:
+        view = entry.plan.view
+        assert isinstance(view, SitePackages)
+        for package in view.packages:
+            before = chosen.setdefault(package.name, (package, entry.path))
+            if before[0].file.hash != package.file.hash:
+                problems.append(
+                    DevenvError(
+                        f"{package.name} is {before[0].version} in {before[1]} and {package.version} in {entry.path}; "
+                        "one environment can hold one of them",
+                        hint="lock them together, or name only one of the files in [lockfiles]",
+                    )
+                )
+        for editable in view.editables:
+            place = os.path.normpath(os.path.join(entry.directory, editable.path))
+            editables[editable.name] = Editable(name=editable.name, path=place)
+    raise_problems(problems)
+    packages = tuple(package for _, (package, _) in sorted(chosen.items()))
+    return packages, tuple(editable for _, editable in sorted(editables.items()))
+
+
+def minor_version(version: str) -> str:
+    """ "3.11.2" -> "3.11" """
+    return ".".join(version.split(".")[:2])
+
+
+def _variables(
+    config: Config, tools: Sequence[PackageRef], recipes: Sequence[Recipe]
+) -> dict[str, tuple[Operation, ...]]:
+    """What the packages bring, then what devenv.toml declares.
+
+    Each prepend goes before the ones already there, so the last is found first: the project's own entries,
+    then Python's, then those of node_modules, then the toolchains.
+    """
+    variables: dict[str, list[Operation]] = {}
+    path = variables.setdefault("PATH", [])
+    for tool in tools:
+        # npm would install global packages beside its own files, which are in the store.
+        variables["npm_config_prefix"] = [Set(value=f"${{project}}/{NPM_PREFIX}", origin=tool.origin)]
+        path.append(Prepend(entries=(f"{tool.path}/bin", f"./{NPM_PREFIX}/bin"), origin=tool.origin))
+    for recipe in sorted(recipes, key=lambda recipe: recipe.kind):
+        if recipe.kind == "python":
+            path.append(Prepend(entries=(f"./{PYTHON_VIEW}/bin",), origin="packages.python"))
+            variables["VIRTUAL_ENV"] = [Set(value=f"${{project}}/{PYTHON_VIEW}", origin="packages.python")]
+            # A PYTHONHOME from outside would make the interpreter ignore the view.
+            variables["PYTHONHOME"] = [Unset(origin="packages.python")]
+        else:
+            place = os.path.normpath(os.path.join(recipe.root, "node_modules/.bin"))
+            path.append(Prepend(entries=(f"./{place}",), origin=f"{place} of the lockfile"))
+    for name, operations in config.env.items():
+        known = variables.get(name, []) if name == "PATH" else []
+        variables[name] = [*known, *operations]
+    return {name: tuple(found) for name, found in variables.items() if found}
+
+
+def object_name(name: str, suffix: str) -> str:
+    return sanitize_name(f"{name}-{suffix}")

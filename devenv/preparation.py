@@ -1,0 +1,187 @@
+"""Making a project's environment present: realise what is missing, compose, remember."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from devenv.environment import Instantiated, minor_version
+from devenv.errors import DevenvError
+from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
+from devenv.stamp import take_signatures, write_stamp
+from devenv.stamp import store_request as requested_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """`spec` is the environment's store path; `notices` are lines for people."""
+
+    spec: str
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What `devenv status` shows. `missing` and `objects` are None while the lock does not fit."""
+
+    project: str
+    name: str
+    lock: str
+    reasons: list[str]
+    toolchains: list[dict[str, str]]
+    lockfiles: list[dict[str, Any]]
+    store: str
+    objects: int | None
+    missing: int | None
+    views: list[dict[str, str]]
+    next_step: str
+
+
+def prepare(project: Project) -> Prepared:
+    """Bring everything of the project's environment into being and return its spec.
+
+    Killed at any point, it leaves the former environment or one that the next call completes. Raises StaleLock,
+    FetchError, BuildError, ViewError, StoreError.
+    """
+    from devenv.composition import compose
+    from devenv.derivations.realise import realise
+    from devenv.store.local import Store
+
+    with _project_lock(project.root):
+        # Taken before anything is read: a file edited meanwhile must look changed next time.
+        signatures = take_signatures(_watched(project))
+        made, notices = instantiate_project(project)
+        place = project.workplace
+        with Store.open(place.layout) as store:
+            realise(
+                store,
+                made.graph,
+                made.targets,
+                client=place.client,
+                pythons=_pythons(made),
+                reporter=project.settings.reporter,
+                jobs=place.jobs,
+            )
+            composed = compose(project.root, made, store, project.settings.reporter)
+        signatures |= take_signatures(composed.watched)
+        environ: dict[str, str] = dict(project.settings.environ)
+        if project.settings.store_dir:
+            environ["DEVENV_STORE_DIR"] = project.settings.store_dir
+        write_stamp(project.root, requested_store(environ), composed.spec, signatures)
+    return Prepared(spec=composed.spec, notices=(*notices, *composed.notices))
+
+
+def _watched(project: Project) -> list[str]:
+    """Every file whose change may change the environment."""
+    names = [CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)]
+    if not project.lockfiles:
+        from devenv.lockfiles import PREFERENCE
+
+        names += [name for names in PREFERENCE.values() for name in names]
+    return [os.path.join(project.root, name) for name in names]
+
+
+def _pythons(made: Instantiated) -> Mapping[str, str]:
+    return {minor_version(made.python.version): made.python.path} if made.python else {}
+
+
+@contextmanager
+def _project_lock(root: str) -> Iterator[None]:
+    """One preparation of a project at a time; `.devenv` exists inside, ignored by git."""
+    folder = os.path.join(root, ".devenv")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        ignore = os.path.join(folder, ".gitignore")
+        if not os.path.exists(ignore):
+            with open(ignore, "w", encoding="utf-8") as file:
+                file.write("*\n")
+        handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DevenvError(
+            f"preparing {folder}: {error.strerror}",
+            hint="devenv keeps the environment of a project there; the project's directory must be writable",
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def project_status(project: Project) -> Status:
+    """Compare configuration, lockfiles, lock, store and views. Changes nothing, asks no network."""
+    reasons: list[str] = []
+    made: Instantiated | None = None
+    state = "current"
+    try:
+        made, _ = instantiate_project(project)
+    except StaleLock as stale:
+        state, reasons = ("missing" if stale.missing else "stale"), stale.reasons
+    lock = project.lock
+    layout = project.workplace.layout
+    objects = missing = None
+    views: list[dict[str, str]] = []
+    if made is not None:
+        objects, missing = _count_missing(made, layout)
+        views = _view_states(project.root, made)
+    return Status(
+        project=project.root,
+        name=project.config.name,
+        lock=state,
+        reasons=reasons,
+        toolchains=[{"name": t.name, "version": t.version} for t in (lock.toolchains if lock else ())],
+        lockfiles=_lockfile_counts(project, made),
+        store=layout.store,
+        objects=objects,
+        missing=missing,
+        views=views,
+        next_step=_next_step(state, missing, views),
+    )
+
+
+def _count_missing(made: Instantiated, layout: Any) -> tuple[int, int]:
+    from devenv.store.local import Store
+
+    outputs = {node.out for node in made.targets}
+    if not os.path.exists(layout.database):
+        return len(outputs), len(outputs)
+    with Store.open(layout) as store:
+        return len(outputs), len(outputs) - len(store.valid_paths(outputs))
+
+
+def _view_states(root: str, made: Instantiated) -> list[dict[str, str]]:
+    from devenv.composition import view_roots
+    from devenv.views.compose import composed_key
+
+    found = []
+    for place, key in view_roots(root, made):
+        present = composed_key(place)
+        state = "composed" if present == key else "missing" if present is None else "of another version"
+        found.append({"root": os.path.relpath(place, root), "state": state})
+    return found
+
+
+def _lockfile_counts(project: Project, made: Instantiated | None) -> list[dict[str, Any]]:
+    from devenv.adapter import NodeModules
+
+    counts: dict[str, int] = {}
+    if made is not None:
+        for recipe in made.recipes:
+            kind = "npm" if isinstance(recipe.view, NodeModules) else "python"
+            counts[kind] = counts.get(kind, 0) + len(recipe.trees)
+    return [
+        {"path": lockfile.path, "ecosystem": lockfile.ecosystem, "packages": counts.get(lockfile.ecosystem)}
+        for lockfile in project.lockfiles
+    ]
+
+
+def _next_step(state: str, missing: int | None, views: list[dict[str, str]]) -> str:
+    if state != "current":
+        return "devenv lock"
+    if missing or any(view["state"] != "composed" for view in views):
+        return "devenv enter fetches and composes what is missing"
+    return "devenv enter"

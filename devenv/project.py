@@ -1,0 +1,435 @@
+"""The use cases: what devenv does with a project. Values in, values out; nothing here prints or asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from devenv.adapter import NpmQuery, Plan, PypiQuery, Query, RemoteFile, Target
+from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
+from devenv.config.model import Config
+from devenv.config.toml import parse_config
+from devenv.environment import Instantiated, PlannedLockfile, instantiate
+from devenv.errors import DevenvError, raise_problems
+from devenv.events import Reporter
+from devenv.lockfiles import Lockfile, locate, read_all
+from devenv.plugins import load_adapters
+from devenv.store.layout import Layout
+
+if TYPE_CHECKING:
+    from devenv.fetch.endpoints import Endpoints
+    from devenv.fetch.http import Client
+    from devenv.providers.python_host import HostPython
+
+CONFIG_NAME = "devenv.toml"
+LOCK_NAME = "devenv.lock"
+
+
+class NoProject(DevenvError):
+    """There is no devenv.toml where one was looked for."""
+
+
+class StaleLock(DevenvError):
+    """devenv.lock is missing or does not fit the project. `reasons` are sentences, one a change."""
+
+    def __init__(self, reasons: list[str], *, missing: bool = False) -> None:
+        head = f"{LOCK_NAME} does not exist yet" if missing else f"{LOCK_NAME} is stale"
+        super().__init__("\n".join([head, *reasons]), hint="run `devenv lock` and commit the file")
+        self.reasons = reasons
+        self.missing = missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to work, from the command line and the environment. `jobs` None means one per processor."""
+
+    environ: Mapping[str, str]
+    store_dir: str | None = None
+    offline: bool = False
+    jobs: int | None = None
+    reporter: Reporter = field(default_factory=Reporter)
+
+
+class Workplace:
+    """The store and the network as one project, or none, sees them. Everything is made when first used."""
+
+    def __init__(self, root: str, registries: Mapping[str, str], settings: Settings) -> None:
+        self.root = root
+        self.registries = registries
+        self.settings = settings
+
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout.find(self.settings.store_dir, self.settings.environ)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        from devenv.fetch.endpoints import Endpoints
+
+        return Endpoints.load(
+            project=self.root,
+            environ=self.settings.environ,
+            registries=self.registries,
+            cache=self.layout.cache,
+        )
+
+    @cached_property
+    def client(self) -> Client:
+        from devenv.fetch.http import Client
+
+        return Client(endpoints=self.endpoints, environ=self.settings.environ, offline=self.settings.offline)
+
+    @property
+    def jobs(self) -> int:
+        return self.settings.jobs or len(os.sched_getaffinity(0))
+
+    def answer(self, queries: list[Query]) -> dict[str, tuple[RemoteFile, ...]]:
+        """Ask the registries. Raises one error for all that cannot be answered."""
+        from devenv.fetch.npm_registry import answer_npm
+        from devenv.fetch.python_index import answer_pypi
+
+        answers: dict[str, tuple[RemoteFile, ...]] = {}
+        problems = []
+        npm = [query for query in queries if isinstance(query, NpmQuery)]
+        pypi = [query for query in queries if isinstance(query, PypiQuery)]
+        for ask in (
+            lambda: answer_npm(self.client, self.endpoints, npm, self.settings.reporter) if npm else {},
+            lambda: answer_pypi(self.client, self.endpoints, pypi, self.settings.reporter) if pypi else {},
+        ):
+            try:
+                answers.update(ask())
+            except DevenvError as error:
+                problems.append(error)
+        raise_problems(problems)
+        return answers
+
+
+class Project:
+    """One project directory: its configuration, lockfiles and lock, read once."""
+
+    def __init__(self, root: str, settings: Settings) -> None:
+        self.root = root
+        self.settings = settings
+
+    @cached_property
+    def config(self) -> Config:
+        """devenv.toml with its lockfiles found. Raises ConfigError or Problems."""
+        return locate(self.root, parse_config(_read(self.root, CONFIG_NAME), CONFIG_NAME))
+
+    @cached_property
+    def workplace(self) -> Workplace:
+        return Workplace(self.root, self.config.registries, self.settings)
+
+    @cached_property
+    def lockfiles(self) -> tuple[Lockfile, ...]:
+        if not self.config.lockfiles:
+            return ()
+        return read_all(self.root, self.config.lockfiles, load_adapters())
+
+    @cached_property
+    def lock(self) -> Lock | None:
+        """devenv.lock, None when there is none. Raises LockError."""
+        try:
+            return parse_lock(_read(self.root, LOCK_NAME), LOCK_NAME)
+        except NoProject:
+            return None
+
+    def stale_reasons(self) -> list[str]:
+        """Why devenv.lock does not fit; empty when it does. A missing one has reasons too."""
+        hashes: dict[str, str] = {}
+        for lockfile in self.lockfiles:
+            hashes.update(lockfile.hashes())
+        return stale_reasons(self.lock or Lock(), self.config, hashes)
+
+    def current_lock(self) -> Lock:
+        """devenv.lock if it fits the project. Raises StaleLock."""
+        reasons = self.stale_reasons()
+        if self.lock is None:
+            raise StaleLock([], missing=True)
+        if reasons:
+            raise StaleLock(reasons)
+        return self.lock
+
+
+def _read(root: str, name: str) -> str:
+    path = os.path.join(root, name)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise NoProject(f"there is no {name} in {root}", hint="`devenv init` writes one") from None
+    except UnicodeDecodeError as error:
+        raise DevenvError(f"reading {path}: it is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise DevenvError(f"reading {path}: {error.strerror}") from error
+
+
+# Planning
+
+
+def platform_name() -> str:
+    return f"linux-{os.uname().machine}"
+
+
+def host_libc() -> str:
+    """The C library of the programs here, by the way its loader is named."""
+    machine = os.uname().machine
+    return "musl" if os.path.exists(f"/lib/ld-musl-{machine}.so.1") and not _has_glibc() else "glibc"
+
+
+def _has_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (ValueError, OSError):
+        return False
+
+
+def make_target(python: HostPython | None, toolchains: tuple[LockedToolchain, ...]) -> Target:
+    node = next((tool.version for tool in toolchains if tool.name == "node"), None)
+    return Target(
+        machine=os.uname().machine,
+        libc=host_libc(),
+        node_version=node,
+        python=python.target if python is not None else None,
+    )
+
+
+def find_locked_python(lock: Lock, environ: Mapping[str, str]) -> HostPython | None:
+    """The host's interpreter for the locked Python: the exact version if it is here, else the same minor one."""
+    from devenv.environment import minor_version
+    from devenv.providers.python_host import find_python
+
+    tool = next((tool for tool in lock.toolchains if tool.name == "python"), None)
+    if tool is None:
+        return None
+    try:
+        return find_python(tool.version, environ)
+    except DevenvError:
+        return find_python(minor_version(tool.version), environ)
+
+
+def plan_lockfiles(
+    lockfiles: tuple[Lockfile, ...], target: Target, completions: Mapping[str, tuple[RemoteFile, ...]]
+) -> list[PlannedLockfile]:
+    """Every lockfile's plan; the errors of all of them are reported together."""
+    found, problems = [], []
+    for lockfile in lockfiles:
+        if lockfile.ecosystem == "python" and target.python is None:
+            problems.append(
+                DevenvError(
+                    f"{lockfile.path} needs a Python and {CONFIG_NAME} names none",
+                    hint='add `python = "3.11"`, or the version you need, to [packages]',
+                )
+            )
+            continue
+        try:
+            plan = lockfile.plan(target, completions)
+            found.append(PlannedLockfile(path=lockfile.path, directory=lockfile.directory, plan=plan))
+        except DevenvError as error:
+            problems.append(error)
+    raise_problems(problems)
+    return found
+
+
+def all_queries(plans: list[PlannedLockfile]) -> list[Query]:
+    unique = {query.key: query for entry in plans for query in entry.plan.queries}
+    return list(unique.values())
+
+
+# Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """What `devenv lock` did: `changes` are lines for people, `written` whether the file changed."""
+
+    changes: tuple[str, ...]
+    written: bool
+    notices: tuple[str, ...]
+
+
+def lock_project(project: Project, *, update: bool = False) -> Locked:
+    """Write devenv.lock. Pins of unchanged requests stay, unless `update` asks for the newest again."""
+    from devenv.providers.toolchains import lock_toolchains
+
+    before = _lock_to_replace(project)
+    kept = {} if update else _kept_toolchains(project, before)
+    wanted = {name: request for name, request in project.config.packages.items() if name not in kept}
+    place = project.workplace
+    found: tuple[LockedToolchain, ...] = ()
+    if wanted:
+        found = lock_toolchains(
+            wanted,
+            client=place.client,
+            endpoints=place.endpoints,
+            reporter=project.settings.reporter,
+        )
+    chosen = {tool.name: tool for tool in found} | kept
+    toolchains = tuple(sorted(chosen.values(), key=lambda tool: tool.name))
+    python = find_locked_python(Lock(toolchains=toolchains), project.settings.environ)
+    target = make_target(python, toolchains)
+    plans, files = _complete(project, target, {} if update else dict(before.files))
+    lock = Lock(
+        requests=dict(project.config.packages),
+        lockfiles={
+            lockfile.path: LockedLockfile(
+                ecosystem=lockfile.ecosystem,
+                sha256=hashes.pop(lockfile.path),
+                siblings=_locked_siblings(lockfile, hashes),
+                options=lockfile.options,
+            )
+            for lockfile in project.lockfiles
+            for hashes in (lockfile.hashes(),)
+        },
+        toolchains=toolchains,
+        files=files,
+    )
+    written = _write_if_changed(os.path.join(project.root, LOCK_NAME), dump_lock(lock))
+    project.lock = lock
+    notices = tuple(notice for entry in plans for notice in entry.plan.notices)
+    return Locked(changes=tuple(_changes(before, lock)), written=written, notices=notices)
+
+
+def _lock_to_replace(project: Project) -> Lock:
+    """The present devenv.lock, or an empty one where it is missing or damaged: it is about to be written anew."""
+    from devenv.config.errors import LockError
+
+    try:
+        return project.lock or Lock()
+    except LockError:
+        return Lock()
+
+
+def _kept_toolchains(project: Project, before: Lock) -> dict[str, LockedToolchain]:
+    """Toolchains whose request is as it was and which this machine can still use."""
+    kept = {}
+    wanted = project.config.packages
+    for tool in before.toolchains:
+        # npm comes along with node when nobody asks for it, and stays as long as node does.
+        source = tool.name if tool.name in wanted or tool.name != "npm" else "node"
+        same = before.requests.get(source) == wanted.get(source) and source in wanted
+        if same and (tool.name == "python" or platform_name() in tool.files or "any" in tool.files):
+            kept[tool.name] = tool
+    if "node" not in kept and "npm" not in wanted:
+        kept.pop("npm", None)
+    python = kept.get("python")
+    if python is not None:
+        try:
+            find_locked_python(Lock(toolchains=(python,)), project.settings.environ)
+        except DevenvError:
+            kept.pop("python")
+    return kept
+
+
+def _locked_siblings(lockfile: Lockfile, hashes: Mapping[str, str]) -> dict[str, str]:
+    """Siblings whose change makes the lock stale: other lock texts. Manifests change for many other reasons."""
+    manifests = ("pyproject.toml", "package.json", "setup.cfg", "setup.py")
+    return {name: digest for name, digest in hashes.items() if os.path.basename(name) not in manifests}
+
+
+def _complete(
+    project: Project, target: Target, known: dict[str, tuple[RemoteFile, ...]]
+) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
+    """Plans without open queries, and the answers that they used."""
+    asked = all_queries(plan_lockfiles(project.lockfiles, target, {}))
+    files = {query.key: known[query.key] for query in asked if query.key in known}
+    plans = plan_lockfiles(project.lockfiles, target, files)
+    # An answer may be about a file that the lockfile no longer means: such a plan asks again.
+    for _ in range(3):
+        open_queries = all_queries(plans)
+        if not open_queries:
+            return plans, files
+        answers = project.workplace.answer(open_queries)
+        files |= {key: useful_files(found, target) for key, found in answers.items()}
+        plans = plan_lockfiles(project.lockfiles, target, files)
+    raise DevenvError(
+        "the registries' answers do not settle "
+        + ", ".join(sorted(query.key for query in all_queries(plans))[:5]),
+        hint="the lockfile and the registry disagree; write the lockfile anew with its own tool",
+    )
+
+
+def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteFile, ...]:
+    """The wheels that this Python can use on either supported machine; all files when there is none.
+
+    devenv.lock then works on x86_64 and aarch64 without listing every file that was ever uploaded.
+    """
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    if len(files) < 2 or target.python is None:
+        return files
+    tags = set(target.python.tags)
+    other = "aarch64" if target.machine == "x86_64" else "x86_64"
+    tags |= {tag.replace(target.machine, other) for tag in tags}
+    kept = []
+    for file in files:
+        try:
+            wheel_tags = parse_wheel_filename(file.file_name)[3]
+        except InvalidWheelFilename:
+            continue
+        if any(str(tag) in tags for tag in wheel_tags):
+            kept.append(file)
+    return tuple(kept) or files
+
+
+def _write_if_changed(path: str, text: str) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return False
+    except (OSError, UnicodeDecodeError):
+        pass
+    aside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(aside, path)
+    except OSError as error:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise DevenvError(f"writing {path}: {error.strerror}") from error
+    return True
+
+
+def _changes(before: Lock, after: Lock) -> list[str]:
+    lines = []
+    old = {tool.name: tool.version for tool in before.toolchains}
+    for tool in after.toolchains:
+        if old.get(tool.name) != tool.version:
+            lines.append(f"{tool.name} {old[tool.name]} -> {tool.version}" if tool.name in old else f"{tool.name} {tool.version}")
+    for path, entry in after.lockfiles.items():
+        known = before.lockfiles.get(path)
+        if known is None or known.sha256 != entry.sha256:
+            lines.append(f"{path} {'changed' if known else 'added'}")
+    answered = len(after.files.keys() - before.files.keys())
+    if answered:
+        lines.append(f"{answered} answers of the registries recorded")
+    return lines
+
+
+# Instantiate
+
+
+def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]]:
+    """The environment of a project whose devenv.lock fits, and the notices of its plans. No network."""
+    lock = project.current_lock()
+    python = find_locked_python(lock, project.settings.environ)
+    target = make_target(python, lock.toolchains)
+    plans = plan_lockfiles(project.lockfiles, target, lock.files)
+    open_queries = all_queries(plans)
+    if open_queries:
+        raise StaleLock([f"it lacks an answer for {query.key}" for query in open_queries[:10]])
+    place = project.workplace
+    made = instantiate(
+        config=project.config,
+        toolchains=lock.toolchains,
+        lockfiles=plans,
+        python=python,
+        store_dir=place.layout.store_dir,
+        absolute_url=place.endpoints.absolute,
+        platform=platform_name(),
+    )
+    return made, tuple(notice for entry in plans for notice in entry.plan.notices)
