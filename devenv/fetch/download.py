@@ -19,7 +19,14 @@ from typing import BinaryIO
 from urllib.parse import unquote
 
 from devenv.events import Finished, Progressed, Reporter, Started
-from devenv.fetch.errors import CancelledError, FetchError, MismatchError, StatusError, TransientError
+from devenv.fetch.errors import (
+    CancelledError,
+    EndpointError,
+    FetchError,
+    MismatchError,
+    StatusError,
+    TransientError,
+)
 from devenv.fetch.http import CHUNK, Client, Stream
 from devenv.fetch.urls import shown, split
 from devenv.formats.hashes import Hash
@@ -68,6 +75,8 @@ def download(
         failed = False
     except OSError as error:
         raise FetchError(f"Cannot store {item.label} in {target}: {error.strerror or error}.") from error
+    except (StatusError, TransientError, EndpointError) as error:
+        raise FetchError(f"{item.label}: {error}", hint=error.hint, url=error.url) from error
     finally:
         reporter.event(Finished(key=key, failed=failed))
 
@@ -173,7 +182,7 @@ class _Transfer:
 
     def _check_announced(self, total: int | None) -> None:
         size = self._item.size
-        if size is not None and total is not None and total != size and not self._is_pieced:
+        if size is not None and total is not None and total != size:
             raise self._mismatch(f"{size} bytes", f"{total} bytes")
 
     def _take(self, chunk: bytes) -> None:

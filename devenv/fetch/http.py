@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
 
@@ -136,7 +136,7 @@ class Client:
         self._watcher: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -343,7 +343,9 @@ def _new_pool(proxy: str | None, context: ssl.SSLContext) -> urllib3.PoolManager
         return urllib3.PoolManager(num_pools=32, maxsize=CONNECTIONS, block=True, ssl_context=context)
     address, user, password = without_userinfo(proxy)
     if urlsplit(address).scheme not in {"http", "https"}:
-        raise EndpointError(f"Cannot use the proxy {shown(address)}: only http and https proxies can be used.")
+        raise EndpointError(
+            f"Cannot use the proxy {shown(address)}: only http and https proxies can be used."
+        )
     headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user is not None else None
     return urllib3.ProxyManager(
         address,
@@ -363,7 +365,9 @@ def _new_context(endpoints: Endpoints, verifies: bool) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError) as error:
-            raise EndpointError(f"Cannot read the certificates in {path}, named by {setting}: {error}.") from error
+            raise EndpointError(
+                f"Cannot read the certificates in {path}, named by {setting}: {error}."
+            ) from error
     try:
         if endpoints.ca_data():
             context.load_verify_locations(cadata=endpoints.ca_data())
@@ -377,18 +381,25 @@ def _new_context(endpoints: Endpoints, verifies: bool) -> ssl.SSLContext:
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     """The proxy that *_proxy variables name for a URL; lower case counts before upper case."""
-    from urllib.request import proxy_bypass_environment
-
     parts = urlsplit(url)
 
     def setting(name: str) -> str:
         return environ.get(name) or environ.get(name.upper()) or ""
 
-    exempt = setting("no_proxy")
-    if exempt and proxy_bypass_environment(parts.netloc.rpartition("@")[2], {"no": exempt}):
+    if _is_exempt(parts.hostname or "", parts.netloc.rpartition("@")[2], setting("no_proxy")):
         return None
     found = setting(f"{parts.scheme}_proxy") or setting("all_proxy")
-    return found if not found or "://" in found else f"http://{found}" if found else None
+    return (found if "://" in found else f"http://{found}") if found else None
+
+
+def _is_exempt(host: str, host_and_port: str, no_proxy: str) -> bool:
+    """Whether a list such as "localhost, .corp.test, cache.test:8080, *" has the host or its domain."""
+    for entry in (each.strip().lower().lstrip(".") for each in no_proxy.split(",")):
+        if entry == "*" or entry in {host, host_and_port}:
+            return True
+        if entry and (host.endswith("." + entry) or host_and_port.endswith("." + entry)):
+            return True
+    return False
 
 
 def _redirected(url: str, target: str) -> str:
@@ -453,7 +464,9 @@ def _content_range(response: BaseHTTPResponse, url: str) -> tuple[int, int | Non
     span, _, total = rest.partition("/")
     first = span.partition("-")[0]
     if unit.lower() != "bytes" or not (first.isascii() and first.isdigit() and len(first) < 20):
-        raise FetchError(f"Cannot fetch {shown(url)}: its Content-Range {value!r} means nothing.", url=shown(url))
+        raise FetchError(
+            f"Cannot fetch {shown(url)}: its Content-Range {value!r} means nothing.", url=shown(url)
+        )
     is_known = total.isascii() and total.isdigit() and len(total) < 20
     return int(first), int(total) if is_known else None
 
