@@ -110,11 +110,12 @@ class Derivation:
             for name, output in sorted(self.outputs.items())
         )
         drvs = ",".join(
-            f"({quote(path)},{quote_list(sorted(set(names)))})" for path, names in sorted(inputs.items())
+            f"({quote(path)},{quote_list(sorted(set(names), key=byte_order))})"
+            for path, names in sorted(inputs.items(), key=lambda item: byte_order(item[0]))
         )
         names = sorted(self.env, key=byte_order)
         env = ",".join([f"({quote(name)},{quote(self.env[name])})" for name in names])
-        sources = quote_list(sorted(set(self.input_sources)))
+        sources = quote_list(sorted(set(self.input_sources), key=byte_order))
         return encode(
             f"Derive([{outputs}],[{drvs}],{sources},{quote(self.system)},{quote(self.builder)},"
             f"{quote_list(self.args)},[{env}])"
