@@ -56,7 +56,17 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
     watched = [os.path.join(view.root, JOURNAL) for view in views]
     if made.python is not None:
         watched.append(made.python.path)
+        watched += _manifests(project, made)
     return Composed(spec=spec, shell=shell, watched=tuple(watched), notices=tuple(notices))
+
+
+def _manifests(project: str, made: Instantiated) -> Iterator[str]:
+    """The pyproject.toml of every project that is imported in place."""
+    from devenv.views.python import watched_files
+
+    for recipe in made.recipes:
+        if isinstance(recipe.view, SitePackages):
+            yield from watched_files(recipe.view, project)
 
 
 def add_spec(made: Instantiated, store: Store) -> StorePath:
@@ -110,7 +120,7 @@ def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[Plan
 
 
 def _python_view(project: str, recipe: Recipe, view: SitePackages, made: Instantiated) -> PlannedView:
-    from devenv.views.python import site_packages_ops
+    from devenv.views.python import manifest_key, site_packages_ops
 
     python = made.python
     if python is None:
@@ -119,9 +129,9 @@ def _python_view(project: str, recipe: Recipe, view: SitePackages, made: Instant
     return PlannedView(
         root=root,
         # The interpreter is the host's: the same packages on another interpreter are another view.
-        key=f"{recipe.path} {python.version} {python.path}",
+        key=" ".join([recipe.path, python.version, python.path, manifest_key(view, project)]).rstrip(),
         operations=lambda: site_packages_ops(
-            view, trees=recipe.trees, bytecode=recipe.bytecode, python=python, root=root
+            view, trees=recipe.trees, bytecode=recipe.bytecode, python=python, root=root, project=project
         ),
     )
 
