@@ -18,11 +18,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from devenv.events import Finished, Planned, Reporter, Started
 from devenv.views.journal import Journal, is_bare, locked, read_journal, read_key, write_journal
 from devenv.views.operations import (
+    JOURNAL,
+    LOCK,
+    NEW_JOURNAL,
     File,
     ForeignTree,
     Op,
@@ -43,6 +46,7 @@ __all__ = [
     "ViewError",
     "compose",
     "composed_key",
+    "decompose",
     "set_aside",
 ]
 
@@ -106,6 +110,25 @@ def set_aside(root: str, into_directory: str) -> str:
             return rename_free(root, f"{os.path.abspath(root)}.aside")
     except OSError as error:
         raise ViewError(f"cannot move {root} away: {error}", root=root) from error
+
+
+def decompose(root: str, *, reporter: Reporter | None = None) -> None:
+    """Take away what was composed at `root`, and the directory if nothing else lies in it.
+
+    Does nothing where devenv composed nothing. Raises `ViewError`.
+    """
+    if read_journal(root) is None:
+        return
+    compose(root, (), key="", reporter=reporter)
+    try:
+        with locked(root):
+            for name in (NEW_JOURNAL, JOURNAL, LOCK):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{root}/{name}")
+            with suppress(OSError):
+                os.rmdir(root)
+    except OSError as error:
+        raise ViewError(f"cannot remove {root}: {error}", root=root) from error
 
 
 @contextmanager
