@@ -56,16 +56,15 @@ def download(
 ) -> None:
     """Writes the file to `part`, checks it, and renames it to `target` (same file system).
 
-    Reports `Started` (key: the URL), `Progressed` and `Finished`. Raises `MismatchError` for another
+    Reports `Started` (key: `part`), `Progressed` and `Finished`. Raises `MismatchError` for another
     file than the one asked for, other `FetchError`s for failures, `CancelledError` once `cancelled` is
     set; only a wrong file's part is deleted. Two threads or processes with one part take turns.
     """
-    key = shown(item.url)
-    reporter.event(Started(kind="fetch", key=key, label=item.label, size=item.size))
+    reporter.event(Started(kind="fetch", key=part, label=item.label, size=item.size))
     failed = True
     try:
         with _locked(part, client, cancelled) as file:
-            transfer = _Transfer(client, item, file, reporter=reporter, cancelled=cancelled)
+            transfer = _Transfer(client, item, file, key=part, reporter=reporter, cancelled=cancelled)
             try:
                 transfer.run()
             except MismatchError:
@@ -78,7 +77,7 @@ def download(
     except (StatusError, TransientError, EndpointError) as error:
         raise FetchError(f"{item.label}: {error}", hint=error.hint, url=error.url) from error
     finally:
-        reporter.event(Finished(key=key, failed=failed))
+        reporter.event(Finished(key=part, failed=failed))
 
 
 @contextmanager
@@ -120,10 +119,11 @@ class _Transfer:
         item: Download,
         file: BinaryIO,
         *,
+        key: str,
         reporter: Reporter,
         cancelled: threading.Event,
     ) -> None:
-        self._client, self._item, self._file = client, item, file
+        self._client, self._item, self._file, self._key = client, item, file, key
         self._reporter, self._cancelled = reporter, cancelled
         self._hasher = hashlib.new(item.hash.algorithm, usedforsecurity=False)
         self._done = 0
@@ -203,7 +203,7 @@ class _Transfer:
         now = time.monotonic()
         if now - self._reported >= _REPORT_EVERY or self._done == self._item.size:
             self._reported = now
-            self._reporter.event(Progressed(key=shown(self._item.url), done=self._done))
+            self._reporter.event(Progressed(key=self._key, done=self._done))
 
     def _take_up(self) -> None:
         """Hashes what an earlier run left."""

@@ -90,6 +90,11 @@ class Endpoints:
         """The environment that the settings were read from."""
         return self._environ
 
+    @property
+    def cache(self) -> str:
+        """The directory where answers may be kept."""
+        return self._cache
+
     @cached_property
     def npm(self) -> NpmConfig:
         """npm's settings."""

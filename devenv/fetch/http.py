@@ -106,7 +106,7 @@ class Retries:
 class Client:
     """Makes requests, from any number of threads. Close it, or use it as a context manager.
 
-    `cache`: directory for index answers, revalidated at each use; None keeps nothing.
+    `environ`: where the proxies are named; None is the endpoints' own.
     `offline`: every request raises `FetchError`.
     `cancelled`: once set, waiting and transferring threads stop with `CancelledError`.
     `attempts`, `backoff` (seconds): how often and how patiently failures that may pass are retried.
@@ -116,7 +116,7 @@ class Client:
         self,
         endpoints: Endpoints,
         *,
-        cache: str | None = None,
+        environ: Mapping[str, str] | None = None,
         offline: bool = False,
         cancelled: threading.Event | None = None,
         attempts: int = 5,
@@ -126,7 +126,8 @@ class Client:
     ) -> None:
         self.endpoints, self.offline = endpoints, offline
         self.cancelled = cancelled or threading.Event()
-        self._cache = MetadataCache(os.path.join(cache, "http")) if cache else None
+        self._environ = endpoints.environ if environ is None else environ
+        self._cache = MetadataCache(os.path.join(endpoints.cache, "http"))
         self._attempts, self._backoff = attempts, backoff
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._lock = threading.Lock()
@@ -186,7 +187,7 @@ class Client:
             ) from error
 
     def _get_once(self, url: str, accept: str) -> Answer:
-        known = self._cache.load(url, accept) if self._cache else None
+        known = self._cache.load(url, accept)
         headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         if known:
             headers |= known.validators
@@ -203,7 +204,7 @@ class Client:
     def _remember(self, url: str, accept: str, headers: Mapping[str, str], answer: Answer) -> None:
         fields = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
         validators = {name: headers[source] for name, source in fields if headers.get(source)}
-        if self._cache and validators:
+        if validators:
             kept = Cached(
                 url=answer.url, content_type=answer.content_type, validators=validators, body=answer.body
             )
@@ -287,7 +288,7 @@ class Client:
             raise CancelledError("Fetching was stopped.")
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = proxy_for(url, self.endpoints.environ)
+        proxy = proxy_for(url, self._environ)
         verifies = self.endpoints.verifies(url)
         with self._lock:
             found = self._pools.get((proxy, verifies))

