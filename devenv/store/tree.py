@@ -1,0 +1,381 @@
+"""File trees on disk and NAR streams, in both directions, in one pass and with little memory.
+
+A tree in the store is canonical: files have mode 0444 or, when their owner may execute them, 0555, directories
+0555, and everything was modified one second after 1970 began. Trees are written so to begin with: a second pass
+costs more than the first.
+
+The work is done on bytes, since file names are bytes, with four system calls for a small file. Errors are
+`StoreError`; what exists only half is left for the owner of the temporary directory to remove.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from devenv.formats import nar
+from devenv.formats.errors import FormatError
+from devenv.formats.hashes import Hash
+from devenv.formats.store_path import StorePath
+from devenv.store.errors import StoreError, explaining, shown
+from devenv.store.references import ReferenceScanner
+
+_CHUNK = 256 * 1024  # NAR bytes gathered before they are hashed: a call costs as much as some kilobytes
+_BLOCK = 1024 * 1024  # files up to this are read at once, larger ones in pieces of it
+
+# O_NONBLOCK keeps a pipe that has taken a file's place from blocking us for ever.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+_DIRECTORY, _FILE, _PROGRAM = 0o555, 0o444, 0o555  # modes
+_EPOCH = (1, 1)  # access and modification time, seconds
+_MODIFIED_NS = 1_000_000_000
+
+# Attributes that a file system puts on every file by itself, or that only root may remove.
+_KEPT_ATTRIBUTES = frozenset({"security.selinux", "security.csm", "system.nfs4_acl"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scanned:
+    """What one pass over a tree found. `nar_size` is in bytes, `references` are sorted."""
+
+    nar_hash: Hash
+    nar_size: int
+    references: tuple[StorePath, ...]
+
+
+def scan(path: str, candidates: Collection[StorePath]) -> Scanned:
+    """The SHA-256 and size of a tree's NAR, and which of `candidates` occur in it."""
+    return _measure(dump(path), candidates)
+
+
+def dump(path: str) -> Iterator[bytes]:
+    """The NAR of a file, link or directory, in chunks of some 256 KiB."""
+    with explaining("reading", path):
+        yield from _gathered(_pieces(os.fsencode(path), None))
+
+
+def copy_and_scan(source: str, target: str, candidates: Collection[StorePath]) -> Scanned:
+    """Copy a tree, canonical, and scan just those bytes that are written. `target` must not exist."""
+    with explaining("copying", source):
+        return _measure(_gathered(_pieces(os.fsencode(source), os.fsencode(target))), candidates)
+
+
+def copy_tree(source: str, target: str) -> None:
+    """Copy a tree, canonical. `target` must not exist."""
+    with explaining("copying", source):
+        for _ in _pieces(os.fsencode(source), os.fsencode(target)):
+            pass
+
+
+def _measure(chunks: Iterable[bytes], candidates: Collection[StorePath]) -> Scanned:
+    digest = hashlib.sha256()
+    scanner = ReferenceScanner(candidates)
+    size = 0
+    for chunk in chunks:
+        digest.update(chunk)
+        scanner.feed(chunk)
+        size += len(chunk)
+    return Scanned(nar_hash=Hash("sha256", digest.digest()), nar_size=size, references=scanner.found)
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    parts: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size >= _CHUNK:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    if parts:
+        yield b"".join(parts)
+
+
+def _pieces(source: bytes, copy: bytes | None) -> Iterator[bytes]:
+    """The NAR of `source`, copying it to `copy` on the way where that is given.
+
+    Directories are on an explicit stack: trees may be deeper than Python's own stack.
+    """
+    yield nar.MAGIC
+    mode = os.lstat(source).st_mode
+    if not stat.S_ISDIR(mode):
+        yield from _leaf(source, copy, mode, b"", b"")
+        return
+    yield nar.DIRECTORY
+    stack = [_enter(source, copy)]
+    while stack:
+        entries, copied = stack[-1]
+        entry = next(entries, None)
+        if entry is None:
+            stack.pop()
+            if copied is not None:
+                _seal(copied)
+            yield nar.CLOSE + nar.CLOSE if stack else nar.CLOSE
+            continue
+        head = nar.ENTRY + nar.frame(entry.name) + nar.NODE
+        target = None if copied is None else os.path.join(copied, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            yield head + nar.DIRECTORY
+            stack.append(_enter(entry.path, target))
+        else:
+            kind = stat.S_IFREG if entry.is_file(follow_symlinks=False) else os.lstat(entry.path).st_mode
+            yield from _leaf(entry.path, target, kind, head, nar.CLOSE)
+
+
+def _enter(directory: bytes, copy: bytes | None) -> tuple[Iterator[os.DirEntry[bytes]], bytes | None]:
+    if copy is not None:
+        os.mkdir(copy, 0o700)
+    with os.scandir(directory) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    return iter(entries), copy
+
+
+def _seal(directory: bytes) -> None:
+    os.chmod(directory, _DIRECTORY)
+    os.utime(directory, _EPOCH)
+
+
+def _leaf(path: bytes, copy: bytes | None, mode: int, head: bytes, tail: bytes) -> Iterable[bytes]:
+    if stat.S_ISREG(mode):
+        return _regular(path, copy, head, tail)
+    if stat.S_ISLNK(mode):
+        target = os.readlink(path)
+        if copy is not None:
+            os.symlink(target, copy)
+            os.utime(copy, _EPOCH, follow_symlinks=False)
+        return (head, nar.SYMLINK, nar.frame(target), nar.CLOSE, tail)
+    raise _unsupported(path, mode)
+
+
+def _unsupported(path: bytes, mode: int) -> StoreError:
+    kinds = (
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISCHR, "a character device"),
+    )
+    kind = next((name for test, name in kinds if test(mode)), "of an unknown kind")
+    return StoreError(
+        f"{shown(path)} is {kind}: the store holds files, directories and symbolic links only",
+        hint="Remove it, or leave it out of what goes into the store.",
+        path=os.fsdecode(path),
+    )
+
+
+def _regular(path: bytes, copy: bytes | None, head: bytes, tail: bytes) -> Iterable[bytes]:
+    descriptor = os.open(path, _READ)
+    try:
+        executable, size = _examine(descriptor, path)
+        if size > _BLOCK:
+            return _large(path, copy, head, tail)
+        data = _read(descriptor, size, path)
+    finally:
+        os.close(descriptor)
+    if copy is not None:
+        write_file(copy, data, executable=executable)
+    return (head, _file_head(size, executable), data, nar.padding(size), nar.CLOSE, tail)
+
+
+def _file_head(size: int, executable: bool) -> bytes:
+    return (nar.EXECUTABLE if executable else nar.FILE) + nar.frame_size(size)
+
+
+def _examine(descriptor: int, path: bytes) -> tuple[bool, int]:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise _unsupported(path, status.st_mode)
+    return bool(status.st_mode & stat.S_IXUSR), status.st_size
+
+
+def _read(descriptor: int, size: int, path: bytes) -> bytes:
+    """Exactly `size` bytes: the NAR has announced that many."""
+    data = os.read(descriptor, size) if size else b""
+    while len(data) < size:
+        more = os.read(descriptor, size - len(data))
+        if not more:
+            raise StoreError(
+                f"{shown(path)} became shorter while it was read",
+                hint="Wait for the program that writes it, then try again.",
+                path=os.fsdecode(path),
+            )
+        data += more
+    return data
+
+
+def _large(path: bytes, copy: bytes | None, head: bytes, tail: bytes) -> Iterator[bytes]:
+    descriptor = os.open(path, _READ)
+    written = -1
+    try:
+        executable, size = _examine(descriptor, path)
+        if copy is not None:
+            written = os.open(copy, _WRITE, 0o600)
+        yield head + _file_head(size, executable)
+        left = size
+        while left:
+            block = _read(descriptor, min(left, _BLOCK), path)
+            left -= len(block)
+            if written >= 0:
+                _write(written, block)
+            yield block
+        if written >= 0:
+            _finish(written, executable)
+        yield nar.padding(size) + nar.CLOSE + tail
+    finally:
+        os.close(descriptor)
+        if written >= 0:
+            os.close(written)
+
+
+def write_file(path: str | bytes, data: bytes, *, executable: bool = False) -> None:
+    """Write a new canonical file. Raises OSError."""
+    descriptor = os.open(path, _WRITE, 0o600)
+    try:
+        _write(descriptor, data)
+        _finish(descriptor, executable)
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data) if data else 0
+    while written < len(data):
+        written += os.write(descriptor, data[written:])
+
+
+def _finish(descriptor: int, executable: bool) -> None:
+    # Not left to the mode given to open(2): the umask would take bits away.
+    os.fchmod(descriptor, _PROGRAM if executable else _FILE)
+    os.utime(descriptor, _EPOCH)
+
+
+def file_nar(data: bytes) -> Scanned:
+    """What `scan` would say about a file with these contents, without looking for references."""
+    size = len(data)
+    parts = (nar.MAGIC, _file_head(size, False), data, nar.padding(size), nar.CLOSE)
+    return _measure((b"".join(parts),), ())
+
+
+def restore(stream: Iterable[bytes], target: str) -> None:
+    """Write the tree of a NAR, however its bytes are cut, canonical. `target` must not exist."""
+    with explaining("restoring", target):
+        try:
+            _restore(nar.read(stream), os.fsencode(target))
+        except FormatError as error:
+            raise StoreError(f"restoring {shown(target)}: {error}", hint=error.hint, path=target) from error
+
+
+def _restore(events: Iterator[nar.Event], target: bytes) -> None:
+    # Names are checked and unlike each other, and every directory is new: nothing leads out of `target`.
+    directories: list[bytes] = []
+
+    def place(name: bytes) -> bytes:
+        return os.path.join(directories[-1], name) if directories else target
+
+    for event in events:
+        match event:
+            case nar.Leave():
+                _seal(directories.pop())
+            case nar.File():
+                _restore_file(place(event.name), event, events)
+            case nar.Symlink():
+                os.symlink(event.target, place(event.name))
+                os.utime(place(event.name), _EPOCH, follow_symlinks=False)
+            case nar.Directory():
+                directories.append(place(event.name))
+                os.mkdir(directories[-1], 0o700)
+
+
+def _restore_file(path: bytes, file: nar.File, events: Iterator[nar.Event]) -> None:
+    descriptor = os.open(path, _WRITE, 0o600)
+    try:
+        left = file.size
+        while left:
+            event = next(events)
+            assert isinstance(event, nar.Chunk)  # the reader says what a file's contents are
+            _write(descriptor, event.data)
+            left -= len(event.data)
+        _finish(descriptor, file.executable)
+    finally:
+        os.close(descriptor)
+
+
+def canonicalise(path: str) -> None:
+    """Make a tree canonical in place. Files of other kinds than the store's three are `StoreError`."""
+    with explaining("preparing for the store", path):
+        pending = [os.fsencode(path)]
+        while pending:
+            name = pending.pop()
+            if _canonicalise_one(name):
+                with os.scandir(name) as entries:
+                    pending.extend(entry.path for entry in entries)
+
+
+def _canonicalise_one(name: bytes) -> bool:
+    """Whether it is a directory."""
+    status = os.lstat(name)
+    mode = status.st_mode
+    directory = stat.S_ISDIR(mode)
+    if directory or stat.S_ISREG(mode):
+        _remove_attributes(name, mode)
+        wanted = _DIRECTORY if directory else _PROGRAM if mode & stat.S_IXUSR else _FILE
+        if stat.S_IMODE(mode) != wanted:
+            os.chmod(name, wanted)
+    elif not stat.S_ISLNK(mode):
+        raise _unsupported(name, mode)
+    if status.st_mtime_ns != _MODIFIED_NS:
+        os.utime(name, _EPOCH, follow_symlinks=False)
+    return directory
+
+
+def _remove_attributes(name: bytes, mode: int) -> None:
+    try:
+        found = os.listxattr(name, follow_symlinks=False)
+    except OSError:
+        return  # a file system without any
+    removed = [attribute for attribute in found if attribute not in _KEPT_ATTRIBUTES]
+    if removed:
+        os.chmod(name, stat.S_IMODE(mode) | stat.S_IWUSR)
+        for attribute in removed:
+            os.removexattr(name, attribute, follow_symlinks=False)
+        os.chmod(name, stat.S_IMODE(mode))
+
+
+def remove(path: str) -> None:
+    """Delete a tree, read-only or not. Nothing there is as good."""
+    with explaining("removing", path):
+        directories = [os.fsencode(path)]
+        try:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                os.unlink(path)
+                return
+        except FileNotFoundError:
+            return
+        for directory in directories:  # grows meanwhile
+            os.chmod(directory, 0o700)
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.path)
+                    else:
+                        os.unlink(entry.path)
+        for directory in reversed(directories):
+            os.rmdir(directory)
+
+
+def move(source: str, target: str) -> None:
+    """Rename a canonical tree to another directory of the file system. Raises OSError.
+
+    The owner of a read-only directory may not move it elsewhere, as its ".." changes: it is made writable
+    for that moment.
+    """
+    if not stat.S_ISDIR(os.lstat(source).st_mode):
+        os.rename(source, target)
+        return
+    os.chmod(source, 0o700)
+    os.rename(source, target)
+    _seal(os.fsencode(target))
