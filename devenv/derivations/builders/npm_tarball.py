@@ -1,0 +1,89 @@
+"""An npm package's tarball, unpacked as npm does it.
+
+npm (pacote, node-tar) drops the first component of every name whatever it is, makes directories only for
+the files in them, ignores links, takes `.gitignore` for `.npmignore` unless that came before, forces modes
+that can be used, and lets a later member of the same name win. For `bin` targets it sets the executable bit
+and mends a first line that ends in CR LF, which the kernel would take for part of the interpreter's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from devenv.derivations.builders.tar import Member, Stream, Tar
+from devenv.derivations.builders.tree import Tree, ceiling, clean, most_members, seal
+from devenv.derivations.errors import ArchiveError
+
+_SETUID = 0o4000
+_LONGEST_SHEBANG = 2048
+
+
+def unpack_npm(archive: str, target: str, executables: Iterable[str]) -> tuple[str, ...]:
+    """Unpack the tarball `archive` into the new directory `target`; returns what was left out.
+
+    `executables` are paths inside the package; those it does not have are ignored, as npm does.
+    Raises ArchiveError, OSError.
+    """
+    descriptor = os.open(archive, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        compressed = os.fstat(descriptor).st_size
+        tree = Tree(target, ceiling=ceiling(compressed), members=most_members(compressed))
+        links = _fill(tree, Tar(Stream(descriptor)))
+    finally:
+        os.close(descriptor)
+    for path in executables:
+        _make_executable(tree, clean(os.fsencode(path)))
+    tree.finish()
+    if links:
+        return (f"{links} link{'s' if links > 1 else ''} in the tarball left out, as npm does",)
+    return ()
+
+
+def _fill(tree: Tree, tar: Tar) -> int:
+    links = 0
+    ignores: set[bytes] = set()
+    for member in tar:
+        path = _place(member)
+        tree.expect(path, member.size)
+        if member.kind != "file":
+            links += member.kind == "link"
+            tree.declare(path, link=member.kind == "link")
+            continue
+        if member.mode & _SETUID:
+            raise ArchiveError("is a program with the setuid bit", member=member.name)
+        folder, _, base = path.rpartition(b"/")
+        if base == b".npmignore":
+            ignores.add(folder)
+        elif base == b".gitignore":
+            if folder in ignores:
+                continue
+            path = path[: -len(base)] + b".npmignore"
+        if path:
+            tree.file(path, tar.data(), executable=bool(member.mode & 0o100))
+    return links
+
+
+def _place(member: Member) -> bytes:
+    clean(member.name)
+    return clean(member.name.partition(b"/")[2].lstrip(b"/"))
+
+
+def _make_executable(tree: Tree, path: bytes) -> None:
+    if not tree.is_file(path):
+        return
+    full = tree.path(path)
+    with open(full, "rb") as file:
+        start = file.read(_LONGEST_SHEBANG)
+        line, newline, rest = start.partition(b"\r\n")
+        mend = bool(newline) and line.startswith(b"#!") and len(line) > 2 and b"\n" not in line
+        if mend:
+            _rewrite(full, line, rest, iter(lambda: file.read(1 << 20), b""))
+    seal(full)
+
+
+def _rewrite(full: bytes, line: bytes, rest: bytes, chunks: Iterator[bytes]) -> None:
+    os.unlink(full)  # the open file keeps its contents
+    with open(full, "xb") as file:
+        file.write(line + b"\n" + rest)
+        file.writelines(chunks)

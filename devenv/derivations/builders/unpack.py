@@ -1,0 +1,34 @@
+"""`builtin:devenv-unpack`: a package's archive as a tree.
+
+env: `src` the archive, `format` "npm" or "wheel", `executables` a JSON list of paths inside the package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from devenv.derivations.builders.job import Job
+from devenv.derivations.errors import ArchiveError, BuildError, shown
+
+
+def build(job: Job) -> tuple[str, ...]:
+    """Unpack. Raises BuildError naming package, archive, member and what is wrong."""
+    source = job.env["src"]
+    try:
+        if job.env["format"] == "npm":
+            from devenv.derivations.builders.npm_tarball import unpack_npm
+
+            return unpack_npm(source, job.target, json.loads(job.env.get("executables") or "[]"))
+        from devenv.derivations.builders.wheel import unpack_wheel
+
+        return unpack_wheel(source, job.target)
+    except ArchiveError as error:
+        subject = "it" if error.member is None else f"its member {shown(error.member)}"
+        archive = os.path.basename(source).partition("-")[2]
+        raise BuildError(
+            f"cannot unpack {job.label} from {archive}: {subject} {error.finding}",
+            package=job.label,
+            hint="The file is the one that the lockfile names, so the package itself is unusable: "
+            "choose another version, or ask its publisher.",
+        ) from error

@@ -1,0 +1,101 @@
+"""Derivations that refer to each other, made in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from devenv.formats.derivation import (
+    Derivation,
+    ModuloHash,
+    Output,
+    drv_path,
+    hash_modulo,
+    with_output_paths,
+)
+from devenv.formats.hashes import Hash
+from devenv.formats.store_path import StoreDir, StorePath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Node:
+    """One derivation with the single output `out`. `path` and `aterm` are its .drv file.
+
+    `inputs` are the nodes whose outputs it uses. `label` is what people call it, `size` how many bytes are
+    downloaded where it is a fetch and that is known; neither is part of the derivation.
+    """
+
+    path: StorePath
+    out: StorePath
+    derivation: Derivation
+    aterm: bytes = field(repr=False)
+    inputs: tuple[Node, ...] = ()
+    label: str = ""
+    size: int | None = None
+
+
+class Graph:
+    """Nodes by the path of their .drv file, every node after its inputs. Equal derivations are one node."""
+
+    def __init__(self, store_dir: StoreDir) -> None:
+        self.store_dir = store_dir
+        self.nodes: dict[StorePath, Node] = {}
+        # For makers of nodes: what was made from equal things before.
+        self.made: dict[Hashable, Node] = {}
+        self._hashes: dict[StorePath, ModuloHash] = {}
+
+    def add(
+        self,
+        *,
+        name: str,
+        builder: str,
+        env: Mapping[str, str],
+        system: str = "builtin",
+        args: Iterable[str] = (),
+        inputs: Iterable[Node] = (),
+        sources: Iterable[StorePath] = (),
+        fixed: tuple[Hash, bool] | None = None,
+        label: str = "",
+        size: int | None = None,
+    ) -> Node:
+        """The node of this derivation. `fixed`: the hash of its output, and whether that is of the NAR.
+
+        `env` is completed with name, builder, system and out. Raises FormatError for what no .drv can say.
+        """
+        known = {node.path: node for node in inputs}
+        output = Output()
+        if fixed is not None:
+            hash, recursive = fixed
+            output = Output(hash_algorithm=("r:" if recursive else "") + hash.algorithm, hash=hash.hex)
+        derivation = with_output_paths(
+            self.store_dir,
+            Derivation(
+                name=name,
+                outputs={"out": output},
+                input_derivations=dict.fromkeys(known, ("out",)),
+                input_sources=tuple(sources),
+                system=system,
+                builder=builder,
+                args=tuple(args),
+                env={**env, "name": name, "builder": builder, "system": system},
+            ),
+            self._hash_of,
+        )
+        aterm = derivation.to_aterm()
+        path = drv_path(self.store_dir, derivation, aterm)
+        node = Node(
+            path=path,
+            out=self.store_dir.parse(derivation.outputs["out"].path),
+            derivation=derivation,
+            aterm=aterm,
+            inputs=tuple(known.values()),
+            label=label or name,
+            size=size,
+        )
+        return self.nodes.setdefault(path, node)
+
+    def _hash_of(self, path: StorePath) -> ModuloHash:
+        found = self._hashes.get(path)
+        if found is None:
+            found = self._hashes[path] = hash_modulo(self.nodes[path].derivation, self._hash_of)
+        return found

@@ -1,0 +1,96 @@
+"""What has to be done to have some outputs, and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from devenv.derivations.graph import Node
+from devenv.derivations.packages import BYTECODE, FETCH, LINK, UNPACK, WRITE
+from devenv.formats.store_path import StorePath
+
+OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Work for outputs that are not valid. In each group the most urgent comes first.
+
+    waits_for: how many missing inputs a node has, by its output
+    users: who waits for an output
+    foreign: nodes whose builder is not one of ours, so that nothing can be done about them
+    """
+
+    fetches: tuple[Node, ...]
+    builds: tuple[Node, ...]
+    foreign: tuple[Node, ...]
+    waits_for: dict[StorePath, int]
+    users: dict[StorePath, list[Node]]
+
+
+def requisites(targets: Iterable[Node]) -> dict[StorePath, Node]:
+    """`targets` and all nodes below them by .drv path, every node after its inputs."""
+    found: dict[StorePath, Node] = {}
+    stack = [(node, False) for node in reversed(list(targets))]
+    while stack:
+        node, is_left = stack.pop()
+        if is_left:
+            found[node.path] = node
+        elif node.path not in found:
+            stack.append((node, True))
+            stack.extend((below, False) for below in reversed(node.inputs) if below.path not in found)
+    return found
+
+
+def make_plan(targets: Iterable[Node], valid: Collection[StorePath]) -> Plan:
+    """Plan for `targets`, of whose outputs `valid` are there. What is there needs nothing below it."""
+    needed = _needed(targets, valid)
+    waits_for: dict[StorePath, int] = {}
+    users: dict[StorePath, list[Node]] = {out: [] for out in needed}
+    for node in needed.values():
+        inputs = {below.out for below in node.inputs if below.out in needed}
+        waits_for[node.out] = len(inputs)
+        for out in inputs:
+            users[out].append(node)
+    weight = _weights(needed.values())
+
+    def urgent(node: Node) -> tuple[int, str]:
+        return -weight[node.path], node.path
+
+    groups: dict[str, list[Node]] = {"fetch": [], "build": [], "foreign": []}
+    for node in needed.values():
+        groups[_group(node)].append(node)
+    return Plan(
+        fetches=tuple(sorted(groups["fetch"], key=urgent)),
+        builds=tuple(sorted(groups["build"], key=urgent)),
+        foreign=tuple(groups["foreign"]),
+        waits_for=waits_for,
+        users=users,
+    )
+
+
+def _needed(targets: Iterable[Node], valid: Collection[StorePath]) -> dict[StorePath, Node]:
+    """By output: two derivations that differ only in where they fetch from have the same, made once."""
+    needed: dict[StorePath, Node] = {}
+    stack = list(targets)
+    while stack:
+        node = stack.pop()
+        if node.out not in valid and node.out not in needed:
+            needed[node.out] = node
+            stack.extend(node.inputs)
+    return needed
+
+
+def _group(node: Node) -> str:
+    if node.derivation.builder == FETCH:
+        return "fetch"
+    return "build" if node.derivation.builder in OWN_BUILDERS else "foreign"
+
+
+def _weights(needed: Iterable[Node]) -> dict[StorePath, int]:
+    """How much work a node brings: the bytes downloaded for it. Large ones first shortens the end."""
+    weights: dict[StorePath, int] = {}
+    for path, node in requisites(needed).items():
+        below = max((weights[each.path] for each in node.inputs), default=0)
+        weights[path] = max(node.size or 0, below)
+    return weights

@@ -1,0 +1,296 @@
+"""Brings outputs into being: writes .drv files, fetches, builds, registers, as much as possible at once.
+
+Downloads run in threads, which wait for the network. Builds run in worker processes, which need the
+processor; each is served by a thread that also registers what comes out. A process killed at any moment leaves
+what is registered, and part files that the next run goes on with.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from devenv.derivations.errors import BuildError
+from devenv.derivations.graph import Graph, Node
+from devenv.derivations.plan import Plan, make_plan, requisites
+from devenv.derivations.schedule import Schedule
+from devenv.derivations.workers import Worker
+from devenv.errors import DevenvError, raise_problems
+from devenv.events import Finished, Notice, Planned, Reporter, Started
+from devenv.fetch.download import Download, download
+from devenv.formats.hashes import Hash
+from devenv.formats.store_path import StorePath, digest_of
+from devenv.store.local import Store
+from devenv.store.tree import canonicalise, scan
+
+if TYPE_CHECKING:
+    from devenv.fetch.http import Client
+
+FETCHES_AT_ONCE = 16
+
+# What every further job would meet as well.
+_HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO})
+
+
+def realise(
+    store: Store,
+    graph: Graph,
+    targets: Iterable[Node],
+    *,
+    client: Client,
+    pythons: Mapping[str, str],
+    reporter: Reporter,
+    jobs: int,
+) -> None:
+    """Make the outputs of `targets` valid, and their .drv files.
+
+    `pythons` are interpreters by version ("3.11"), `jobs` how many builds may run at once. Raises BuildError,
+    FetchError and StoreError, as `Problems` when there are several: a failure stops only what depends on it. On
+    KeyboardInterrupt all work stops at once; `client` cannot be used any more then.
+    """
+    wanted = tuple(targets)
+    below = requisites(wanted)
+    assert all(path in graph.nodes for path in below)
+    valid = store.valid_paths([*below, *(node.out for node in below.values())])
+    store.add_texts(
+        (path, node.aterm, (*node.derivation.input_sources, *(each.path for each in node.inputs)))
+        for path, node in below.items()
+        if path not in valid
+    )
+    store.add_temp_roots(node.out for node in below.values())
+    plan = make_plan(wanted, valid)
+    if not plan.waits_for:
+        return
+    _announce(plan, reporter)
+    schedule = Schedule(plan)
+    for node in plan.foreign:
+        schedule.failed([node], _foreign(node))
+    with store.temporary_directory() as directory:
+        _Run(store, schedule, directory, client, dict(pythons), reporter).run(plan, max(jobs, 1))
+    raise_problems(sorted(schedule.problems, key=str))
+
+
+def _announce(plan: Plan, reporter: Reporter) -> None:
+    if plan.fetches:
+        sizes = [node.size for node in plan.fetches if node.size is not None]
+        whole = sum(sizes) if len(sizes) == len(plan.fetches) else None
+        reporter.event(Planned(kind="fetch", count=len(plan.fetches), size=whole))
+    if plan.builds:
+        reporter.event(Planned(kind="build", count=len(plan.builds)))
+
+
+def _foreign(node: Node) -> BuildError:
+    return BuildError(
+        f"cannot build {node.label}: {node.path} is built by {node.derivation.builder}, and running builders is "
+        "not available yet",
+        package=node.label,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Built:
+    """A finished tree that is not registered yet."""
+
+    node: Node
+    tree: str
+    nar_hash: Hash
+    nar_size: int
+    references: tuple[StorePath, ...]
+    content_address: str | None = None
+
+
+class _Run:
+    """The threads and processes of one `realise`."""
+
+    def __init__(
+        self,
+        store: Store,
+        schedule: Schedule,
+        directory: str,
+        client: Client,
+        pythons: dict[str, str],
+        reporter: Reporter,
+    ) -> None:
+        self._store = store
+        self._schedule = schedule
+        self._directory = directory
+        self._client = client
+        self._pythons = pythons
+        self._reporter = reporter
+        self._cancelled = threading.Event()
+        # Held while the store is written, so that nothing touches it once `run` has ended.
+        self._registering = threading.Lock()
+        self._workers: list[Worker] = []
+
+    def run(self, plan: Plan, jobs: int) -> None:
+        """Do all that can be done; `schedule.problems` says what could not. Raises what stops everything."""
+        os.makedirs(self._store.layout.downloads, exist_ok=True)
+        threads = []
+        try:
+            threads += self._start(self._fetch_all, min(FETCHES_AT_ONCE, len(plan.fetches)))
+            for number in range(min(jobs, len(plan.builds))):
+                self._workers.append(worker := Worker(f"{self._directory}/worker-{number}.log"))
+                threads += self._start(partial(self._build_all, worker), 1)
+            self._schedule.wait()
+            if self._schedule.failure is None:
+                for thread in threads:
+                    thread.join()
+            if self._schedule.failure is not None:
+                raise self._schedule.failure
+        except BaseException:
+            self._cancel()
+            raise
+        finally:
+            for worker in self._workers:
+                worker.close()
+
+    def _start(self, work: Callable[[], None], count: int) -> list[threading.Thread]:
+        # Daemons: an interrupted program does not wait for a server that is silent.
+        threads = [threading.Thread(target=self._guarded, args=(work,), daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            self._schedule.stop(error)
+
+    def _cancel(self) -> None:
+        self._cancelled.set()
+        self._schedule.stop()
+        self._client.cancel()
+        for worker in self._workers:
+            worker.kill()
+        # Who is just registering finishes that, unless it waits for another process.
+        if self._registering.acquire(timeout=1):
+            self._registering.release()
+
+    def _fetch_all(self) -> None:
+        while node := self._schedule.fetch():
+            try:
+                built = self._fetch(node)
+            except DevenvError as error:
+                self._fail(node, error)
+            else:
+                self._register(built)
+
+    def _fetch(self, node: Node) -> _Built:
+        derivation = node.derivation
+        expected = derivation.outputs["out"].fixed_hash
+        if expected is None:
+            raise BuildError(f"cannot fetch {node.label}: {node.path} has no hash", package=node.label)
+        name = digest_of(node.out)
+        tree = f"{self._directory}/{name}"
+        download(
+            self._client,
+            Download(url=derivation.env["url"], hash=expected, size=node.size, label=node.label),
+            tree,
+            part=f"{self._store.layout.downloads}/{name}.part",
+            reporter=self._reporter,
+            cancelled=self._cancelled,
+        )
+        canonicalise(tree)
+        found = scan(tree, ())
+        return _Built(
+            node=node,
+            tree=tree,
+            nar_hash=found.nar_hash,
+            nar_size=found.nar_size,
+            references=(),
+            content_address=f"fixed:{expected.typed_nix32}",
+        )
+
+    def _build_all(self, worker: Worker) -> None:
+        """Keep `worker` busy: it has its next request before what it made is registered."""
+        finished: _Built | None = None
+        while True:
+            node = self._schedule.build(wait=finished is None)
+            if node is not None:
+                self._reporter.event(Started(kind="build", key=node.out, label=node.label))
+                worker.send(self._request(node))
+            if finished is not None:
+                self._reporter.event(Finished(key=finished.node.out, failed=not self._register(finished)))
+            elif node is None:
+                return
+            finished = None if node is None else self._receive(worker, node)
+
+    def _request(self, node: Node) -> dict[str, Any]:
+        # Our builders copy or name these and nothing else, so what those refer to cannot occur.
+        candidates = {node.out, *node.derivation.input_sources, *(below.out for below in node.inputs)}
+        return {
+            "builder": node.derivation.builder,
+            "label": node.label,
+            "env": dict(node.derivation.env),
+            "target": f"{self._directory}/{digest_of(node.out)}",
+            "candidates": sorted(candidates),
+            "pythons": self._pythons,
+        }
+
+    def _receive(self, worker: Worker, node: Node) -> _Built | None:
+        try:
+            answer = worker.receive(node.label)
+            if "bug" in answer:
+                raise RuntimeError(answer["bug"])
+            if "error" in answer:
+                raise _problem(node, answer)
+        except BuildError as error:
+            self._fail(node, error)
+            self._reporter.event(Finished(key=node.out, failed=True))
+            return None
+        for text in answer["notices"]:
+            self._reporter.event(Notice(text=f"{node.label}: {text}."))
+        return _Built(
+            node=node,
+            tree=f"{self._directory}/{digest_of(node.out)}",
+            nar_hash=Hash.from_hex("sha256", answer["nar_hash"]),
+            nar_size=answer["nar_size"],
+            references=tuple(StorePath(path) for path in answer["references"]),
+        )
+
+    def _register(self, built: _Built) -> bool:
+        """Whether that went well. Nothing is registered any more once the run was cancelled."""
+        node = built.node
+        try:
+            with self._registering:
+                if self._cancelled.is_set():
+                    return False
+                self._store.register_output(
+                    node.path,
+                    node.out,
+                    built.tree,
+                    nar_hash=built.nar_hash,
+                    nar_size=built.nar_size,
+                    references=built.references,
+                    content_address=built.content_address,
+                )
+        except DevenvError as error:
+            self._fail(node, error)
+            return False
+        self._schedule.done(node)
+        return True
+
+    def _fail(self, node: Node, error: DevenvError) -> None:
+        if _errno(error) in _HOPELESS:
+            self._schedule.stop(error)
+        else:
+            self._schedule.failed([node], error)
+
+
+def _problem(node: Node, answer: dict[str, Any]) -> BuildError:
+    problem = BuildError(answer["error"], package=node.label, hint=answer["hint"])
+    if answer["errno"] is not None:
+        problem.__cause__ = OSError(answer["errno"], os.strerror(answer["errno"]))
+    return problem
+
+
+def _errno(error: BaseException | None) -> int | None:
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return None if error is None else error.errno
