@@ -17,13 +17,12 @@ tests/data were printed by Nix.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from hashlib import sha256
 
 from devenv.formats.errors import StorePathError
-from devenv.formats.hashes import compress
 from devenv.formats.nix32 import ALPHABET, encode
 
-# The name that type checkers know, without the import of typing at run time.
+# Commands that only read paths load this module; what merely computes them is imported where it is used.
+# Type checkers know this name also when it does not come from `typing`.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NewType
@@ -115,6 +114,8 @@ class StoreDir:
                 text=name,
                 hint="Nix knows md5, sha1, sha256 and sha512",
             )
+        from hashlib import sha256
+
         inner = f"fixed:out:{'r:' if recursive else ''}{hash.typed_hex}:"
         return self._make("output:out", sha256(inner.encode("ascii")).hexdigest(), name)
 
@@ -124,6 +125,10 @@ class StoreDir:
         return self._make(f"output:{output}", _sha256_hex(drv_hash), name)
 
     def _make(self, kind: str, inner: str, name: str) -> StorePath:
+        from hashlib import sha256
+
+        from devenv.formats.hashes import compress
+
         check_name(name)
         head = f"{kind}:sha256:{inner}:".encode("utf-8", "surrogateescape")
         fingerprint = b"%b%b:%b" % (head, self._encoded, name.encode("ascii"))
