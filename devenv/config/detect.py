@@ -372,7 +372,7 @@ def _json_object(found: _Findings, path: str) -> Mapping[str, Any]:
     try:
         data = json.loads(text) if text is not None else {}
     except (ValueError, RecursionError) as error:
-        found.note(f"{path} cannot be read: {str(error).splitlines()[0]}")
+        found.note(f"{path} cannot be read: {_first_line(error)}")
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -387,8 +387,12 @@ def _toml_table(found: _Findings, path: str) -> Mapping[str, Any]:
     except TooDeepError as error:
         found.note(f"{path} cannot be read: line {error.line} is nested too deeply")
     except (ValueError, RecursionError) as error:
-        found.note(f"{path} cannot be read: {str(error).splitlines()[0]}")
+        found.note(f"{path} cannot be read: {_first_line(error)}")
     return {}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -315,7 +315,7 @@ _TABLES: dict[str, Field] = {
     "scripts": Field(
         shape=Names(
             names=_COMMAND,
-            values=Text(refuse=_refuse_script, pattern=r"[^\u0000]*\S[^\u0000]*"),
+            values=Text(refuse=_refuse_script, pattern=r"[^\u0000]*[^\s\u0000][^\u0000]*"),
         ),
         doc="Programs: POSIX sh, or any language with a #! line.",
     ),

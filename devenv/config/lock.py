@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from devenv.adapter import Completions, Options, RemoteFile
 from devenv.config.errors import LockError
 from devenv.config.paths import is_normal_path
-from devenv.formats.hashes import Hash
+from devenv.formats.hashes import SIZES, Hash
 
 if TYPE_CHECKING:
     from devenv.config.model import Config, LockfileConfig
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 VERSION = 1
 ECOSYSTEMS = ("npm", "python")
 
-_DIGEST_SIZES = {"sha256": 32, "sha512": 64, "sha384": 48, "sha1": 20, "md5": 16}
 _MISSING = object()
+_BLANKS = (" ", "\n", "\t", "\r")
+
+Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ class Lock:
 class _Damage(Exception):
     """Something in the JSON has the wrong shape. `keys` lead to it, outermost first."""
 
-    def __init__(self, keys: tuple[str, ...], what: str) -> None:
+    def __init__(self, keys: Keys, what: str) -> None:
         super().__init__(what)
         self.keys = keys
         self.what = what
@@ -94,7 +96,7 @@ def parse_lock(text: str, path: str) -> Lock:
         return _read_lock(data, path)
     except _Damage as damage:
         raise LockError(
-            f"{'.'.join(damage.keys)}: {damage.what}" if damage.keys else damage.what,
+            f"{_dotted(damage.keys)}: {damage.what}" if damage.keys else damage.what,
             path=path,
             line=_line_of(text, damage.keys),
             hint="it was edited or damaged; run `devenv lock` to write it anew",
@@ -219,16 +221,39 @@ def _raise_syntax(text: str, path: str, error: ValueError) -> NoReturn:
     raise LockError(f"cannot read it: {error}", path=path) from None
 
 
-def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """The line of the innermost of `keys` that the text shows, looking for each behind the one before."""
-    position = 0
-    found = None
-    for key in keys:
-        here = text.find(f"{json.dumps(key, ensure_ascii=False)}:", position)
-        if here >= 0:
-            position = here + 1
-            found = text.count("\n", 0, here) + 1
-    return found
+def _line_of(text: str, keys: Keys) -> int:
+    """The line of what `keys` lead to in valid JSON, or of the innermost of them that there is."""
+    decode = json.JSONDecoder().raw_decode
+    found = position = _skip(text, 0)
+    for wanted in keys:
+        members = text[position] == "{"
+        position = _skip(text, position + 1)
+        index = 0
+        while text[position] not in "]}":
+            start, name = position, index
+            if members:
+                name, position = decode(text, position)
+                position = _skip(text, _skip(text, position) + 1)
+            if name == wanted:
+                found = start
+                break
+            position = _skip(text, decode(text, position)[1])
+            position = _skip(text, position + (text[position] == ","))
+            index += 1
+        else:
+            break
+    return text.count("\n", 0, found) + 1
+
+
+def _skip(text: str, position: int) -> int:
+    while text[position : position + 1] in _BLANKS:
+        position += 1
+    return position
+
+
+def _dotted(keys: Keys) -> str:
+    """files.npm:a@1[0].url"""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
 
 
 def _read_lock(data: Any, path: str) -> Lock:
@@ -244,11 +269,16 @@ def _read_lock(data: Any, path: str) -> Lock:
             for key, value in _object(members.get("lockfiles", {}), ("lockfiles",)).items()
         },
         toolchains=tuple(
-            _read_toolchain(value, ("toolchains", str(index)))
+            _read_toolchain(value, ("toolchains", index))
             for index, value in enumerate(_array(members.get("toolchains", []), ("toolchains",)))
         ),
         files={
-            key: tuple([_read_file(value, ("files", key)) for value in _array(values, ("files", key))])
+            key: tuple(
+                [
+                    _read_file(value, ("files", key, index))
+                    for index, value in enumerate(_array(values, ("files", key)))
+                ]
+            )
             for key, values in _object(members.get("files", {}), ("files",)).items()
         },
     )
@@ -266,7 +296,7 @@ def _check_version(version: Any, path: str) -> None:
         raise _Damage(("version",), f"expected {VERSION}, found {found}")
 
 
-def _read_lockfile(name: str, data: Any, keys: tuple[str, ...]) -> LockedLockfile:
+def _read_lockfile(name: str, data: Any, keys: Keys) -> LockedLockfile:
     if not is_normal_path(name):
         raise _Damage(keys, "expected the path of a file inside the project")
     found = _fields(data, keys, "ecosystem", "sha256", "siblings", "omit", "extras", "groups")
@@ -293,12 +323,12 @@ def _read_lockfile(name: str, data: Any, keys: tuple[str, ...]) -> LockedLockfil
     )
 
 
-def _check_sha256(text: str, keys: tuple[str, ...]) -> None:
+def _check_sha256(text: str, keys: Keys) -> None:
     if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
         raise _Damage(keys, "expected 64 hexadecimal digits")
 
 
-def _read_toolchain(data: Any, keys: tuple[str, ...]) -> LockedToolchain:
+def _read_toolchain(data: Any, keys: Keys) -> LockedToolchain:
     found = _fields(data, keys, "name", "request", "version", "files")
     return LockedToolchain(
         name=_text(found, "name", keys),
@@ -311,7 +341,7 @@ def _read_toolchain(data: Any, keys: tuple[str, ...]) -> LockedToolchain:
     )
 
 
-def _read_file(data: Any, keys: tuple[str, ...]) -> RemoteFile:
+def _read_file(data: Any, keys: Keys) -> RemoteFile:
     """There may be thousands: the straight case is one dictionary look-up and one test per field."""
     found = _fields(data, keys, "file_name", "url", "hash", "size")
     name = _text(found, "file_name", keys)
@@ -322,21 +352,21 @@ def _read_file(data: Any, keys: tuple[str, ...]) -> RemoteFile:
         raise _Damage((*keys, "size"), f"expected a number of bytes, found {_kind(size)}")
     text = _text(found, "hash", keys)
     algorithm, _, digits = text.partition(":")
-    length = _DIGEST_SIZES.get(algorithm)
+    length = SIZES.get(algorithm)
     try:
         digest = bytes.fromhex(digits)
     except ValueError:
         digest = b""
     if length is None or len(digest) != length or len(digits) != 2 * length:
         raise _Damage((*keys, "hash"), f'expected a hash such as "sha256:<hex>", found {_inline(text)}')
-    hash = Hash(algorithm=algorithm, digest=digest)  # type: ignore[arg-type]  # a key of _DIGEST_SIZES
+    hash = Hash(algorithm=algorithm, digest=digest)  # type: ignore[arg-type]  # a key of SIZES
     return RemoteFile(file_name=name, url=_text(found, "url", keys), hash=hash, size=size)
 
 
 # Typed access: each returns the value, or raises `_Damage` saying what was expected and found.
 
 
-def _fields(value: Any, keys: tuple[str, ...], *known: str) -> dict[str, Any]:
+def _fields(value: Any, keys: Keys, *known: str) -> dict[str, Any]:
     found = _object(value, keys)
     for name in found:
         if name not in known:
@@ -344,19 +374,19 @@ def _fields(value: Any, keys: tuple[str, ...], *known: str) -> dict[str, Any]:
     return found
 
 
-def _object(value: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+def _object(value: Any, keys: Keys) -> dict[str, Any]:
     if type(value) is not dict:
         raise _Damage(keys, f"expected an object, found {_kind(value)}")
     return value
 
 
-def _array(value: Any, keys: tuple[str, ...]) -> list[Any]:
+def _array(value: Any, keys: Keys) -> list[Any]:
     if type(value) is not list:
         raise _Damage(keys, f"expected an array, found {_kind(value)}")
     return value
 
 
-def _text(found: dict[str, Any], name: str, keys: tuple[str, ...]) -> str:
+def _text(found: dict[str, Any], name: str, keys: Keys) -> str:
     value = found.get(name, _MISSING)
     if type(value) is not str:
         what = "is missing" if value is _MISSING else f"expected text, found {_kind(value)}"
@@ -364,12 +394,12 @@ def _text(found: dict[str, Any], name: str, keys: tuple[str, ...]) -> str:
     return value
 
 
-def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
+def _texts(value: Any, keys: Keys) -> dict[str, str]:
     found = _object(value, keys)
     return {name: _text(found, name, keys) for name in found}
 
 
-def _strings(value: Any, keys: tuple[str, ...]) -> tuple[str, ...]:
+def _strings(value: Any, keys: Keys) -> tuple[str, ...]:
     for item in _array(value, keys):
         if type(item) is not str:
             raise _Damage(keys, f"expected an array of texts, found {_kind(item)} in it")

@@ -27,7 +27,7 @@ _NODE_CODENAMES = {
     "krypton": "24",
 }
 
-_PART = r"(\d{1,9}|[xX*])"
+_PART = r"([0-9]{1,9}|[xX*])"
 _COMPARATOR = re.compile(
     rf"(\^|~>?|>=|<=|>|<|=)?\s*v?{_PART}(?:\.{_PART})?(?:\.{_PART})?(?:[-+][0-9A-Za-z.+-]+)?(?=\s|$)\s*"
 )
@@ -39,7 +39,7 @@ def exact_request(text: str) -> str | None:
     text = text.strip().lower()
     if text.startswith("lts/"):
         return _NODE_CODENAMES.get(text.removeprefix("lts/"))
-    found = re.fullmatch(r"(?:latest:|node-)?v?(\d{1,9}(?:\.\d{1,9}){0,2})", text)
+    found = re.fullmatch(r"(?:latest:|node-)?v?([0-9]{1,9}(?:\.[0-9]{1,9}){0,2})", text)
     return found[1] if found else None
 
 
@@ -129,7 +129,7 @@ def _following(parts: list[int]) -> Version:
 
 
 def _fits(request: str, interval: Interval) -> bool:
-    found = re.match(r"\d+(?:\.\d+){0,2}", request)
+    found = re.match(r"[0-9]+(?:\.[0-9]+){0,2}", request)
     if found is None:
         return False
     parts = [int(part) for part in found[0].split(".")]
@@ -150,7 +150,7 @@ def _candidate(interval: Interval) -> str:
 
 def minor_version(text: str) -> str | None:
     """ "3.11.4" -> "3.11": this machine supplies Python, and rarely the very patch version."""
-    found = re.fullmatch(r"(?:python-?|cpython-?|latest:)?(3\.\d{1,3})(?:\.\d+)?", text.strip().lower())
+    found = re.fullmatch(r"(?:python-?|cpython-?|latest:)?(3\.[0-9]{1,3})(?:\.[0-9]+)?", text.strip().lower())
     return found[1] if found else None
 
 
@@ -188,7 +188,7 @@ def _pep_440(text: str) -> str:
     """The carets, tildes and bare versions that some tools allow beside PEP 440, as PEP 440."""
     found = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\^|~)?\s*(\d{1,9}(?:\.\d{1,9}){0,2})(\.\*)?\s*", part)
+        match = re.fullmatch(r"\s*(\^|~)?\s*([0-9]{1,9}(?:\.[0-9]{1,9}){0,2})(\.\*)?\s*", part)
         if match is None:
             found.append("" if part.strip() == "*" else part)
             continue
