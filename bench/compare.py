@@ -92,7 +92,15 @@ class Place:
         return path
 
     def env(self, data: str) -> dict[str, str]:
-        keep = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "HTTPS_PROXY")
+        keep = (
+            "PATH",
+            "LANG",
+            "SSL_CERT_FILE",
+            "SSL_CERT_DIR",
+            "PIP_CERT",
+            "NODE_EXTRA_CA_CERTS",
+            "HTTPS_PROXY",
+        )
         found = {name: os.environ[name] for name in keep if name in os.environ}
         return found | {
             "HOME": self.base,
@@ -117,7 +125,9 @@ def npm_contestant(name: str, cwd: str, env: dict[str, str], prepare: Callable[[
     return Contestant(name, argv, cwd, env, prepare)
 
 
-def uv_contestant(name: str, cwd: str, env: dict[str, str], prepare: Callable[[], None], *options: str) -> Contestant:
+def uv_contestant(
+    name: str, cwd: str, env: dict[str, str], prepare: Callable[[], None], *options: str
+) -> Contestant:
     uv = shutil.which("uv") or os.path.join(os.path.dirname(sys.executable), "uv")
     argv = [uv, "pip", "sync", "--quiet", "--python", ".venv", *options, "requirements.txt"]
     return Contestant(name, argv, cwd, env, prepare)
@@ -168,7 +178,12 @@ def nix_develop(place: Place) -> list[Contestant]:
     os.makedirs(root + "/empty")
     open(root + "/setup", "w").close()
     made = subprocess.run(
-        ["nix-instantiate", root + "/shell.nix"], env=env, cwd=root, check=True, capture_output=True, text=True
+        ["nix-instantiate", root + "/shell.nix"],
+        env=env,
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     drv = made.stdout.strip()
     argv = ["nix", "develop", drv, "-c", "true"]
@@ -189,11 +204,18 @@ def bench_checkout(place: Place, runs: int) -> None:
 
     ours = Contestant("devenv enter -c true", [*devenv, "enter", "-c", "true"], ours_at, env, wipe)
     peers = [
-        npm_contestant("npm ci", npm_at, env, lambda: shutil.rmtree(npm_at + "/node_modules", ignore_errors=True)),
+        npm_contestant(
+            "npm ci", npm_at, env, lambda: shutil.rmtree(npm_at + "/node_modules", ignore_errors=True)
+        ),
         uv_contestant("uv pip sync", uv_at, env, lambda: make_venv(uv_at)),
     ]
     alternate([ours, *peers], runs, 1)
-    table("new checkout, everything cached", ours, peers, {"npm ci": "<= 0.10", "uv pip sync": "(npm included in ours)"})
+    table(
+        "new checkout, everything cached",
+        ours,
+        peers,
+        {"npm ci": "<= 0.10", "uv pip sync": "(npm included in ours)"},
+    )
     both = peers[0].median + peers[1].median
     print(f"  ours / (npm ci + uv pip sync) = {ours.median / both:.2f}")
 
@@ -224,7 +246,9 @@ def bench_cold(place: Place, runs: int) -> None:
     alternate(contestants, max(1, runs // 3), 0)
     ours, *peers = contestants
     table("cold", ours, peers, {"npm ci": "< 1"})
-    print(f"  ours / (npm ci + uv pip sync) = {ours.median / (peers[0].median + peers[1].median):.2f}   target <= 1")
+    print(
+        f"  ours / (npm ci + uv pip sync) = {ours.median / (peers[0].median + peers[1].median):.2f}   target <= 1"
+    )
 
 
 BENCHES = {"warm": bench_warm, "checkout": bench_checkout, "cold": bench_cold}
@@ -242,12 +266,16 @@ def scratch() -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--project", default=os.path.join(ROOT, "examples/web"))
     arguments = parser.parse_args()
-    print(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, medians of {arguments.runs} runs or more")
+    print(
+        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, medians of {arguments.runs} runs or more"
+    )
     with scratch() as base:
         for name in arguments.names or BENCHES:
             BENCHES[name](Place(base, os.path.abspath(arguments.project)), arguments.runs)

@@ -61,6 +61,6 @@ def _host_minor(environ: Mapping[str, str]) -> str:
     from devenv.environment import minor_version
 
     try:
-        return minor_version(find_python("*", environ).version)
+        return minor_version(find_python(">=3.9", environ).version)
     except DevenvError:
         return "3.11"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
@@ -113,7 +114,7 @@ def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[Plan
         base = os.path.normpath(os.path.join(project, recipe.root))
         for place, operations in node_modules_compositions(recipe.view, recipe.trees).items():
             yield PlannedView(
-                root=os.path.join(base, place), key=recipe.path, operations=lambda found=operations: found
+                root=os.path.join(base, place), key=recipe.path, operations=partial(list, operations)
             )
         return
     yield _python_view(project, recipe, recipe.view, made)

@@ -69,7 +69,7 @@ def convert_lockfile(
         omit=frozenset(omit), extras=tuple(extras), groups=None if groups is None else tuple(groups)
     )
     lockfile = read(root, name, options, load_adapters())
-    host = find_python(python or "*", place.settings.environ) if lockfile.ecosystem == "python" else None
+    host = find_python(python or ">=3.9", place.settings.environ) if lockfile.ecosystem == "python" else None
     planned = _plan(place, lockfile, host)
     maker = ViewMaker(place.layout.store_dir, place.endpoints.absolute)
     if isinstance(planned.plan.view, SitePackages):

@@ -215,9 +215,7 @@ def _toolchain_package(tool: LockedToolchain, platform: str, executables: tuple[
             f"{tool.name} {tool.version} is not locked for {platform}, only for {', '.join(sorted(tool.files))}",
             hint="run `devenv lock` on this machine; if it stays so, this version is not published for it",
         )
-    return Package(
-        name=tool.name, version=tool.version, format="npm", file=file, executables=executables
-    )
+    return Package(name=tool.name, version=tool.version, format="npm", file=file, executables=executables)
 
 
 def merge_site_packages(

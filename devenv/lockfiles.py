@@ -60,7 +60,10 @@ class Lockfile:
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 in hexadecimal of the lockfile and of what is beside it, by path relative to `root`."""
-        return {self.path: _sha256(self.text), **{name: _sha256(text) for name, text in self.siblings.items()}}
+        return {
+            self.path: _sha256(self.text),
+            **{name: _sha256(text) for name, text in self.siblings.items()},
+        }
 
     def plan(self, target: Target, completions: Completions) -> Plan:
         """What the adapter makes of it. Raises its errors."""
@@ -96,7 +99,9 @@ def _first_existing(root: str, ecosystem: str) -> str | None:
     return next((name for name in names if os.path.isfile(os.path.join(root, name))), None)
 
 
-def read_all(root: str, entries: Iterable[LockfileConfig], adapters: Mapping[str, Adapter]) -> tuple[Lockfile, ...]:
+def read_all(
+    root: str, entries: Iterable[LockfileConfig], adapters: Mapping[str, Adapter]
+) -> tuple[Lockfile, ...]:
     """Read every lockfile of a located configuration; all that cannot be read are reported together."""
     found, problems = [], []
     for entry in entries:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ class Workplace:
     def client(self) -> Client:
         from devenv.fetch.http import Client
 
-        return Client(endpoints=self.endpoints, environ=self.settings.environ, offline=self.settings.offline)
+        return Client(self.endpoints, environ=self.settings.environ, offline=self.settings.offline)
 
     @property
     def jobs(self) -> int:
@@ -95,14 +96,14 @@ class Workplace:
         problems = []
         npm = [query for query in queries if isinstance(query, NpmQuery)]
         pypi = [query for query in queries if isinstance(query, PypiQuery)]
-        for ask in (
-            lambda: answer_npm(self.client, self.endpoints, npm, self.settings.reporter) if npm else {},
-            lambda: answer_pypi(self.client, self.endpoints, pypi, self.settings.reporter) if pypi else {},
-        ):
-            try:
-                answers.update(ask())
-            except DevenvError as error:
-                problems.append(error)
+        try:
+            answers |= answer_npm(self.client, self.endpoints, npm, self.settings.reporter) if npm else {}
+        except DevenvError as error:
+            problems.append(error)
+        try:
+            answers |= answer_pypi(self.client, self.endpoints, pypi, self.settings.reporter) if pypi else {}
+        except DevenvError as error:
+            problems.append(error)
         raise_problems(problems)
         return answers
 
@@ -266,6 +267,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
             client=place.client,
             endpoints=place.endpoints,
             reporter=project.settings.reporter,
+            environ=project.settings.environ,
         )
     chosen = {tool.name: tool for tool in found} | kept
     toolchains = tuple(sorted(chosen.values(), key=lambda tool: tool.name))
@@ -326,8 +328,12 @@ def _kept_toolchains(project: Project, before: Lock) -> dict[str, LockedToolchai
 
 def _locked_siblings(lockfile: Lockfile, hashes: Mapping[str, str]) -> dict[str, str]:
     """Siblings whose change makes the lock stale: other lock texts. Manifests change for many other reasons."""
-    manifests = ("pyproject.toml", "package.json", "setup.cfg", "setup.py")
-    return {name: digest for name, digest in hashes.items() if os.path.basename(name) not in manifests}
+    manifests = ("pyproject.toml", "package.json", "setup.cfg", "setup.py", "*.in")
+    return {
+        name: digest
+        for name, digest in hashes.items()
+        if not any(fnmatchcase(os.path.basename(name), pattern) for pattern in manifests)
+    }
 
 
 def _complete(
@@ -399,7 +405,11 @@ def _changes(before: Lock, after: Lock) -> list[str]:
     old = {tool.name: tool.version for tool in before.toolchains}
     for tool in after.toolchains:
         if old.get(tool.name) != tool.version:
-            lines.append(f"{tool.name} {old[tool.name]} -> {tool.version}" if tool.name in old else f"{tool.name} {tool.version}")
+            lines.append(
+                f"{tool.name} {old[tool.name]} -> {tool.version}"
+                if tool.name in old
+                else f"{tool.name} {tool.version}"
+            )
     for path, entry in after.lockfiles.items():
         known = before.lockfiles.get(path)
         if known is None or known.sha256 != entry.sha256:

@@ -30,7 +30,9 @@ def common_options() -> argparse.ArgumentParser:
     group.add_argument("--project", metavar="DIR", help="the project (default: nearest devenv.toml upwards)")
     group.add_argument("--store-dir", metavar="DIR", help="the store (default: in your data directory)")
     group.add_argument("--offline", action="store_true", help="fail rather than use the network")
-    group.add_argument("--max-jobs", type=int, metavar="N", help="builds at a time (default: one a processor)")
+    group.add_argument(
+        "--max-jobs", type=int, metavar="N", help="builds at a time (default: one a processor)"
+    )
     group.add_argument("-y", "--yes", action="store_true", help="answer yes to questions")
     group.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
     group.add_argument("-v", "--verbose", action="store_true", help="more about what is done")

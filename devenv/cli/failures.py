@@ -61,9 +61,7 @@ def _report_bug(environ: Mapping[str, str]) -> int:
     import tempfile
     import traceback
 
-    text = (
-        f"devenv {sys.argv[1:]}\nPython {sys.version}\n{platform.platform()}\n\n{traceback.format_exc()}"
-    )
+    text = f"devenv {sys.argv[1:]}\nPython {sys.version}\n{platform.platform()}\n\n{traceback.format_exc()}"
     home = environ.get("HOME", "")
     state = environ.get("XDG_STATE_HOME") or (os.path.join(home, ".local/state") if home else "")
     for folder in (os.path.join(state, "devenv") if state else None, None):

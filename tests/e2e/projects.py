@@ -28,7 +28,9 @@ def python_project(root: Path, registry: Registry, count: int = 3) -> None:
     lines = []
     for number in range(count):
         entry = "[console_scripts]\nhello0 = wheel0:main\n" if number == 0 else ""
-        files = {"wheel0/__init__.py": "def main():\n    print('hello from wheel0')\n"} if number == 0 else None
+        files = (
+            {"wheel0/__init__.py": "def main():\n    print('hello from wheel0')\n"} if number == 0 else None
+        )
         digest = registry.add_wheel(f"wheel{number}", "1.0", files, entry)
         lines.append(f"wheel{number}==1.0 --hash=sha256:{digest}")
     (root / "requirements.txt").write_text("\n".join(lines) + "\n")

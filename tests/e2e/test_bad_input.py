@@ -151,7 +151,9 @@ def test_two_packages_owning_one_file_are_both_named(tmp_path: Path, user: User,
         assert word in done.stderr
 
 
-def test_a_required_package_for_another_platform_is_refused(tmp_path: Path, user: User, registry: Registry) -> None:
+def test_a_required_package_for_another_platform_is_refused(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
     root = tmp_path / "project"
     npm_project(root, registry, count=1, os=["win32"])
     configure(root, 'name = "project"\n')
@@ -185,7 +187,11 @@ LOCKS = {
     ),
     "unknown uv version": ("uv.lock", 'version = 7\nrequires-python = ">=3.11"\n', "7"),
     "uv toml damage": ("uv.lock", "version = = 1\n", "uv.lock"),
-    "unknown pylock version": ("pylock.toml", 'lock-version = "9.0"\ncreated-by = "x"\npackages = []\n', "9.0"),
+    "unknown pylock version": (
+        "pylock.toml",
+        'lock-version = "9.0"\ncreated-by = "x"\npackages = []\n',
+        "9.0",
+    ),
     "requirements without hashes": ("requirements.txt", "flask==3.0\n", "hash"),
     "not utf-8": ("package-lock.json", b"\xff\xfe{}", "UTF-8"),
 }
@@ -243,7 +249,9 @@ def test_an_unwritable_store_is_an_error(tmp_path: Path, user: User, registry: R
     user.run("enter", "-c", "true", cwd=root)
 
 
-def test_a_full_disk_is_an_error_and_the_next_run_goes_on(tmp_path: Path, user: User, registry: Registry) -> None:
+def test_a_full_disk_is_an_error_and_the_next_run_goes_on(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
     namespaces = ["unshare", "--user", "--map-root-user", "--mount"]
     if subprocess.run([*namespaces, "true"], capture_output=True).returncode:
         pytest.skip("this kernel does not let users make mount namespaces")

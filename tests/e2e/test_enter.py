@@ -51,7 +51,9 @@ def test_a_second_entry_asks_the_registry_nothing(tmp_path: Path, user: User, re
     assert registry.requests == []
 
 
-def test_a_new_checkout_is_composed_from_the_store_alone(tmp_path: Path, user: User, registry: Registry) -> None:
+def test_a_new_checkout_is_composed_from_the_store_alone(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
     root = make_project(tmp_path, user, registry)
     user.run("lock", cwd=root)
     user.run("enter", "-c", "true", cwd=root)
@@ -76,7 +78,9 @@ def test_exit_codes_and_arguments_are_passed_through(tmp_path: Path, user: User,
     assert user.run("enter", "--", "no-such-program", cwd=root, check=False).returncode in (1, 127)
 
 
-def test_a_missing_lock_is_an_error_that_says_what_to_do(tmp_path: Path, user: User, registry: Registry) -> None:
+def test_a_missing_lock_is_an_error_that_says_what_to_do(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
     root = make_project(tmp_path, user, registry)
     done = user.run("enter", "-c", "true", cwd=root, check=False)
     assert done.returncode == 1
@@ -119,7 +123,9 @@ def test_what_the_user_adds_on_top_survives_a_change_of_the_lock(
     assert not (root / "node_modules/pkg2").exists()
 
 
-def test_a_node_modules_of_npm_is_moved_aside_not_deleted(tmp_path: Path, user: User, registry: Registry) -> None:
+def test_a_node_modules_of_npm_is_moved_aside_not_deleted(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
     root = node_project(tmp_path, user, registry)
     (root / "node_modules/mine").mkdir(parents=True)
     (root / "node_modules/mine/file").write_text("precious")

@@ -15,7 +15,7 @@ from tests.support.nix import nix_environment
 from tests.support.programs import program
 from tests.support.registry import Registry, point_clients_at
 
-NASTY = "line one\nit's \"quoted\" $HOME `id` \\ ünï→"
+NASTY = 'line one\nit\'s "quoted" $HOME `id` \\ ünï→'
 
 
 class Nix:
@@ -117,9 +117,7 @@ def test_print_dev_env_gives_the_same_environment(entered: tuple[User, Path, Nix
         assert variables[name] == {"type": "exported", "value": ours[name]}
 
 
-def test_a_fetch_derivation_can_be_realised_by_nix(
-    tmp_path: Path, user: User, registry: Registry
-) -> None:
+def test_a_fetch_derivation_can_be_realised_by_nix(tmp_path: Path, user: User, registry: Registry) -> None:
     root = tmp_path / "project"
     npm_project(root, registry, count=1)
     point_clients_at(registry, user.home)

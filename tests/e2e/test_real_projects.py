@@ -76,7 +76,11 @@ def test_a_front_end_locked_by_npm_today(tmp_path: Path, user: User) -> None:
     (tmp_path / "devenv.toml").write_text('name = "front"\n[packages]\nnode = "24"\n')
     env = user.env | {"PATH": os.environ["PATH"]}
     subprocess.run(
-        [program("npm"), "install", "--package-lock-only"], cwd=tmp_path, env=env, check=True, capture_output=True
+        [program("npm"), "install", "--package-lock-only"],
+        cwd=tmp_path,
+        env=env,
+        check=True,
+        capture_output=True,
     )
     user.run("lock", cwd=tmp_path)
     user.run("enter", "-c", "true", cwd=tmp_path)

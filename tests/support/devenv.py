@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-KEPT = ("LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "CI")
+KEPT = (
+    "LANG",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "CI",
+)
 
 
 def devenv_program() -> str:

@@ -31,7 +31,9 @@ def npm_tarball(name: str, version: str, files: dict[str, str] | None = None, **
     return gzip.compress(raw.getvalue(), mtime=0)
 
 
-def wheel(name: str, version: str, files: dict[str, str] | None = None, entry_points: str = "") -> tuple[str, bytes]:
+def wheel(
+    name: str, version: str, files: dict[str, str] | None = None, entry_points: str = ""
+) -> tuple[str, bytes]:
     """File name and bytes of a pure wheel."""
     info = f"{name}-{version}.dist-info"
     contents = {
@@ -69,7 +71,9 @@ class Registry:
         self.npm.setdefault(name, {})[version] = data
         return "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
 
-    def add_wheel(self, name: str, version: str, files: dict[str, str] | None = None, entry_points: str = "") -> str:
+    def add_wheel(
+        self, name: str, version: str, files: dict[str, str] | None = None, entry_points: str = ""
+    ) -> str:
         """Publish; returns the SHA-256 in hexadecimal."""
         file_name, data = wheel(name, version, files, entry_points)
         self.wheels.setdefault(name, {})[file_name] = data
@@ -185,4 +189,6 @@ def point_clients_at(registry: Registry, home: Path) -> None:
 def npm_lock(packages: dict[str, dict[str, Any]], **root: Any) -> str:
     """A package-lock.json version 3 with these entries by place."""
     entries = {"": {"name": "project", "version": "1.0.0", **root}, **packages}
-    return json.dumps({"name": "project", "version": "1.0.0", "lockfileVersion": 3, "packages": entries}, indent=2)
+    return json.dumps(
+        {"name": "project", "version": "1.0.0", "lockfileVersion": 3, "packages": entries}, indent=2
+    )

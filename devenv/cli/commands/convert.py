@@ -14,9 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lockfile", metavar="LOCKFILE")
     parser.add_argument("--json", action="store_true", help="derivations and view, for programs")
     parser.add_argument("--python", metavar="VERSION", default=None, help="choose wheels for this Python")
-    parser.add_argument("--omit", action="append", default=[], metavar="TYPE", help="npm: dev, optional or peer")
-    parser.add_argument("--extra", action="append", default=[], metavar="NAME", help="Python: an extra to include")
-    parser.add_argument("--group", action="append", default=None, metavar="NAME", help="Python: a dependency group")
+    parser.add_argument(
+        "--omit", action="append", default=[], metavar="TYPE", help="npm: dev, optional or peer"
+    )
+    parser.add_argument(
+        "--extra", action="append", default=[], metavar="NAME", help="Python: an extra to include"
+    )
+    parser.add_argument(
+        "--group", action="append", default=None, metavar="NAME", help="Python: a dependency group"
+    )
     parser.add_argument("--write", action="store_true", help="write the .drv files into the store")
 
 
@@ -43,5 +49,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 
 def _lines(done: Conversion) -> list[str]:
     lines = [f"{entry.name} {entry.version}  {entry.node.path}" for entry in done.packages]
-    lines.append(f"{len(done.packages)} packages, {len(done.graph.nodes)} derivations, view {done.recipe.path}")
+    lines.append(
+        f"{len(done.packages)} packages, {len(done.graph.nodes)} derivations, view {done.recipe.path}"
+    )
     return lines

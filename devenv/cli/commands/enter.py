@@ -14,7 +14,9 @@ from devenv.project import StaleLock, lock_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="the project (default: the current directory)")
+    parser.add_argument(
+        "directory", nargs="?", metavar="DIR", help="the project (default: the current directory)"
+    )
     parser.add_argument("-c", dest="line", metavar="LINE", help="run one line in your shell instead")
     parser.add_argument("--shell", metavar="NAME", help="bash, zsh or fish (default: your own)")
     parser.add_argument("--pure", action="store_true", help="start without the variables of your session")

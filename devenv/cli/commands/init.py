@@ -11,7 +11,9 @@ from devenv.errors import DevenvError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("directory", nargs="?", default=None, metavar="DIR", help="default: the current directory")
+    parser.add_argument(
+        "directory", nargs="?", default=None, metavar="DIR", help="default: the current directory"
+    )
     parser.add_argument("--print", action="store_true", help="print the file instead of writing it")
 
 

@@ -8,7 +8,10 @@ from importlib.resources import files
 
 from devenv.cli.context import Context
 
-_FILES = {"devenv.toml": ("devenv.config", "devenv.schema.json"), "env.json": ("devenv.env", "env.schema.json")}
+_FILES = {
+    "devenv.toml": ("devenv.config", "devenv.schema.json"),
+    "env.json": ("devenv.env", "env.schema.json"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
