@@ -22,6 +22,8 @@ from devenv.views.wheel_tree import read_text, record_columns, render_record
 
 # A static version when the real one is made by a backend.
 _UNKNOWN_VERSION = "0"
+# Some installers take a package without this file for a broken one.
+_WHEEL = b"Wheel-Version: 1.0\nGenerator: devenv\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ def editable_files(editable: Editable, project: str) -> EditableFiles:
     files = {
         f"_devenv_editable_{_escape(name)}.pth": _pth_line(directory, label),
         f"{stem}/METADATA": _metadata(name, version, fields),
+        f"{stem}/WHEEL": _WHEEL,
         f"{stem}/INSTALLER": b"devenv\n",
         f"{stem}/direct_url.json": _direct_url(directory),
     }
