@@ -106,6 +106,7 @@ class Retries:
 class Client:
     """Makes requests, from any number of threads. Close it, or use it as a context manager.
 
+    `cache`: directory for index answers, revalidated at each use; None is the endpoints' own.
     `environ`: where the proxies are named; None is the endpoints' own.
     `offline`: every request raises `FetchError`.
     `cancelled`: once set, waiting and transferring threads stop with `CancelledError`.
@@ -116,6 +117,7 @@ class Client:
         self,
         endpoints: Endpoints,
         *,
+        cache: str | None = None,
         environ: Mapping[str, str] | None = None,
         offline: bool = False,
         cancelled: threading.Event | None = None,
@@ -127,7 +129,7 @@ class Client:
         self.endpoints, self.offline = endpoints, offline
         self.cancelled = cancelled or threading.Event()
         self._environ = endpoints.environ if environ is None else environ
-        self._cache = MetadataCache(os.path.join(endpoints.cache, "http"))
+        self._cache = MetadataCache(os.path.join(cache or endpoints.cache, "http"))
         self._attempts, self._backoff = attempts, backoff
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._lock = threading.Lock()
