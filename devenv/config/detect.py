@@ -305,7 +305,7 @@ def _python_sources(found: _Findings, pyproject: Mapping[str, Any]) -> Iterator[
 
 def _lock_requires_python(found: _Findings, path: str) -> Iterator[_Source]:
     """The line of uv.lock, which stands before the first table: the file is long, and this needs no parser."""
-    head = (found.text(path) or "").partition("\n[")[0]
+    head = f"\n{found.text(path) or ''}".partition("\n[")[0]
     match = re.search(r'^requires-python\s*=\s*"([^"\\\n]*)"', head, re.MULTILINE)
     if match:
         yield _Source(place=path, says=match[1], range=True)
@@ -331,7 +331,7 @@ def _choose(
             request, chosen = convert(source), source
             if request is None:
                 found.note(
-                    f"{source.place} asks for {tool} {quoted(source.says)}, which is not one version of it"
+                    f"{source.place} asks for {tool} {quoted(source.says)}, which names no certain version"
                 )
         elif not fits(request, source):
             found.note(
@@ -341,7 +341,7 @@ def _choose(
     if request is not None and chosen is not None:
         found.packages[tool] = request, f"{chosen.place}: {quoted(chosen.says)}"
     elif default and re.fullmatch(VERSION, default):
-        found.packages[tool] = default, "nothing here says which: change it as you like"
+        found.packages[tool] = default, "no file says which: change it as you like"
         found.note(f"no file says which {tool} is needed: devenv.toml has {default}, change it as you like")
     else:
         found.note(f'no file says which {tool} is needed: write {tool} = "VERSION" under [packages]')

@@ -83,7 +83,7 @@ def manifest(**members: object) -> dict[str, str]:
     ],
 )
 def test_versions_come_from_where_projects_keep_them(files: dict[str, str], packages: dict[str, str]) -> None:
-    found, config = look(files)
+    _, config = look(files)
     assert config.packages == packages
     assert config.lockfiles == Config().lockfiles
 
@@ -260,7 +260,7 @@ name = "directory"
 
 [packages]
 node = "20.1"  # .nvmrc: "v20.1"
-python = "3.11"  # nothing here says which: change it as you like
+python = "3.11"  # no file says which: change it as you like
 
 # Found by themselves: uv.lock. [lockfiles] is for choosing others.
 [lockfiles]
@@ -270,24 +270,18 @@ npm = "web/package-lock.json"
 
 
 NAMES = st.sampled_from(
-    [
-        "package-lock.json",
-        "npm-shrinkwrap.json",
-        "uv.lock",
-        "pylock.toml",
-        "requirements.txt",
-        "requirements-x.txt",
-    ]
-    + [
-        ".nvmrc",
-        ".node-version",
-        ".tool-versions",
-        ".python-version",
-        "package.json",
-        "pyproject.toml",
-        "Pipfile",
-    ]
-    + ["yarn.lock", "poetry.lock", "pylock.a.toml"]
+    (
+        *(
+            "package-lock.json",
+            "npm-shrinkwrap.json",
+            "uv.lock",
+            "pylock.toml",
+            "pylock.a.toml",
+            "poetry.lock",
+        ),
+        *("requirements.txt", "requirements-x.txt", "yarn.lock", ".nvmrc", ".node-version", ".tool-versions"),
+        *(".python-version", "package.json", "pyproject.toml", "Pipfile"),
+    )
 )
 FOLDERS = st.sampled_from(
     ["", "", "web/", "api/x/", "tests/", ".git/", 'q"\\/', "ü\x85\u2028/", "\udc80/", "a\x7f/"]

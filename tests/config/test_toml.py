@@ -425,8 +425,10 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 PLACES = st.sampled_from(
-    "name packages packages.node lockfiles lockfiles.npm lockfiles.pip env env.X env.PATH aliases aliases.a "
-    "scripts scripts.s registries registries.npm tasks".split()
+    (
+        *("name", "packages", "packages.node", "lockfiles", "lockfiles.npm", "lockfiles.pip", "tasks"),
+        *("env", "env.X", "env.PATH", "aliases", "aliases.a", "scripts", "scripts.s", "registries.npm"),
+    )
 )
 
 
