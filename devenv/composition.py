@@ -19,7 +19,8 @@ from devenv.formats.store_path import StorePath
 from devenv.plugins import load_shells
 from devenv.store.local import Store
 from devenv.store.roots import add_indirect_root
-from devenv.views.compose import ForeignTree, Op, compose as compose_view, set_aside
+from devenv.views.compose import ForeignTree, Op, set_aside
+from devenv.views.compose import compose as compose_view
 from devenv.views.operations import JOURNAL
 
 

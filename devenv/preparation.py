@@ -12,8 +12,8 @@ from typing import Any
 from devenv.environment import Instantiated, minor_version
 from devenv.errors import DevenvError
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
-from devenv.stamp import take_signatures, write_stamp
 from devenv.stamp import store_request as requested_store
+from devenv.stamp import take_signatures, write_stamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

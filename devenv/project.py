@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devenv.adapter import NpmQuery, Plan, PypiQuery, Query, RemoteFile, Target
+from devenv.adapter import NpmQuery, PypiQuery, Query, RemoteFile, Target
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
 from devenv.config.model import Config
 from devenv.config.toml import parse_config

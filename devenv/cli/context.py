@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
+from typing import Self
 
 from devenv.cli.warm import find_project
 from devenv.events import Notice, Reporter
@@ -82,7 +83,7 @@ class Context:
             close()
         self.__dict__.pop("settings", None)
 
-    def __enter__(self) -> Context:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -30,7 +30,7 @@ def report_failures(action: Callable[[], int], environ: Mapping[str, str]) -> in
     except MemoryError:
         sys.stderr.write("devenv: error: out of memory\n")
         return EXPECTED
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever is left is a bug, and this is where bugs end
         return _report_bug(environ)
 
 

@@ -84,5 +84,5 @@ def become(request: Request, spec: str, project: str, environ: Mapping[str, str]
         pure=request.pure,
     )
     if "/" in argv[0]:
-        os.execve(argv[0], argv, variables)
-    os.execvpe(argv[0], argv, variables)
+        os.execve(argv[0], argv, variables)  # noqa: S606
+    os.execvpe(argv[0], argv, variables)  # noqa: S606

@@ -8,6 +8,7 @@ describes the file format, `env.schema.json` beside this module checks it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -121,10 +122,10 @@ class Spec:
 def conflict(name: str, operations: tuple[Operation, ...]) -> str | None:
     """Why these operations on the variable `name` cannot all hold; the sentence names both origins."""
     settled = [entry for entry in operations if isinstance(entry, Set | Unset | Default)]
-    for first, second in zip(settled, settled[1:], strict=False):
+    for first, second in itertools.pairwise(settled):
         return f"{name} is {_describe(first)} by {first.origin} and {_describe(second)} by {second.origin}"
     lists = [entry for entry in operations if isinstance(entry, Prepend | Append)]
-    for first_list, second_list in zip(lists, lists[1:], strict=False):
+    for first_list, second_list in itertools.pairwise(lists):
         if first_list.separator != second_list.separator:
             return (
                 f"{name} is a list separated by {first_list.separator!r} for {first_list.origin} "

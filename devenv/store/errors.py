@@ -61,6 +61,7 @@ _SYSTEM_HINTS = {
     errno.EDQUOT: _FULL,
     errno.EXDEV: "The store and the tmp directory beside it must lie on one file system.",
     errno.ENOTDIR: f"Move what is in the way elsewhere; {_ELSEWHERE}.",
+    errno.EISDIR: f"Move what is in the way elsewhere; {_ELSEWHERE}.",
     errno.EEXIST: f"Move what is in the way elsewhere; {_ELSEWHERE}.",
     errno.EMFILE: "Raise the limit on open files (ulimit -n).",
     errno.ENFILE: "The whole system has too many open files: close some programs.",
@@ -74,7 +75,7 @@ def _from_system(doing: str, path: str | bytes, error: OSError) -> StoreError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     return StoreError(
         f"{doing} {about}: {reason}",
-        hint=_SYSTEM_HINTS.get(error.errno or 0),
+        hint=_SYSTEM_HINTS.get(error.errno or 0, "Check that path."),
         path=os.fsdecode(culprit),
     )
 
