@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import Any
-from urllib.parse import urlsplit
 
 from devenv.config.paths import normal_path
 from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved
@@ -66,7 +64,9 @@ def _refuse_path(text: str) -> None:
 def _refuse_entry(text: str) -> None:
     _refuse_nul(text)
     if not text:
-        raise Refused("an empty entry would mean the current directory", 'take it out, or write "."')
+        raise Refused(
+            "an empty entry would mean the current directory", 'take it out; "." is the project itself'
+        )
 
 
 def _refuse_separator(text: str) -> None:
@@ -117,6 +117,8 @@ def _refuse_registry_name(text: str) -> None:
 def _refuse_url(text: str) -> None:
     if any(ord(character) <= 32 or ord(character) == 127 for character in text):
         raise Refused(f"the URL {quoted(text)} holds a blank or control character")
+    from urllib.parse import urlsplit  # seldom needed
+
     try:
         parts = urlsplit(text)
         host, secret = parts.hostname, parts.username or parts.password
@@ -134,6 +136,8 @@ def _refuse_url(text: str) -> None:
 
 def split_alias(text: str) -> tuple[str, ...]:
     """Words, by POSIX quoting rules and without expansions. Raises ValueError."""
+    import shlex  # seldom needed
+
     return tuple(shlex.split(text))
 
 

@@ -7,12 +7,10 @@ keys that lead to it, and nothing is raised.
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Protocol, Self
 
 from devenv.config.positions import Keys
@@ -20,6 +18,7 @@ from devenv.config.positions import Keys
 # Called with the keys, what is wrong, and what to do about it.
 Report = Callable[[Keys, str, str | None], None]
 
+_DATE = "a date or time"
 NOT_YET = "is not supported by this version of devenv yet"
 
 
@@ -295,9 +294,8 @@ def _conversion(shape: Shape, value: Any, keys: Keys) -> str | None:
         return None if texts[0].pattern else f'write "{str(value).lower()}" or "{value:d}", in quotes'
     if isinstance(value, int):
         return f'write "{value}", in quotes'
-    if isinstance(value, datetime.date | datetime.time | datetime.datetime):
-        return f'write "{value}", in quotes'
-    return None
+    dated = kind(value) == _DATE
+    return f'write "{value}", in quotes' if dated else None
 
 
 def kind(value: Any) -> str:
@@ -312,7 +310,7 @@ def kind(value: Any) -> str:
         return f"the text {quoted(value)}"
     if isinstance(value, list):
         return "an array"
-    return "a table" if isinstance(value, dict) else "a date or time"
+    return "a table" if isinstance(value, dict) else _DATE
 
 
 def quoted(text: str) -> str:
@@ -334,6 +332,8 @@ def dotted(keys: Keys) -> str:
 
 
 def did_you_mean(text: str, known: tuple[str, ...]) -> str | None:
+    from difflib import get_close_matches  # only for a file with mistakes
+
     close = get_close_matches(text.lower(), known, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else None
 
