@@ -295,7 +295,7 @@ def _python_sources(found: _Findings, pyproject: Mapping[str, Any]) -> Iterator[
     if isinstance(poetry, str):
         yield _Source(place="pyproject.toml", says=poetry, range=True)
     for path in found.lockfiles["python"]:
-        if path.endswith(".lock"):
+        if path.endswith((".lock", ".toml")):
             yield from _lock_requires_python(found, path)
     wanted = _mapping(_toml_table(found, "Pipfile"), "requires")
     version = wanted.get("python_full_version") or wanted.get("python_version")
@@ -304,7 +304,7 @@ def _python_sources(found: _Findings, pyproject: Mapping[str, Any]) -> Iterator[
 
 
 def _lock_requires_python(found: _Findings, path: str) -> Iterator[_Source]:
-    """The line of uv.lock, which stands before the first table: the file is long, and this needs no parser."""
+    """The line of uv.lock or pylock.toml before the first table: they are long, and this needs no parser."""
     head = f"\n{found.text(path) or ''}".partition("\n[")[0]
     match = re.search(r'^requires-python\s*=\s*"([^"\\\n]*)"', head, re.MULTILINE)
     if match:
