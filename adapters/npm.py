@@ -296,7 +296,13 @@ def _hidden_lock(lock: Lock, tree: Tree, entries: Iterable[Entry]) -> str:
         head["version"] = lock.version
     packages = {place: entry.raw for place, entry in lock.entries.items() if place in places}
     whole = {**head, "lockfileVersion": 3, "requires": True, "packages": packages}
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text = json.dumps(whole, indent=2, ensure_ascii=False)
+    except RecursionError:
+        raise AdapterError(f"{lock.file}: an entry is nested too deeply", file=lock.file) from None
+    if any("\ud800" <= char <= "\udfff" for char in text):  # half a character, which UTF-8 cannot hold
+        text = json.dumps(whole, indent=2)
+    return text + "\n"
 
 
 def _script_notice(entries: Iterable[Entry]) -> list[str]:
