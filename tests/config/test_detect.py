@@ -79,6 +79,7 @@ def manifest(**members: object) -> dict[str, str]:
             id="poetry",
         ),
         pytest.param({"Pipfile": '[requires]\npython_version = "3.8"'}, {"python": "3.8"}, id="Pipfile"),
+        pytest.param({"pylock.toml": 'requires-python = "==3.9.*"\n'}, {"python": "3.9"}, id="pylock.toml"),
         pytest.param({"requirements.txt": "a==1\n"}, {"python": "3.11"}, id="requirements"),
     ],
 )
