@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from devenv.env.launch import Launch
 from devenv.env.spec import Spec
 from devenv.env.steps import Place, Step, Text, lower
 from devenv.errors import DevenvError
 
+__all__ = ["Launch", "Shell", "ShellError", "prompt_label", "step_words", "template", "word"]
+
 
 class ShellError(DevenvError):
     """A shell cannot hold a text that the environment needs. The message names variable and shell."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """How a shell is started in an environment, as data, so that starting it needs no renderer.
-
-    When it starts, `__devenv_spec` and `__devenv_project` are in its environment, `__devenv_pure` too where
-    the user's own files must not be read, and `__devenv_line` where a command line is to be run; what they
-    start must remove them. `arguments` follow the program's name, after `pure_arguments` in the pure case.
-    Variables in `keep` are handed over as `__devenv_kept_NAME` before `environment` is set. In all texts
-    `{spec}` stands for the spec object, `{line}` for the command line.
-    """
-
-    arguments: tuple[str, ...]
-    pure_arguments: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Shell(Protocol):
@@ -64,13 +49,18 @@ class Shell(Protocol):
 Quote = Callable[[str], str]
 
 
-def step_words(spec: Spec, quote: Quote, alias_value: Callable[[tuple[str, ...]], str]) -> Iterator[str]:
-    """The arguments of the runtime's step function, a line for each step: kind, name, separator, value."""
+def step_words(
+    spec: Spec, quote: Quote, alias_command: Callable[[str, tuple[str, ...]], str]
+) -> Iterator[str]:
+    """The arguments of the runtime's step function, for each step: kind, name, separator, value.
+
+    `alias_command` makes the text that the shell keeps for an alias from its name and its command's words.
+    """
     for step in lower(spec):
-        yield f"{step.kind} {quote(step.name)} {quote(step.separator)} {_value(step, quote)}"
+        yield f"{step.kind} {step.name} {quote(step.separator)} {_value(step, quote)}"
     for name, words in sorted(spec.aliases.items()):
         try:
-            yield f"alias {quote(name)} '' {quote(alias_value(words))}"
+            yield f"alias {name} '' {quote(alias_command(name, words))}"
         except ShellError as error:
             raise ShellError(f"alias {name}: {error}") from error
 

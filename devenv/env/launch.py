@@ -1,0 +1,109 @@
+"""How shells are started in an environment, as data: the files launch.SHELL of the spec object.
+
+    launch  = { mode }
+    mode    = "mode " name LF { line }
+    line    = "argument " text LF           arguments, in their order
+            | "pure-argument " text LF      before them, with --pure
+            | "keep " name LF               hand the variable over as __devenv_kept_NAME
+            | "set " name " " text LF
+
+`\\n` and `\\\\` in a text stand for a newline and a backslash, `{spec}` for the spec object, `{line}` for the
+command line to run. Imports nothing that takes time: entering reads such a file each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class Launch:
+    """How a shell is started in an environment, as data, so that starting it needs no renderer.
+
+    When it starts, `__devenv_spec` and `__devenv_project` are in its environment, `__devenv_pure` too where
+    the user's own files must not be read; what it reads first must remove them. `arguments` follow the
+    program's name, after `pure_arguments` in the pure case. Variables in `keep` are handed over as
+    `__devenv_kept_NAME` before those in `environment` are set.
+    """
+
+    __slots__ = ("arguments", "environment", "keep", "pure_arguments")
+
+    def __init__(
+        self,
+        *,
+        arguments: tuple[str, ...],
+        pure_arguments: tuple[str, ...] = (),
+        keep: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.arguments = arguments
+        self.pure_arguments = pure_arguments
+        self.keep = keep
+        self.environment = environment or {}
+
+    def command(
+        self, *, environ: Mapping[str, str], spec: str, line: str | None, pure: bool
+    ) -> tuple[list[str], dict[str, str]]:
+        """The arguments after the program's name, and `environ` with what the shell is to find in it."""
+        variables = dict(environ)
+        for name in self.keep:
+            if name in environ:
+                variables[f"__devenv_kept_{name}"] = environ[name]
+        for name, text in self.environment.items():
+            variables[name] = _fill(text, spec, line)
+        if pure:
+            variables["__devenv_pure"] = "1"
+        arguments = (*(self.pure_arguments if pure else ()), *self.arguments)
+        return [_fill(text, spec, line) for text in arguments], variables
+
+
+def dump(modes: Mapping[str, Launch]) -> str:
+    """The text of a launch file."""
+    lines = []
+    for name, launch in modes.items():
+        lines.append(f"mode {name}")
+        lines += [f"argument {_escape(text)}" for text in launch.arguments]
+        lines += [f"pure-argument {_escape(text)}" for text in launch.pure_arguments]
+        lines += [f"keep {variable}" for variable in launch.keep]
+        lines += [f"set {variable} {_escape(text)}" for variable, text in launch.environment.items()]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def load(text: str, mode: str) -> Launch:
+    """The launch of one mode. Raises ValueError for a text that is no launch file or lacks the mode."""
+    arguments: list[str] = []
+    pure: list[str] = []
+    keep: list[str] = []
+    environment: dict[str, str] = {}
+    current = found = ""
+    for line in text.split("\n")[:-1]:
+        word, _, rest = line.partition(" ")
+        if word == "mode":
+            current = rest
+            found = found or (rest if rest == mode else "")
+        elif current != mode:
+            continue
+        elif word in ("argument", "pure-argument", "keep"):
+            {"argument": arguments, "pure-argument": pure, "keep": keep}[word].append(_unescape(rest))
+        elif word == "set":
+            name, _, value = rest.partition(" ")
+            environment[name] = _unescape(value)
+        else:
+            raise ValueError(f"unknown word in a launch file: {word!r}")
+    if not found:
+        raise ValueError(f"a launch file without {mode}")
+    return Launch(
+        arguments=tuple(arguments), pure_arguments=tuple(pure), keep=tuple(keep), environment=environment
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescape(text: str) -> str:
+    return "\\".join(part.replace("\\n", "\n") for part in text.split("\\\\"))
+
+
+def _fill(text: str, spec: str, line: str | None) -> str:
+    # The line comes last, for it may hold anything.
+    return text.replace("{spec}", spec).replace("{line}", line or "") if "{" in text else text

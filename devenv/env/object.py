@@ -1,0 +1,62 @@
+"""The files of the spec object: everything about an environment that anyone needs to enter it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from devenv.env import nix_shell
+from devenv.env.launch import Launch
+from devenv.env.launch import dump as dump_launch
+from devenv.env.spec import Spec
+from devenv.env.steps import dump as dump_steps
+from devenv.env.steps import lower
+
+
+class Renderer(Protocol):
+    """What is asked of a shell here; `devenv.shell.Shell` says what it means."""
+
+    def quote(self, text: str) -> str: ...
+    def activate(self, spec: Spec) -> str: ...
+    def deactivate(self, spec: Spec) -> str: ...
+    def files(self, spec: Spec) -> Mapping[str, str]: ...
+    def interactive(self) -> Launch: ...
+    def command(self) -> Launch: ...
+
+
+def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple[bytes, bool]]:
+    """Relative path -> contents and whether executable. The same spec and shells give the same bytes.
+
+    env.json · steps, for entering without a shell · per shell activate.SHELL, deactivate.SHELL, launch.SHELL and
+    the files it is started with · setup, for nix's shells · bin/ with the scripts.
+    Raises ShellError, naming the variable, where a shell cannot hold a value.
+    """
+    texts = {
+        "env.json": spec.to_json(),
+        "steps": dump_steps(lower(spec)),
+    }
+    if "bash" in shells:
+        texts["setup"] = nix_shell.setup(spec, shells["bash"].quote)
+    for name, shell in shells.items():
+        texts[f"activate.{name}"] = shell.activate(spec)
+        texts[f"deactivate.{name}"] = shell.deactivate(spec)
+        texts[f"launch.{name}"] = dump_launch(
+            {"interactive": shell.interactive(), "command": shell.command()}
+        )
+        texts.update(shell.files(spec))
+    files = {name: (_encode(text), False) for name, text in texts.items()}
+    for name, text in spec.scripts.items():
+        files[f"bin/{name}"] = (_encode(script(text)), True)
+    return dict(sorted(files.items()))
+
+
+def script(text: str) -> str:
+    """A script of the project as a program: it runs in the caller's directory and ends at its first failure.
+
+    The project's directory is in DEVENV_PROJECT, as for everything in the environment.
+    """
+    return f"#!/bin/sh\nset -e\n{text}" + ("" if text.endswith("\n") else "\n")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

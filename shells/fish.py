@@ -1,0 +1,62 @@
+"""fish, from version 3.2 on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from devenv.env.spec import Spec
+from devenv.env.steps import lower, spec_id, uses_spec
+from devenv.shell import Launch, ShellError, prompt_label, step_words, template
+
+
+def quote(text: str) -> str:
+    """Single quotes, inside which only the backslash and the single quote are special (fish: Quotes)."""
+    if "\0" in text:
+        raise ShellError("fish cannot hold the NUL character")
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def alias_command(name: str, words: tuple[str, ...]) -> str:
+    """What the function that stands for an alias runs. One named as its own program must not call itself."""
+    own = "command " if words[0] == name else ""
+    return own + " ".join(quote(word) for word in words)
+
+
+def activate(spec: Spec) -> str:
+    needed = "spec" if uses_spec(lower(spec)) else ""
+    steps = "".join(f"    __devenv_step {words}\n" for words in step_words(spec, quote, alias_command))
+    return (
+        f"# The environment {spec.name}, for fish to source: `devenv_leave` leaves it again.\n"
+        + template("runtime.fish")
+        + f"\nif __devenv_open {spec_id(spec)} (status filename | string collect) {quote(needed)}\n"
+        + steps
+        + "end\n"
+        + "set -eg __devenv_project\nset -eg __devenv_spec\nset -eg __devenv_pure\n"
+    )
+
+
+def deactivate(spec: Spec) -> str:
+    return (
+        f"# Leaves the environment {spec.name} in the fish that sources this file.\n"
+        f"functions -q __devenv_leave; and __devenv_leave {spec_id(spec)}\n"
+    )
+
+
+def files(spec: Spec) -> Mapping[str, str]:
+    label = quote(quote(prompt_label(spec)))
+    prompt = f"set -q DEVENV_NO_PROMPT[1]; or __devenv_step prompt fish_prompt '' {label}\n"
+    return {"enter.fish": template("enter.fish") + prompt}
+
+
+def interactive() -> Launch:
+    return Launch(
+        arguments=("-C", 'source "$__devenv_spec/enter.fish"'),
+        pure_arguments=("--no-config",),
+    )
+
+
+def command() -> Launch:
+    return Launch(
+        arguments=("-C", 'source "$__devenv_spec/activate.fish"', "-c", "{line}"),
+        pure_arguments=("--no-config",),
+    )

@@ -1,0 +1,69 @@
+"""zsh, from version 5.1 on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from devenv.env.spec import Spec
+from devenv.env.steps import lower, spec_id, uses_spec
+from devenv.shell import Launch, prompt_label, step_words, template
+from devenv.shells import posix
+
+quote = posix.quote
+
+# The variable's removal is part of the line, as there is no later moment for it.
+_RUN_LINE = 'source "$__devenv_spec/activate.zsh"; eval "unset __devenv_line\n$__devenv_line"'
+
+
+def activate(spec: Spec) -> str:
+    needed = "spec" if uses_spec(lower(spec)) else ""
+    steps = "".join(
+        f"        __devenv_step {words}\n" for words in step_words(spec, quote, posix.alias_command)
+    )
+    return (
+        f"# The environment {spec.name}, for zsh to source: `devenv_leave` leaves it again.\n"
+        + template("runtime.zsh")
+        + "() {\n"
+        # Whatever the user's options are, inside they are zsh's own.
+        + "    emulate -LR zsh\n"
+        + "    setopt no_multibyte\n"
+        + f'    if __devenv_open {spec_id(spec)} "$1" {quote(needed)}; then\n'
+        + steps
+        + "    fi\n"
+        # On the left of || no failure ends a shell that runs under ERR_EXIT.
+        + '} "${(%):-%x}" || :\n'
+        + "if [[ -n $__devenv_aliases ]]; then setopt aliases; fi\n"
+        + "unset __devenv_aliases __devenv_project __devenv_spec __devenv_pure\n"
+    )
+
+
+def deactivate(spec: Spec) -> str:
+    return (
+        f"# Leaves the environment {spec.name} in the zsh that sources this file.\n"
+        f"if (( ${{+functions[__devenv_leave]}} )); then __devenv_leave {spec_id(spec)} || :; fi\n"
+    )
+
+
+def files(spec: Spec) -> Mapping[str, str]:
+    # In a prompt, % begins an escape; the label holds nothing else that a prompt would expand.
+    label = prompt_label(spec)
+    prompt = (
+        "\n# Called once, after entering: the prompt begins with the environment's name.\n"
+        "__devenv_prompt() {\n"
+        "    emulate -LR zsh\n"
+        "    unfunction __devenv_prompt\n"
+        "    if [[ -z ${DEVENV_NO_PROMPT-} ]]; then "
+        f"__devenv_step prompt PS1 '' {quote(label)}; fi\n"
+        "}\n"
+    )
+    return {"zsh/.zshenv": template("enter.zshenv") + prompt}
+
+
+def interactive() -> Launch:
+    return Launch(arguments=("-i",), keep=("ZDOTDIR",), environment={"ZDOTDIR": "{spec}/zsh"})
+
+
+def command() -> Launch:
+    return Launch(
+        arguments=("-c", _RUN_LINE), pure_arguments=("-f",), environment={"__devenv_line": "{line}"}
+    )
