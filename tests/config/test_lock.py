@@ -256,6 +256,11 @@ TOOLCHAIN = {"name": "node", "request": "17", "version": "17.0.0"}
             id="blanks for digits",
         ),
         pytest.param(
+            {"files": {"k": [{**FILE, "hash": f"sha256: {DIGEST}"}]}},
+            "files.k[0].hash",
+            id="blanks among digits",
+        ),
+        pytest.param(
             {"files": {"k": [{**FILE, "mode": 1}]}}, "files.k[0].mode: unknown key", id="key of a file"
         ),
     ],
