@@ -63,12 +63,15 @@ class PathLocks:
     def _take(self, name: str) -> None:
         while True:
             descriptor = open_lock_file(name)
-            self._held.append((descriptor, name))
-            lock(descriptor, exclusive=True)
-            status = os.fstat(descriptor)
+            try:
+                lock(descriptor, exclusive=True)
+                status = os.fstat(descriptor)
+            except BaseException:
+                os.close(descriptor)  # not ours: an interrupt while another one holds it
+                raise
             if status.st_size == 0 and status.st_nlink:
+                self._held.append((descriptor, name))
                 return
-            self._held.pop()
             os.close(descriptor)
 
     def _release(self) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -125,6 +127,32 @@ def test_threads_share_one_connection(file: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert len(database.valid_paths(numbered(n * 100 + i) for n in range(4) for i in range(20))) == 80
+    database.close()
+
+
+def test_another_writer_is_waited_for(file: str) -> None:
+    database = Database(file)
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("begin immediate")
+    release = threading.Timer(1.3, other.execute, ["commit"])  # longer than SQLite itself waits
+    release.start()
+    database.register([info(1)])
+    release.join()
+    other.close()
+    assert database.valid_paths([numbered(1)]) == {numbered(1)}
+    database.close()
+
+
+def test_waiting_for_another_writer_ends(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devenv.store.database._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("devenv.store.database._ONE_WAIT_SECONDS", 0.1)
+    database = Database(file)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("begin immediate")
+    with pytest.raises(StoreError, match="locked") as caught:
+        database.register([info(1)])
+    assert "Another program" in str(caught.value.hint)
+    other.close()
     database.close()
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from devenv.events import Event, Notice, Reporter
 from devenv.formats.derivation import Derivation, Output, drv_path
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
 from devenv.store import tree
 from devenv.store.layout import Layout
 from devenv.store.local import Store, StoreError
+from devenv.store.locks import open_lock_file, try_lock
 from tests.store.trees import listing, make_odd
 
 
@@ -222,6 +224,26 @@ def test_nothing_but_objects_and_locks_is_ever_in_the_store_directory(
     paths = [store.add_text("t", b"text"), store.add_tree("tree", str(tmp_path / "source"))]
     names = {os.path.basename(path) for path in paths}
     assert seen == names | {f"{name}.lock" for name in names}
+
+
+def test_opening_waits_for_a_collector_and_says_so(layout: Layout) -> None:
+    with Store.open(layout):
+        pass
+    collector = open_lock_file(layout.gc_lock)
+    assert try_lock(collector, exclusive=True)
+
+    class Listener(Reporter):
+        def event(self, event: Event) -> None:
+            told.append(event)
+            os.close(collector)
+
+    told: list[Event] = []
+    with Store.open(layout, reporter=Listener()):
+        assert told == [Notice(text="Waiting for a garbage collection to end ...")]
+        other = open_lock_file(layout.gc_lock)
+        assert not try_lock(other, exclusive=True)
+        assert try_lock(other, exclusive=False)
+        os.close(other)
 
 
 def test_threads_may_register_the_same_outputs(store: Store) -> None:

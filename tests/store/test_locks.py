@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from devenv.store.locks import PathLocks, open_lock_file, try_lock
 
 
@@ -42,6 +44,8 @@ def test_processes_take_turns(tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0")
     code = f"""
 from pathlib import Path
+import pytest
+
 from devenv.store.locks import PathLocks
 counter = Path({str(tmp_path / "counter")!r})
 for _ in range(50):
@@ -75,6 +79,21 @@ def test_a_lock_file_removed_by_its_holder_is_no_lock_for_those_who_waited(tmp_p
     os.close(third)
     done.set()
     thread.join()
+
+
+def test_who_gives_up_waiting_leaves_the_lock_to_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with PathLocks([str(tmp_path / "b")]):
+        with monkeypatch.context() as patched:
+            patched.setattr("devenv.store.locks.lock", interrupted)
+            with pytest.raises(KeyboardInterrupt), PathLocks([str(tmp_path / "b")]):
+                pass
+        assert (tmp_path / "b.lock").read_bytes() == b""
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_lock_file_left_by_a_killed_process_does_no_harm(tmp_path: Path) -> None:
