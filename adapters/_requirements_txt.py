@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from devenv.adapter import AdapterError
-from devenv.adapters._fields import Faults
+from devenv.adapters._fields import Faults, Table
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
@@ -62,6 +62,11 @@ class Entry:
     line: int
     text: str
     hashes: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> Table:
+        """This line as a place for errors."""
+        return Table({}, file=f"{self.file}:{self.line}")
 
     def fault(self, problem: str, hint: str | None = None) -> AdapterError:
         """An error about this line."""
@@ -112,7 +117,7 @@ def included_names(text: str, name: str) -> tuple[str, ...]:
     found = []
     for number, line in _logical_lines(text):
         try:
-            options = _options(_words(line), name, number) if line.startswith("-") else []
+            options = _options(_words(line, name, number), name, number) if line.startswith("-") else []
         except AdapterError:
             continue
         found += [_place(name, option.value) for option in options if option.name in _INCLUDES]
@@ -138,7 +143,7 @@ class _Reader:
                 if not line.startswith("-"):
                     entries.append(_entry(line, file, number))
                     continue
-                for option in _options(_words(line), file, number):
+                for option in _options(_words(line, file, number), file, number):
                     if option.name in _INCLUDES:
                         self._include(option, name, stack, constraint=constraint)
                     else:
@@ -195,7 +200,7 @@ def _entry(line: str, file: str, number: int) -> Entry:
     return Entry(file=file, line=number, text=" ".join(words[:cut]).strip(), hashes=tuple(hashes))
 
 
-def _words(line: str, file: str = "", number: int = 0) -> list[str]:
+def _words(line: str, file: str, number: int) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:

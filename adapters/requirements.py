@@ -24,7 +24,7 @@ from devenv.adapter import (
     Target,
 )
 from devenv.adapters import _wheels
-from devenv.adapters._fields import Faults, Table
+from devenv.adapters._fields import Faults
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 from devenv.adapters._requirements_txt import VARIABLE, Entry, Option, included_names, parse
 from devenv.formats.hashes import Hash
@@ -70,8 +70,11 @@ def plan(
             hint=_NO_HASHES,
             file=path,
         )
-    pins = _pins(path, parsed.requirements, parsed.constraints, interpreter)
-    return _planned(path, pins, interpreter, completions, index, notices)
+    faults = Faults()
+    pins = _pins(parsed.requirements, parsed.constraints, interpreter, faults)
+    packages, queries = _installed(pins, interpreter, completions, index, faults)
+    faults.report(f"{path}: not everything in it can be installed:")
+    return Plan(view=SitePackages(packages=packages), notices=notices, queries=queries)
 
 
 def _all(*lists: Sequence[Entry]) -> Iterable[Entry]:
@@ -131,16 +134,11 @@ class _Pin:
     url: str | None
     hashes: tuple[Hash, ...]
 
-    @property
-    def where(self) -> Table:
-        return Table({}, file=self.entry.file, key=f"line {self.entry.line}")
-
 
 def _pins(
-    path: str, requirements: Sequence[Entry], constraints: Sequence[Entry], interpreter: Interpreter
+    requirements: Sequence[Entry], constraints: Sequence[Entry], interpreter: Interpreter, faults: Faults
 ) -> list[_Pin]:
-    """What is to be installed here, one of each name, sorted. Raises all faults together."""
-    faults = Faults()
+    """What is to be installed here, one of each name, sorted."""
     limits: dict[str, list[tuple[Entry, Requirement]]] = {}
     for entry in constraints:
         with faults.caught():
@@ -154,7 +152,6 @@ def _pins(
             if _applies(requirement, entry, interpreter):
                 pin = _pin(entry, requirement, limits)
                 found[pin.name] = _merged(found.get(pin.name), pin)
-    faults.report(f"{path}: not everything in it can be installed:")
     return [found[name] for name in sorted(found)]
 
 
@@ -182,13 +179,11 @@ def _requirement(entry: Entry) -> Requirement:
 
 
 def _name(requirement: Requirement, entry: Entry) -> str:
-    where = Table({}, file=entry.file, key=f"line {entry.line}")
-    return _wheels.check_package_name(requirement.name, where, None)
+    return _wheels.check_package_name(requirement.name, entry.where, None)
 
 
 def _applies(requirement: Requirement, entry: Entry, interpreter: Interpreter) -> bool:
-    where = Table({}, file=entry.file, key=f"line {entry.line}")
-    return requirement.marker is None or interpreter.holds(str(requirement.marker), where, None)
+    return requirement.marker is None or interpreter.holds(str(requirement.marker), entry.where, None)
 
 
 def _pin(
@@ -251,10 +246,9 @@ def _admits(limit: Requirement, version: str) -> bool:
 
 def _hash(text: str, entry: Entry) -> Hash:
     algorithm = text.partition(":")[0]
-    where = Table({}, file=entry.file, key=f"line {entry.line}")
     if algorithm not in _ALGORITHMS:
         raise entry.fault(f"--hash={text[:80]}: expected one of {', '.join(_ALGORITHMS)}")
-    return _wheels.parse_hash(text, where, None)
+    return _wheels.parse_hash(text, entry.where, None)
 
 
 def _merged(before: _Pin | None, pin: _Pin) -> _Pin:
@@ -268,15 +262,14 @@ def _merged(before: _Pin | None, pin: _Pin) -> _Pin:
     return _Pin(entry=pin.entry, name=pin.name, version=pin.version, url=pin.url, hashes=common)
 
 
-def _planned(
-    path: str,
+def _installed(
     pins: Sequence[_Pin],
     interpreter: Interpreter,
     completions: Completions,
     index: str | None,
-    notices: tuple[str, ...],
-) -> Plan:
-    faults = Faults()
+    faults: Faults,
+) -> tuple[tuple[Package, ...], tuple[Query, ...]]:
+    """The wheels of the pins, and what must be asked about the others."""
     packages: list[Package] = []
     queries: list[Query] = []
     for pin in pins:
@@ -288,8 +281,7 @@ def _planned(
                 packages.append(found)
             else:
                 queries.append(found)
-    faults.report(f"{path}: not everything in it can be installed:")
-    return Plan(view=SitePackages(packages=tuple(packages)), notices=notices, queries=tuple(queries))
+    return tuple(packages), tuple(queries)
 
 
 def _from_index(
@@ -301,14 +293,14 @@ def _from_index(
     if answers is None or (answers and not files):  # not asked yet, or asked about another state of the file
         return query
     if not files:
-        raise pin.where.fault(
+        raise pin.entry.where.fault(
             None, f"the index has no file of {pin.name} {pin.version} with one of its hashes"
         )
     wanted = _wheels.Wanted(
         name=pin.name,
         version=pin.version,
-        where=pin.where,
-        files=[Table({}, file=pin.entry.file)] * len(files),
+        where=pin.entry.where,
+        files=[pin.entry.where] * len(files),
         names=[file.file_name for file in files],
         has_sdist=any(not file.file_name.endswith(".whl") for file in files),
         index=index,
@@ -320,17 +312,17 @@ def _from_index(
 
 
 def _at_url(pin: _Pin, interpreter: Interpreter) -> Package | Query:
-    url = _wheels.check_url(pin.url or "", pin.where, None)
+    url = _wheels.check_url(pin.url or "", pin.entry.where, None)
     name = _wheels.last_segment(url)
     wanted = _wheels.Wanted(
         name=pin.name,
         version=None,
-        where=pin.where,
-        files=(pin.where,),
+        where=pin.entry.where,
+        files=(pin.entry.where,),
         names=(name,),
         has_sdist=not name.endswith(".whl"),
         direct=True,
     )
     _wheels.choose(wanted, interpreter)
-    best = _wheels.strongest({hash.algorithm: hash.hex for hash in pin.hashes}, pin.where, None)
+    best = _wheels.strongest({hash.algorithm: hash.hex for hash in pin.hashes}, pin.entry.where, None)
     return _wheels.package_of(wanted, name, url, best, None, {})
