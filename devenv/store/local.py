@@ -32,7 +32,7 @@ from devenv.store.temporary import TemporaryDirectories, remove_stale
 __all__ = ["PathInfo", "Store", "StoreError"]
 
 # What is registered in one transaction. Each holds a lock meanwhile: an open file, of which 1024 are usual.
-_TEXTS_AT_ONCE = 256
+_PATHS_AT_ONCE = 256
 
 Text = tuple[StorePath, bytes, Iterable[StorePath]]
 
@@ -126,8 +126,8 @@ class Store:
         valid = self.valid_paths(texts)
         missing = [path for path in texts if path not in valid]
         with explaining("adding texts to the store", self.layout.store):
-            for start in range(0, len(missing), _TEXTS_AT_ONCE):
-                batch = missing[start : start + _TEXTS_AT_ONCE]
+            for start in range(0, len(missing), _PATHS_AT_ONCE):
+                batch = missing[start : start + _PATHS_AT_ONCE]
                 with PathLocks(batch):
                     self._write_texts({path: texts[path] for path in batch})
 
@@ -235,8 +235,8 @@ class Store:
         found = {info.path: (info, tree) for info, tree in outputs}
         self.add_temp_roots(found)
         paths = list(found)
-        for start in range(0, len(paths), _TEXTS_AT_ONCE):
-            batch = paths[start : start + _TEXTS_AT_ONCE]
+        for start in range(0, len(paths), _PATHS_AT_ONCE):
+            batch = paths[start : start + _PATHS_AT_ONCE]
             with explaining("adding to the store", batch[0]), PathLocks(batch):
                 self._move_in({path: found[path] for path in batch})
 

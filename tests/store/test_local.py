@@ -12,7 +12,7 @@ from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
 from devenv.store import tree
 from devenv.store.layout import Layout
-from devenv.store.local import Store, StoreError
+from devenv.store.local import PathInfo, Store, StoreError
 from devenv.store.locks import open_lock_file, try_lock
 from tests.store.trees import listing, make_odd
 
@@ -124,6 +124,39 @@ def test_an_output_that_is_valid_already_stays_as_it_is(store: Store) -> None:
     register_file(store, output(store), b"first")
     register_file(store, output(store), b"second")
     assert Path(output(store)).read_bytes() == b"first"
+
+
+def finished(store: Store, directory: str, name: str) -> tuple[PathInfo, str]:
+    """An output as a builder leaves it, and what is to be registered about it."""
+    tree.write_file(f"{directory}/{name}", name.encode())
+    found = tree.scan(f"{directory}/{name}", ())
+    info = PathInfo(path=output(store, name), nar_hash=found.nar_hash, nar_size=found.nar_size)
+    return info, f"{directory}/{name}"
+
+
+def test_many_outputs_are_registered_at_once(store: Store) -> None:
+    register_file(store, output(store, "7"), b"first")
+    Path(output(store, "8")).mkdir()  # left by a killed process
+    with store.temporary_directory() as directory:
+        made = [finished(store, directory, str(number)) for number in range(300)]
+        store.register_outputs(made)
+        assert os.listdir(directory) == []
+    assert len(store.valid_paths([info.path for info, _ in made])) == 300
+    assert Path(output(store, "7")).read_bytes() == b"first"
+    assert Path(output(store, "8")).read_bytes() == b"8"
+    assert len(os.listdir(store.layout.store)) == 300
+
+
+def test_of_many_outputs_the_good_ones_can_be_registered_after_an_error(store: Store) -> None:
+    with store.temporary_directory() as directory:
+        made = [finished(store, directory, str(number)) for number in range(4)]
+        os.unlink(made[2][1])
+        with pytest.raises(StoreError, match="2: No such file"):
+            store.register_outputs(made)
+        for good in (0, 1, 3):
+            store.register_outputs([made[good]])
+    valid = store.valid_paths([info.path for info, _ in made])
+    assert valid == {output(store, name) for name in "013"}
 
 
 def test_what_a_killed_process_left_is_replaced(store: Store) -> None:
