@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from devenv.derivations.errors import BuildError
@@ -25,13 +26,14 @@ from devenv.events import Finished, Notice, Planned, Reporter, Started
 from devenv.fetch.download import Download, download
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath, digest_of
-from devenv.store.local import Store
+from devenv.store.local import PathInfo, Store
 from devenv.store.tree import canonicalise, scan
 
 if TYPE_CHECKING:
     from devenv.fetch.http import Client
 
 FETCHES_AT_ONCE = 16
+_REGISTERED_AT_ONCE = 128
 
 # What every further job would meet as well.
 _HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO})
@@ -92,16 +94,13 @@ def _foreign(node: Node) -> BuildError:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Built:
+@dataclass(frozen=True, slots=True)
+class _Made:
     """A finished tree that is not registered yet."""
 
     node: Node
+    info: PathInfo
     tree: str
-    nar_hash: Hash
-    nar_size: int
-    references: tuple[StorePath, ...]
-    content_address: str | None = None
 
 
 class _Run:
@@ -123,6 +122,8 @@ class _Run:
         self._pythons = pythons
         self._reporter = reporter
         self._cancelled = threading.Event()
+        # Outputs on their way into the store; None ends the thread that registers them.
+        self._made: SimpleQueue[_Made | None] = SimpleQueue()
         # Held while the store is written, so that nothing touches it once `run` has ended.
         self._registering = threading.Lock()
         self._workers: list[Worker] = []
@@ -130,9 +131,9 @@ class _Run:
     def run(self, plan: Plan, jobs: int) -> None:
         """Do all that can be done; `schedule.problems` says what could not. Raises what stops everything."""
         os.makedirs(self._store.layout.downloads, exist_ok=True)
-        threads = []
         try:
-            threads += self._start(self._fetch_all, min(FETCHES_AT_ONCE, len(plan.fetches)))
+            (registrar,) = self._start(self._register_all, 1)
+            threads = self._start(self._fetch_all, min(FETCHES_AT_ONCE, len(plan.fetches)))
             for number in range(min(jobs, len(plan.builds))):
                 self._workers.append(worker := Worker(f"{self._directory}/worker-{number}.log"))
                 threads += self._start(partial(self._build_all, worker), 1)
@@ -140,6 +141,8 @@ class _Run:
             if self._schedule.failure is None:
                 for thread in threads:
                     thread.join()
+                self._made.put(None)
+                registrar.join()
             if self._schedule.failure is not None:
                 raise self._schedule.failure
         except BaseException:
@@ -175,13 +178,11 @@ class _Run:
     def _fetch_all(self) -> None:
         while node := self._schedule.fetch():
             try:
-                built = self._fetch(node)
+                self._made.put(self._fetch(node))
             except DevenvError as error:
                 self._fail(node, error)
-            else:
-                self._register(built)
 
-    def _fetch(self, node: Node) -> _Built:
+    def _fetch(self, node: Node) -> _Made:
         derivation = node.derivation
         expected = derivation.outputs["out"].fixed_hash
         if expected is None:
@@ -198,28 +199,29 @@ class _Run:
         )
         canonicalise(tree)
         found = scan(tree, ())
-        return _Built(
-            node=node,
-            tree=tree,
+        info = PathInfo(
+            path=node.out,
             nar_hash=found.nar_hash,
             nar_size=found.nar_size,
             references=(),
+            deriver=node.path,
             content_address=f"fixed:{expected.typed_nix32}",
+            ultimate=True,
         )
+        return _Made(node, info, tree)
 
     def _build_all(self, worker: Worker) -> None:
-        """Keep `worker` busy: it has its next request before what it made is registered."""
-        finished: _Built | None = None
-        while True:
-            node = self._schedule.build(wait=finished is None)
-            if node is not None:
-                self._reporter.event(Started(kind="build", key=node.out, label=node.label))
+        while node := self._schedule.build():
+            self._reporter.event(Started(kind="build", key=node.out, label=node.label))
+            made = None
+            try:
                 worker.send(self._request(node))
-            if finished is not None:
-                self._reporter.event(Finished(key=finished.node.out, failed=not self._register(finished)))
-            elif node is None:
-                return
-            finished = None if node is None else self._receive(worker, node)
+                made = self._receive(worker, node)
+            except BuildError as error:
+                self._fail(node, error)
+            self._reporter.event(Finished(key=node.out, failed=made is None))
+            if made is not None:
+                self._made.put(made)
 
     def _request(self, node: Node) -> dict[str, Any]:
         # Our builders copy or name these and nothing else, so what those refer to cannot occur.
@@ -233,48 +235,49 @@ class _Run:
             "pythons": self._pythons,
         }
 
-    def _receive(self, worker: Worker, node: Node) -> _Built | None:
-        try:
-            answer = worker.receive(node.label)
-            if "bug" in answer:
-                raise RuntimeError(answer["bug"])
-            if "error" in answer:
-                raise _problem(node, answer)
-        except BuildError as error:
-            self._fail(node, error)
-            self._reporter.event(Finished(key=node.out, failed=True))
-            return None
+    def _receive(self, worker: Worker, node: Node) -> _Made:
+        answer = worker.receive(node.label)
+        if "bug" in answer:
+            raise RuntimeError(answer["bug"])
+        if "error" in answer:
+            raise _problem(node, answer)
         for text in answer["notices"]:
             self._reporter.event(Notice(text=f"{node.label}: {text}."))
-        return _Built(
-            node=node,
-            tree=f"{self._directory}/{digest_of(node.out)}",
+        info = PathInfo(
+            path=node.out,
             nar_hash=Hash.from_hex("sha256", answer["nar_hash"]),
             nar_size=answer["nar_size"],
             references=tuple(StorePath(path) for path in answer["references"]),
+            deriver=node.path,
+            content_address=None,
+            ultimate=True,
         )
+        return _Made(node, info, f"{self._directory}/{digest_of(node.out)}")
 
-    def _register(self, built: _Built) -> bool:
-        """Whether that went well. Nothing is registered any more once the run was cancelled."""
-        node = built.node
-        try:
+    def _register_all(self) -> None:
+        """Registers what is finished, as much at a time as there is: a transaction costs more than a row."""
+        while made := self._made.get():
+            batch = [made]
+            while len(batch) < _REGISTERED_AT_ONCE and not self._made.empty():
+                if (more := self._made.get()) is None:
+                    return
+                batch.append(more)
             with self._registering:
                 if self._cancelled.is_set():
-                    return False
-                self._store.register_output(
-                    node.path,
-                    node.out,
-                    built.tree,
-                    nar_hash=built.nar_hash,
-                    nar_size=built.nar_size,
-                    references=built.references,
-                    content_address=built.content_address,
-                )
+                    return
+                self._register(batch)
+
+    def _register(self, batch: list[_Made]) -> None:
+        try:
+            self._store.register_outputs([(made.info, made.tree) for made in batch])
         except DevenvError as error:
-            self._fail(node, error)
-            return False
-        self._schedule.done(node)
-        return True
+            if len(batch) == 1:
+                self._fail(batch[0].node, error)
+                return
+            for made in batch:
+                self._register([made])
+            return
+        self._schedule.done([made.node for made in batch])
 
     def _fail(self, node: Node, error: DevenvError) -> None:
         if _errno(error) in _HOPELESS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 from devenv.derivations.graph import Node
 from devenv.derivations.plan import Plan
@@ -23,7 +24,11 @@ class Schedule:
         self._waits_for = dict(plan.waits_for)
         self._order = {node.out: position for position, node in enumerate(plan.builds)}
         self._fetches = list(reversed(plan.fetches))
-        self._ready = [node for node in reversed(plan.builds) if not plan.waits_for[node.out]]
+        # Positions are unique, so nodes are never compared.
+        self._ready: list[tuple[int, Node]] = []
+        for node in plan.builds:
+            if not plan.waits_for[node.out]:
+                self._is_ready(node)
         self._left = len(plan.waits_for)
         self._dropped: set[StorePath] = set()
         self._changed = threading.Condition()
@@ -36,35 +41,30 @@ class Schedule:
         with self._changed:
             return None if self._stopped or not self._fetches else self._fetches.pop()
 
-    def build(self, *, wait: bool) -> Node | None:
-        """The next node to build. Without `wait` None when none is ready, else None when none will be."""
+    def build(self) -> Node | None:
+        """The next node to build. Waits until one is ready; None when none will be."""
         with self._changed:
             while not self._stopped and self._left:
                 if self._ready:
-                    return self._ready.pop()
-                if not wait:
-                    return None
+                    return heappop(self._ready)[1]
                 self._changed.wait()
             return None
 
-    def done(self, node: Node) -> None:
-        """The output of `node` is valid."""
+    def done(self, nodes: Iterable[Node]) -> None:
+        """The outputs of `nodes` are valid."""
         with self._changed:
-            self._left -= 1
-            woken = []
-            for user in self._plan.users[node.out]:
-                self._waits_for[user.out] -= 1
-                if (
-                    not self._waits_for[user.out]
-                    and user.out in self._order
-                    and user.out not in self._dropped
-                ):
-                    woken.append(user)
-            if woken:
-                self._ready.extend(woken)
-                self._ready.sort(key=lambda user: -self._order[user.out])
-            if woken or not self._left:
-                self._changed.notify_all()
+            for node in nodes:
+                self._left -= 1
+                for user in self._plan.users[node.out]:
+                    self._waits_for[user.out] -= 1
+                    if not self._waits_for[user.out] and user.out not in self._dropped:
+                        self._is_ready(user)
+            self._changed.notify_all()
+
+    def _is_ready(self, node: Node) -> None:
+        position = self._order.get(node.out)
+        if position is not None:
+            heappush(self._ready, (position, node))
 
     def failed(self, nodes: Iterable[Node], problem: DevenvError) -> None:
         """`nodes` cannot be had, so neither can what needs them."""
