@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Protocol
 
 from devenv.env.launch import Launch
@@ -50,17 +50,18 @@ Quote = Callable[[str], str]
 
 
 def step_words(
-    spec: Spec, quote: Quote, alias_command: Callable[[str, tuple[str, ...]], str]
+    spec: Spec, quote: Quote, alias_command: Callable[[tuple[str, ...], Container[str]], str]
 ) -> Iterator[str]:
     """The arguments of the runtime's step function, for each step: kind, name, separator, value.
 
-    `alias_command` makes the text that the shell keeps for an alias from its name and its command's words.
+    `alias_command` makes the text that the shell keeps for an alias: from its command's words, and the names of
+    all aliases, none of which applies to the first word.
     """
     for step in lower(spec):
         yield f"{step.kind} {step.name} {quote(step.separator)} {_value(step, quote)}"
     for name, words in sorted(spec.aliases.items()):
         try:
-            yield f"alias {name} '' {quote(alias_command(name, words))}"
+            yield f"alias {name} '' {quote(alias_command(words, spec.aliases))}"
         except ShellError as error:
             raise ShellError(f"alias {name}: {error}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
@@ -16,10 +16,10 @@ def quote(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def alias_command(name: str, words: tuple[str, ...]) -> str:
-    """What the function that stands for an alias runs. One named as its own program must not call itself."""
-    own = "command " if words[0] == name else ""
-    return own + " ".join(quote(word) for word in words)
+def alias_command(words: tuple[str, ...], aliases: Container[str]) -> str:
+    """What the function that stands for an alias runs: not such a function again, least of all itself."""
+    outside = "command " if words[0] in aliases else ""
+    return outside + " ".join(quote(word) for word in words)
 
 
 def activate(spec: Spec) -> str:
@@ -31,14 +31,14 @@ def activate(spec: Spec) -> str:
         + f"\nif __devenv_open {spec_id(spec)} (status filename | string collect) {quote(needed)}\n"
         + steps
         + "end\n"
-        + "set -eg __devenv_project\nset -eg __devenv_spec\nset -eg __devenv_pure\n"
+        + "set -eg __devenv_project\nset -eg __devenv_spec\nset -eg __devenv_pure\ntrue\n"
     )
 
 
 def deactivate(spec: Spec) -> str:
     return (
         f"# Leaves the environment {spec.name} in the fish that sources this file.\n"
-        f"functions -q __devenv_leave; and __devenv_leave {spec_id(spec)}\n"
+        f"if functions -q __devenv_leave\n    __devenv_leave {spec_id(spec)}\nend\n"
     )
 
 

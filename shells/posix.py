@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from devenv.shell import ShellError
 
 
@@ -23,6 +25,6 @@ def _quote_line(line: str) -> str:
     return "\\'".join(f"'{part}'" if part else "" for part in line.split("'"))
 
 
-def alias_command(_name: str, words: tuple[str, ...]) -> str:
+def alias_command(words: tuple[str, ...], _aliases: Container[str]) -> str:
     """An alias's text: quoted words with blanks between, so that no alias or expansion applies in turn."""
     return " ".join(quote(word) for word in words)

@@ -6,7 +6,7 @@
 # environment. Steps of later environments on the same variables are undone before and done again after, so
 # environments can be left in any order.
 #
-# Values never pass through a command substitution, which would split them at newlines.
+# Values pass through command substitutions only with care, for these split them at newlines.
 
 # __devenv_open ID FILE NEEDED: begin an environment; 1 if this project is in it already. FILE is this file as
 # it was sourced; with NEEDED not empty, the directory of the spec object is found from it.
@@ -117,8 +117,8 @@ function __devenv_do
         set -gx $__devenv_n $__devenv_v
     else
         set -eg $__devenv_n
-        # A universal variable cannot be removed for one shell; children do not see it behind this one.
-        set -q $__devenv_n; and set -gu $__devenv_n
+        # A universal variable cannot be removed for one shell, nor kept from its children but by another value.
+        set -q $__devenv_n; and set -gx $__devenv_n
     end
     return 0
 end
@@ -171,9 +171,11 @@ function __devenv_undo
             __devenv_put_rest $__devenv_n $__devenv_s
             return 0
         case unset
-            # Where a universal one shows, or ours hides it, the variable is still not there for children.
-            set -qx $__devenv_n; and return 1
-            test $__devenv_letter = l -a $__devenv_s != u; and return 1
+            if test $__devenv_s = u
+                test $__devenv_letter = x -a -z "$__devenv_now"; or return 1
+            else
+                test $__devenv_letter = -; or return 1
+            end
         case '*'
             test $__devenv_letter = x -a "x$__devenv_now" = "x$__devenv_value[$argv[1]]"; or return 1
     end
@@ -215,8 +217,11 @@ end
 # __devenv_remove KIND SEPARATOR ENTRY: __devenv_rest becomes __devenv_now less one ENTRY, the last one of KIND
 # append, else the first; 1 if there is none.
 function __devenv_remove
-    set -l __devenv_separated (string escape --style=regex -- $argv[2])
-    set -l __devenv_entry (string escape --style=regex -- $argv[3])
+    # The x keeps newlines at the end, the collecting those within.
+    set -l __devenv_separated (string escape --style=regex -- $argv[2]x | string collect)
+    set -l __devenv_entry (string escape --style=regex -- $argv[3]x | string collect)
+    string match -qr -- '(?s)\A(?<__devenv_separated>.*)x\z' $__devenv_separated
+    string match -qr -- '(?s)\A(?<__devenv_entry>.*)x\z' $__devenv_entry
     set -l __devenv_head
     set -l __devenv_tail
     set -l __devenv_between1
