@@ -136,7 +136,7 @@ class _Reader:
         self.faults = Faults()
 
     def read(self, text: str, name: str, stack: tuple[str, ...], *, constraint: bool) -> None:
-        file = posixpath.join(self.directory, name)
+        file = posixpath.normpath(posixpath.join(self.directory, name))
         entries = self.parsed.constraints if constraint else self.parsed.requirements
         for number, line in _logical_lines(text):
             with self.faults.caught():

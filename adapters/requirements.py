@@ -36,8 +36,7 @@ __all__ = ["ecosystem", "included_names", "patterns", "plan", "sibling_names"]
 
 ecosystem = "python"
 patterns = ("requirements.txt",)
-# What is usually included; `included_names` tells exactly.
-sibling_names = ("requirements*.txt", "requirements*.in", "constraints*.txt", "requirements/*.txt")
+sibling_names: tuple[str, ...] = ()  # `included_names` tells which
 
 _NO_HASHES = (
     "Make one with `uv pip compile --generate-hashes requirements.in -o requirements.txt`, "

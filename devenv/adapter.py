@@ -187,6 +187,9 @@ class Options:
 class Adapter(Protocol):
     """One lockfile format. A module with these four names fulfils it.
 
+    Where lockfiles include others, it also has `included_names(text, name)`: the files that the file `name`
+    includes, by their path relative to the same directory as `name`. The caller adds them to the siblings.
+
     `plan` raises `AdapterError` (or `Problems` of them) for what it cannot read or support. `siblings`
     are the texts of other project files by name, where a format needs its manifest (pyproject.toml,
     package.json, included requirements files); a missing one is simply absent.

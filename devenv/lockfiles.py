@@ -67,14 +67,15 @@ class Lockfile:
 
     def plan(self, target: Target, completions: Completions) -> Plan:
         """What the adapter makes of it. Raises its errors."""
-        prefix = f"{self.directory}/" if self.directory else ""
+        # As absolute paths, because relpath would ask for the current directory.
+        base = f"/{self.directory}"
         return self.adapter.plan(
             self.text,
             path=self.path,
             target=target,
             options=self.options,
             completions=completions,
-            siblings={name.removeprefix(prefix): text for name, text in self.siblings.items()},
+            siblings={os.path.relpath(f"/{name}", base): text for name, text in self.siblings.items()},
         )
 
 
@@ -117,15 +118,34 @@ def read(root: str, path: str, options: Options, adapters: Mapping[str, Adapter]
     """Read one lockfile and its siblings. Raises `LockfileError`."""
     adapter = recognise(path, adapters)
     text = _read_text(root, path)
-    siblings = {}
     directory = os.path.dirname(path)
+    siblings = {}
     for pattern in adapter.sibling_names:
         base = os.path.join(root, directory)
         for match in sorted(glob.glob(pattern, root_dir=base)):
             name = os.path.join(directory, match)
             if name != path and os.path.isfile(os.path.join(root, name)):
                 siblings[name] = _read_text(root, name)
+    siblings |= _included(root, path, text, adapter)
     return Lockfile(root=root, path=path, adapter=adapter, options=options, text=text, siblings=siblings)
+
+
+def _included(root: str, path: str, text: str, adapter: Adapter) -> dict[str, str]:
+    """The files that a lockfile includes, and those that they include; what is not in the project is left out."""
+    included_names = getattr(adapter, "included_names", None)
+    if included_names is None:
+        return {}
+    found: dict[str, str] = {}
+    waiting = [(path, text)]
+    while waiting:
+        name, contents = waiting.pop()
+        for place in included_names(contents, name):
+            known = place == path or place in found
+            inside = not os.path.isabs(place) and place.split("/")[0] != ".."
+            if inside and not known and os.path.isfile(os.path.join(root, place)):
+                found[place] = _read_text(root, place)
+                waiting.append((place, found[place]))
+    return found
 
 
 def recognise(path: str, adapters: Mapping[str, Adapter]) -> Adapter:
