@@ -341,7 +341,7 @@ def _complete(
 ) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
     """Plans without open queries, and the answers that they used."""
     asked = all_queries(plan_lockfiles(project.lockfiles, target, {}))
-    files = {query.key: known[query.key] for query in asked if query.key in known}
+    files = {query.key: known[query.key] for query in asked if _is_answered(query, known.get(query.key, ()))}
     plans = plan_lockfiles(project.lockfiles, target, files)
     # An answer may be about a file that the lockfile no longer means: such a plan asks again.
     for _ in range(3):
@@ -356,6 +356,12 @@ def _complete(
         + ", ".join(sorted(query.key for query in all_queries(plans))[:5]),
         hint="the lockfile and the registry disagree; write the lockfile anew with its own tool",
     )
+
+
+def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
+    """Do these files answer the query as the lockfile asks it now? Its hashes may have changed since."""
+    hashes = query.hashes if isinstance(query, PypiQuery) else tuple(filter(None, [query.hash]))
+    return bool(files) and (not hashes or all(file.hash in hashes for file in files))
 
 
 def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteFile, ...]:

@@ -6,14 +6,26 @@ import os
 import sys
 
 
+def _raise(error: BaseException) -> int:
+    raise error
+
+
 def run() -> None:
     """Run the command line of this process and exit with its status."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["enter"]:
         from devenv.cli import warm
+        from devenv.errors import DevenvError
 
-        # Replaces this process when nothing changed since the last time; returns otherwise.
-        warm.enter(arguments[1:], os.environ)
+        try:
+            # Replaces this process when nothing changed since the last time; returns otherwise.
+            warm.enter(arguments[1:], os.environ)
+        except (DevenvError, KeyboardInterrupt) as error:
+            from functools import partial
+
+            from devenv.cli.failures import report_failures
+
+            sys.exit(report_failures(partial(_raise, error), os.environ))
     from devenv.cli.dispatch import main
 
     sys.exit(main(arguments))

@@ -83,6 +83,10 @@ def become(request: Request, spec: str, project: str, environ: Mapping[str, str]
         argv=request.program,
         pure=request.pure,
     )
-    if "/" in argv[0]:
-        os.execve(argv[0], argv, variables)  # noqa: S606
-    os.execvpe(argv[0], argv, variables)  # noqa: S606
+    try:
+        os.execvpe(argv[0], argv, variables)  # noqa: S606
+    except OSError as error:
+        from devenv.errors import DevenvError
+
+        where = "" if "/" in argv[0] else " on the environment's PATH"
+        raise DevenvError(f"starting {argv[0]}{where}: {error.strerror}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 
 from devenv.store.errors import explaining
 from devenv.store.layout import Layout
@@ -32,12 +33,25 @@ def variables(layout: Layout) -> dict[str, str]:
         "NIX_REMOTE": "local",
         "NIX_CONFIG": "\n".join(settings) + "\n",
         "NIX_USER_CONF_FILES": "",
-        "NIX_BUILD_SHELL": "/bin/bash",  # nix-shell otherwise looks for one in <nixpkgs>
+        # nix-shell otherwise looks for one in <nixpkgs>. It puts the shell's directory first on PATH, so that
+        # has to be one with nothing else in it.
+        "NIX_BUILD_SHELL": _shell(layout),
     }
 
 
 def prepare(layout: Layout) -> None:
-    """Write the empty flake registry, without which Nix asks the network for one. Raises `StoreError`."""
+    """Make the files that the variables name. Raises `StoreError`."""
+    _write_registry(layout)
+    path = _shell(layout)
+    with explaining("linking the shell for Nix", path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not os.path.islink(path):
+            with suppress(FileExistsError):  # made by another process just now
+                os.symlink("/bin/bash", path)
+
+
+def _write_registry(layout: Layout) -> None:
+    """The empty flake registry, without which Nix asks the network for one."""
     path = _registry(layout)
     with explaining("writing the flake registry for Nix", path):
         if os.path.exists(path):
@@ -47,6 +61,10 @@ def prepare(layout: Layout) -> None:
         with open(aside, "w", encoding="ascii") as file:
             json.dump({"flakes": [], "version": 2}, file)
         os.rename(aside, path)
+
+
+def _shell(layout: Layout) -> str:
+    return os.path.join(layout.configuration, "shell", "bash")
 
 
 def _registry(layout: Layout) -> str:

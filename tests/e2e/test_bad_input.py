@@ -268,9 +268,10 @@ def test_a_full_disk_is_an_error_and_the_next_run_goes_on(
 
     script = """
         set -e
-        mount -t tmpfs -o size=2m tmpfs "$1"
+        mount -t tmpfs -o size=24m tmpfs "$1"
+        head -c 22M /dev/zero > "$1/filler"
         "$2" enter -c true && exit 99 || echo "first: $?"
-        mount -o remount,size=64m "$1"
+        rm "$1/filler"
         "$2" enter -c 'test -f node_modules/big/blob.js' && echo "second: $?"
     """
     mounted = user.home / ".local/share/devenv"

@@ -39,7 +39,7 @@ def project(tmp_path: Path, user: User, registry: Registry) -> Path:
     configure(
         root,
         'name = "demo"\n[packages]\npython = "3.11"\n[env]\n' + "\n".join(lines) + "\n"
-        '[aliases]\ngreet = ["printf", "%s-%s\\n", "it\'s", "$x"]\n[scripts]\nwhere = "pwd"\n',
+        '[aliases]\ngreet = ["printf", "%s-%s\\n", "it\'s", "$x"]\n[scripts]\nhere_am_i = "pwd"\n',
     )
     point_clients_at(registry, user.home)
     user.run("lock", cwd=root)
@@ -111,7 +111,7 @@ def test_inside_is_all_of_it_and_after_it_nothing(
         assert str(project / ".devenv/python/bin") in first
         assert str(project / "node_modules/.bin") in first
         assert not [name for name in inside if name.lower().startswith("__devenv")]
-        session.run(f"hello0 > '{tmp_path}/hello'; greet > '{tmp_path}/greet'; where > '{tmp_path}/where'")
+        session.run(f"hello0 > '{tmp_path}/hello'; greet > '{tmp_path}/greet'; here_am_i > '{tmp_path}/where'")
         assert (tmp_path / "hello").read_text() == "hello from wheel0\n"
         assert (tmp_path / "greet").read_text() == "it's-$x\n"
         assert (tmp_path / "where").read_text() == f"{project}\n"
