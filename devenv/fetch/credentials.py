@@ -12,10 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from devenv.fetch.npmrc import NpmConfig
-from devenv.fetch.urls import origin, parent, without_userinfo
+from devenv.fetch.urls import origin, parent, parsed, without_userinfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ class Credentials:
     def header(self, url: str) -> dict[str, str]:
         """`{"Authorization": ...}` for this URL, `{}` where its host has been given no login."""
         url, user, password = without_userinfo(url)
-        parts = urlsplit(url)
+        parts = parsed(url)
         if user is not None:
             return {"Authorization": basic(user, password or "")}
         if parts.scheme == "http" and origin(url) not in self._origins:
@@ -119,7 +118,7 @@ def _logins(urls: Sequence[str]) -> list[Login]:
 
 def npm_key(url: str) -> str:
     """How .npmrc names a URL: without scheme and user."""
-    parts = urlsplit(url)
+    parts = parsed(url)
     return f"//{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -20,13 +20,13 @@ from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from devenv.fetch.credentials import Credentials
 from devenv.fetch.errors import EndpointError
 from devenv.fetch.npmrc import NpmConfig
 from devenv.fetch.pip_config import PipConfig, load_pip_config
-from devenv.fetch.urls import parent, shown, split, with_slash, without_userinfo
+from devenv.fetch.urls import parent, parsed, shown, split, with_slash, without_userinfo
 
 _NPM, _PYPI, _PYPI_FILES = "npm", "pypi", "pypi-files"
 
@@ -201,13 +201,13 @@ class Endpoints:
         rule = self.npm.text("replace-registry-host") or "npmjs" if configured else "never"
         if not configured or rule == "never":
             return url
-        parts, registry = urlsplit(url), urlsplit(configured)
+        parts, registry = parsed(url), parsed(configured)
         if rule == "npmjs":
             # The configured registry's own URLs stay as they are: no need to look the default up.
             if parts.netloc == registry.netloc:
                 return url
-            rule = urlsplit(self.npm_default).hostname or ""
-        prefix = urlsplit(rule) if "://" in rule else None
+            rule = parsed(self.npm_default).hostname or ""
+        prefix = parsed(rule) if "://" in rule else None
         host = prefix.hostname if prefix else rule
         below = prefix.path.rstrip("/") if prefix else ""
         if (rule != "always" and host != parts.hostname) or not _is_below(parts.path, below):
@@ -306,12 +306,12 @@ class Endpoints:
 
     def verifies(self, url: str) -> bool:
         """Whether the certificate of the URL's host must be right: no, where its ecosystem says so."""
-        parts = urlsplit(url)
+        parts = parsed(url)
         host = parts.hostname or ""
         if host in self.pip.trusted_hosts or parts.netloc in self.pip.trusted_hosts:
             return False
         if self.npm.get("strict-ssl") is False:
-            return all(urlsplit(each).hostname != host for each in self._configured_registries())
+            return all(parsed(each).hostname != host for each in self._configured_registries())
         return True
 
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
 from weakref import WeakSet
 
 import urllib3
@@ -45,7 +44,7 @@ from devenv.fetch.errors import (
     StatusError,
     TransientError,
 )
-from devenv.fetch.urls import origin, shown, split, without_userinfo
+from devenv.fetch.urls import joined, origin, parsed, shown, split, without_userinfo
 
 CONNECTIONS = 16
 CHUNK = 1 << 16
@@ -345,7 +344,7 @@ def _new_pool(proxy: str | None, context: ssl.SSLContext) -> urllib3.PoolManager
     if proxy is None:
         return urllib3.PoolManager(num_pools=32, maxsize=CONNECTIONS, block=True, ssl_context=context)
     address, user, password = without_userinfo(proxy)
-    if urlsplit(address).scheme not in {"http", "https"}:
+    if parsed(address).scheme not in {"http", "https"}:
         raise EndpointError(
             f"Cannot use the proxy {shown(address)}: only http and https proxies can be used."
         )
@@ -384,7 +383,7 @@ def _new_context(endpoints: Endpoints, verifies: bool) -> ssl.SSLContext:
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     """The proxy that *_proxy variables name for a URL; lower case counts before upper case."""
-    parts = urlsplit(url)
+    parts = parsed(url)
 
     def setting(name: str) -> str:
         return environ.get(name) or environ.get(name.upper()) or ""
@@ -407,7 +406,7 @@ def _is_exempt(host: str, host_and_port: str, no_proxy: str) -> bool:
 
 def _redirected(url: str, target: str) -> str:
     """Where a redirect leads. Raises `FetchError` where it must not be followed."""
-    target = urljoin(without_userinfo(url)[0], target)
+    target = joined(without_userinfo(url)[0], target)
     parts = split(target)
     if parts.scheme not in {"http", "https"}:
         raise FetchError(
@@ -503,8 +502,8 @@ def _translated(error: Exception, url: str) -> FetchError:
     causes = (
         (ProxyError, "the proxy cannot be reached"),
         (NameResolutionError, "the host name is not known"),
-        (ConnectTimeoutError, "the server did not accept a connection in time"),
         (NewConnectionError, "no connection could be made"),
+        (ConnectTimeoutError, "the server did not accept a connection in time"),
         (ReadTimeoutError, "the server stopped sending"),
         (ProtocolError, "the connection broke"),
     )

@@ -60,7 +60,7 @@ def _value(text: str, environ: Mapping[str, str]) -> object:
 def _bare(text: str) -> str:
     """One key or value without quotes, comment and escapes."""
     text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+    if text and text[0] == text[-1] and text[0] in "\"'":
         inner = text[1:-1] if text[0] == "'" else text
         try:
             found = json.loads(inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from devenv.fetch.errors import EndpointError
 
@@ -10,20 +10,34 @@ SCHEMES = frozenset({"http", "https", "file"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def split(url: str) -> SplitResult:
-    """The parts of an absolute URL. Raises `EndpointError` for what no request can be made to."""
+def parsed(url: str) -> SplitResult:
+    """The parts of any text that may be a URL. Raises `EndpointError` for a malformed one."""
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
+        _ = parts.port, parts.hostname
     except ValueError as error:
         raise EndpointError(f"Cannot use the URL {shown(url)!r}: {error}.", url=shown(url)) from error
+    return parts
+
+
+def joined(base: str, target: str) -> str:
+    """What a link on the page `base` leads to. Raises `EndpointError` for a malformed one."""
+    try:
+        return urljoin(base, target)
+    except ValueError as error:
+        raise EndpointError(f"Cannot use the link {shown(target)!r} on {shown(base)}: {error}.") from error
+
+
+def split(url: str) -> SplitResult:
+    """The parts of an absolute URL. Raises `EndpointError` for what no request can be made to."""
+    parts = parsed(url)
     if parts.scheme not in SCHEMES:
         raise EndpointError(
             f"Cannot use the URL {shown(url)!r}: only http, https and file URLs can be fetched.",
             hint="Other kinds of sources, such as git, need a lockfile that names an archive.",
             url=shown(url),
         )
-    if (not parts.hostname and parts.scheme != "file") or not port_is_valid or not _printable(url):
+    if (not parts.hostname and parts.scheme != "file") or parts.port == 0 or not _printable(url):
         raise EndpointError(f"Cannot use the URL {shown(url)!r}: it is malformed.", url=shown(url))
     return parts
 
@@ -44,7 +58,7 @@ def shown(url: str) -> str:
 
 def without_userinfo(url: str) -> tuple[str, str | None, str | None]:
     """(URL without user and password, user, password), both percent-decoded, None where absent."""
-    parts = urlsplit(url)
+    parts = parsed(url)
     userinfo, mark, host = parts.netloc.rpartition("@")
     if not mark:
         return url, None, None
@@ -65,5 +79,5 @@ def with_slash(url: str) -> str:
 
 def parent(url: str) -> str:
     """The URL without the last part of its path, ending in "/"."""
-    parts = urlsplit(url.rstrip("/"))
+    parts = parsed(url.rstrip("/"))
     return with_slash(urlunsplit(parts._replace(path=parts.path.rpartition("/")[0], query="", fragment="")))
