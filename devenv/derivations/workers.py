@@ -12,6 +12,7 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 import devenv
+from devenv.derivations.builders.interpreters import release
 from devenv.derivations.errors import BuildError
 
 # -I and -S: nothing of the user's environment, and no site-packages; workers need only devenv itself, which
@@ -77,7 +78,7 @@ class Worker:
         """End it and release what it holds."""
         self.kill()
         if self._process is not None:
-            _release(self._process)
+            release(self._process)
 
     def _dead(self, label: str) -> BuildError:
         with self._guard:
@@ -85,7 +86,7 @@ class Worker:
         if process is None or self._ended:
             return BuildError(f"cannot build {label}: stopped", package=label)
         _kill(process)
-        _release(process)
+        release(process)
         status = process.returncode
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         with open(self._log, encoding="utf-8", errors="replace") as file:
@@ -103,11 +104,3 @@ def _kill(process: Popen[bytes] | None) -> None:
     if process is not None and process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _release(process: Popen[bytes]) -> None:
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):  # a request that was never read
-                pipe.close()

@@ -12,10 +12,12 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
 
-Entry = tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]
+Entry = tuple[tarfile.TarInfo, bytes]
 
 
-def entry(name: str, data: bytes = b"", *, mode: int = 0o644, kind: bytes = tarfile.REGTYPE, link: str = "") -> Entry:
+def entry(
+    name: str, data: bytes = b"", *, mode: int = 0o644, kind: bytes = tarfile.REGTYPE, link: str = ""
+) -> Entry:
     info = tarfile.TarInfo(name)
     info.mode, info.type, info.linkname, info.size = mode, kind, link, len(data)
     return info, data
@@ -24,8 +26,7 @@ def entry(name: str, data: bytes = b"", *, mode: int = 0o644, kind: bytes = tarf
 def tar(entries: Iterable[Entry], *, format: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=format) as archive:
-        for item in entries:
-            info, data = item if isinstance(item, tuple) else (item, b"")
+        for info, data in entries:
             archive.addfile(info, io.BytesIO(data))
     return out.getvalue()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from devenv.derivations.errors import BuildError
@@ -36,12 +37,12 @@ class Interpreters:
             answer = f"error: {error}"
         if answer.isdigit():
             return int(answer)
-        self._stop(self._running.pop(interpreter))
+        release(self._running.pop(interpreter))
         raise BuildError(f"the interpreter {interpreter} said: {answer.removeprefix('error: ') or 'nothing'}")
 
     def close(self) -> None:
         while self._running:
-            self._stop(self._running.popitem()[1])
+            release(self._running.popitem()[1])
 
     def _start(self, interpreter: str) -> Popen[bytes]:
         from subprocess import DEVNULL, PIPE, Popen
@@ -65,6 +66,12 @@ class Interpreters:
         self._running[interpreter] = process
         return process
 
-    def _stop(self, process: Popen[bytes]) -> None:
-        with process:
-            process.kill()
+
+def release(process: Popen[bytes]) -> None:
+    """Kill a process if it runs, and give back what it holds here."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):  # a request that was never read
+                pipe.close()

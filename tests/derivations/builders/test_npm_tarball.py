@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import shutil
@@ -33,12 +34,16 @@ def unpack(tmp_path: Path, data: bytes, executables: tuple[str, ...] = ()) -> di
     "format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["ustar", "gnu", "pax"]
 )
 @pytest.mark.parametrize("pack", [tar, tgz])
-def test_files_of_all_formats_and_sizes_are_unpacked(tmp_path: Path, format: int, pack: Callable[..., bytes]) -> None:
+def test_files_of_all_formats_and_sizes_are_unpacked(
+    tmp_path: Path, format: int, pack: Callable[..., bytes]
+) -> None:
     long = "d" * 90 + "/" + "f" * 90
     files = {"a": b"", "b": b"x" * 511, "c": b"y" * 512, "d/e": os.urandom(700_000), long: b"long"}
     if format != tarfile.USTAR_FORMAT:
         files["ü" * 100 + "/" + "n" * 250] = b"longer"
-    found = unpack(tmp_path, pack([entry(f"package/{name}", data) for name, data in files.items()], format=format))
+    found = unpack(
+        tmp_path, pack([entry(f"package/{name}", data) for name, data in files.items()], format=format)
+    )
     assert found == {name: ("-", data) for name, data in files.items()}
 
 
@@ -47,23 +52,38 @@ def test_files_of_all_formats_and_sizes_are_unpacked(tmp_path: Path, format: int
     [
         pytest.param([entry("node-v20/lib/a.js", b"1")], {"lib/a.js": "-"}, id="any top directory"),
         pytest.param([entry("a/x"), entry("b/y")], {"x": "-", "y": "-"}, id="several top directories"),
-        pytest.param([entry("./a.js"), entry("./lib/b.js")], {"a.js": "-", "lib/b.js": "-"}, id="a dot on top"),
-        pytest.param([entry("package//lib/./a.js")], {"lib/a.js": "-"}, id="empty and dot components"),
-        pytest.param([entry("top-level.txt"), MANIFEST], {"package.json": "-"}, id="files beside the top directory"),
-        pytest.param([entry("p/a", mode=0o755), entry("p/b", mode=0)], {"a": "x", "b": "-"}, id="junk modes"),
-        pytest.param([entry("p/a", mode=0o100755), entry("p/b", mode=0o77)], {"a": "x", "b": "-"}, id="type bits"),
         pytest.param(
-            [entry("p", kind=tarfile.DIRTYPE, mode=0o7777), entry("p/empty", kind=tarfile.DIRTYPE), entry("p/a")],
+            [entry("./a.js"), entry("./lib/b.js")], {"a.js": "-", "lib/b.js": "-"}, id="a dot on top"
+        ),
+        pytest.param([entry("package//lib/./a.js")], {"lib/a.js": "-"}, id="empty and dot components"),
+        pytest.param(
+            [entry("top-level.txt"), MANIFEST], {"package.json": "-"}, id="files beside the top directory"
+        ),
+        pytest.param([entry("p/a", mode=0o755), entry("p/b", mode=0)], {"a": "x", "b": "-"}, id="junk modes"),
+        pytest.param(
+            [entry("p/a", mode=0o100755), entry("p/b", mode=0o77)], {"a": "x", "b": "-"}, id="type bits"
+        ),
+        pytest.param(
+            [
+                entry("p", kind=tarfile.DIRTYPE, mode=0o7777),
+                entry("p/empty", kind=tarfile.DIRTYPE),
+                entry("p/a"),
+            ],
             {"a": "-"},
             id="directories only for files",
         ),
         pytest.param(
-            [entry("p/l", kind=tarfile.SYMTYPE, link="/etc/passwd"), entry("p/h", kind=tarfile.LNKTYPE, link="p/a")]
-            + [entry("p/a")],
+            [
+                entry("p/l", kind=tarfile.SYMTYPE, link="/etc/passwd"),
+                entry("p/h", kind=tarfile.LNKTYPE, link="p/a"),
+                entry("p/a"),
+            ],
             {"a": "-"},
             id="links ignored",
         ),
-        pytest.param([entry("p/l", kind=tarfile.SYMTYPE, link="x"), entry("p/l")], {"l": "-"}, id="file after link"),
+        pytest.param(
+            [entry("p/l", kind=tarfile.SYMTYPE, link="x"), entry("p/l")], {"l": "-"}, id="file after link"
+        ),
         pytest.param([entry("p/.gitignore")], {".npmignore": "-"}, id="gitignore renamed"),
         pytest.param([entry("p/d/.gitignore")], {"d/.npmignore": "-"}, id="gitignore renamed below"),
         pytest.param([entry("p/a\\b")], {"a\\b": "-"}, id="backslash"),
@@ -181,7 +201,10 @@ HOSTILE = {
         tgz([MANIFEST, entry("p/l", kind=tarfile.SYMTYPE, link=".."), entry("p/l/a/b/evil", b"x")]),
         "'l' to be a directory, which is a symbolic link",
     ),
-    "below a file": (tgz([entry("p/a", b"x"), entry("p/a/b", b"y")]), "'a' to be a directory, which is a file"),
+    "below a file": (
+        tgz([entry("p/a", b"x"), entry("p/a/b", b"y")]),
+        "'a' to be a directory, which is a file",
+    ),
     "file over directory": (tgz([entry("p/a/b", b"y"), entry("p/a", b"x")]), "directory"),
     "file over named directory": (tgz([entry("p/a", kind=tarfile.DIRTYPE), entry("p/a", b"x")]), "directory"),
     "directory over file": (tgz([entry("p/a", b"x"), entry("p/a", kind=tarfile.DIRTYPE)]), "a file"),
@@ -196,7 +219,10 @@ HOSTILE = {
     "pax size": (pax(b"14 size=-12345\n"), "extended header"),
     "pax bad size": (pax(b"12 size=1e9\n"), "bad size"),
     "pax sparse": (pax(b"22 GNU.sparse.major=1\n"), "sparse"),
-    "header too large": (raw_header(lambda block: (put(156, b"x")(block), put(124, b"77777777777 ")(block))[0]), "damaged"),
+    "header too large": (
+        raw_header(lambda block: (put(156, b"x")(block), put(124, b"77777777777 ")(block))[0]),
+        "damaged",
+    ),
     "size no number": (raw_header(put(124, b"1_000")), "octal"),
     "size with sign": (raw_header(put(124, b"-0000000001")), "octal"),
     "size negative": (raw_header(put(124, b"\xff" * 12)), "negative"),
@@ -228,7 +254,9 @@ def test_a_hostile_tarball_is_one_error_and_writes_nothing_outside(
         assert not any(os.path.islink(os.path.join(place, name)) for name in [*directories, *files])
 
 
-def test_a_bomb_stops_at_the_member_that_bursts_the_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_stops_at_the_member_that_bursts_the_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tree, "CEILING_BASE", 1 << 20)
     with pytest.raises(ArchiveError, match="far too much") as caught:
         unpack(tmp_path, tgz([entry("p/a", bytes(1 << 19)), entry("p/b", bytes(1 << 21))]))
@@ -257,17 +285,15 @@ members = st.builds(
 def test_whatever_comes_is_our_error_or_a_tree(
     tmp_path_factory: pytest.TempPathFactory, entries: list[Entry], data: st.DataObject
 ) -> None:
-    entries = [(info, content if info.isreg() else b"") for info, content in entries]  # type: ignore[union-attr]
-    for info, content in entries:  # type: ignore[misc]
+    entries = [(info, content if info.isreg() else b"") for info, content in entries]
+    for info, content in entries:
         info.size = len(content)
     whole = bytearray(tar(entries))
     for _ in range(data.draw(st.integers(0, 2))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     place = tmp_path_factory.mktemp("fuzz")
-    try:
+    with contextlib.suppress(ArchiveError):
         unpack(place, bytes(whole))
-    except ArchiveError:
-        pass
     assert sorted(os.listdir(place)) in (["out", "x.tgz"], ["x.tgz"])
     shutil.rmtree(place)
 
@@ -293,7 +319,16 @@ def test_npm_itself_unpacks_the_same(tmp_path: Path) -> None:
     project.mkdir()
     (project / "package.json").write_text("{}")
     subprocess.run(
-        [npm, "install", "--offline", "--no-audit", "--no-fund", "--cache", tmp_path / "cache", tmp_path / "x.tgz"],
+        [
+            npm,
+            "install",
+            "--offline",
+            "--no-audit",
+            "--no-fund",
+            "--cache",
+            tmp_path / "cache",
+            tmp_path / "x.tgz",
+        ],
         cwd=project,
         env={**os.environ, "HOME": str(tmp_path)},
         check=True,
@@ -304,7 +339,10 @@ def test_npm_itself_unpacks_the_same(tmp_path: Path) -> None:
     installed = project / "node_modules" / "demo"
     for path in installed.rglob("*"):
         if path.is_file():
-            theirs[str(path.relative_to(installed))] = ("x" if path.stat().st_mode & 0o100 else "-", path.read_bytes())
+            theirs[str(path.relative_to(installed))] = (
+                "x" if path.stat().st_mode & 0o100 else "-",
+                path.read_bytes(),
+            )
     assert ours == theirs
 
 
