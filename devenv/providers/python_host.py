@@ -243,7 +243,7 @@ def platform_tags(machine: str, libc: str) -> list[str]:
 
     https://packaging.python.org/specifications/platform-compatibility-tags/
     """
-    found = []
+    found = [f"linux_{machine}"]
     glibc = re.fullmatch(r"glibc (\d{1,3})\.(\d{1,3})(?:\..*)?", libc)
     if glibc and glibc.group(1) == "2":
         oldest = 5 if machine in {"x86_64", "i686"} else 17
@@ -253,7 +253,7 @@ def platform_tags(machine: str, libc: str) -> list[str]:
                 found.append(f"{_OLD_NAMES[minor]}_{machine}")
     elif not glibc:
         found += [f"musllinux_1_{minor}_{machine}" for minor in range(_musl_minor(machine), -1, -1)]
-    return [*found, f"linux_{machine}"]
+    return found
 
 
 def _musl_minor(machine: str) -> int:

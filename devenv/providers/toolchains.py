@@ -156,9 +156,12 @@ def _choose_npm(
 
 
 def _runs_on(npm: Published, node: Version) -> bool:
-    """Whether npm's `engines` has this Node; what says nothing, or nothing readable, is no promise."""
+    """Whether npm's `engines` has this Node; what says nothing, or nothing readable, is no promise.
+
+    A pre-release of Node counts as its release, like in npm's own check.
+    """
     try:
-        return Range.parse(npm.engines["node"]).accepts(node)
+        return Range.parse(npm.engines["node"]).accepts(Version(*node.release))
     except (KeyError, SemverError):
         return False
 
