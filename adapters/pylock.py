@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from devenv.adapter import Completions, Editable, Options, Package, Plan, Query, SitePackages, Target
 from devenv.adapters import _wheels
 from devenv.adapters._fields import Faults, Table, parse_toml
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 
-ecosystem = "python"
-patterns = ("pylock.toml", "pylock.*.toml")
+ecosystem: Literal["npm", "python"] = "python"
+patterns: tuple[str, ...] = ("pylock.toml", "pylock.*.toml")
 sibling_names: tuple[str, ...] = ()
 
 _SOURCES = ("vcs", "directory", "archive")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from devenv.adapter import (
     AdapterError,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ecosystem", "included_names", "patterns", "plan", "sibling_names"]
 
-ecosystem = "python"
-patterns = ("requirements.txt",)
+ecosystem: Literal["npm", "python"] = "python"
+patterns: tuple[str, ...] = ("requirements.txt",)
 sibling_names: tuple[str, ...] = ()  # `included_names` tells which
 
 _NO_HASHES = (
