@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from devenv.formats.store_path import StorePath
 from devenv.store.errors import StoreError
 from devenv.store.layout import Layout
-from devenv.store.locks import open_lock_file, try_lock
+from devenv.store.locks import discard_lock_file, open_lock_file, try_lock
 from devenv.store.roots import TemporaryRoots, add_indirect_root, automatic_name
 from tests.store.trees import vectors
 
@@ -64,9 +65,30 @@ def test_a_temporary_root_is_a_locked_file_that_begins_with_the_process_number(t
     assert (tmp_path / name).read_bytes() == f"{TARGET}\0{OTHER}\0".encode()
     assert os.stat(tmp_path / name).st_mode & 0o777 == 0o600
     other = open_lock_file(str(tmp_path / name))
-    assert not try_lock(other, exclusive=True)
+    assert not try_lock(other, exclusive=False)
     roots.close()
     assert os.listdir(tmp_path) == []
     assert try_lock(other, exclusive=True)
     assert os.read(other, 99).endswith(b"d")
     os.close(other)
+
+
+def test_a_file_that_a_collector_took_for_stale_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fcntl.flock
+    taken: list[str] = []
+
+    def collector_was_faster(descriptor: int, operation: int) -> None:
+        real(descriptor, operation)
+        if not taken:
+            taken.extend(os.listdir(tmp_path))
+            discard_lock_file(os.dup(descriptor), str(tmp_path / taken[0]))
+
+    monkeypatch.setattr(fcntl, "flock", collector_was_faster)
+    roots = TemporaryRoots(str(tmp_path))
+    roots.add([TARGET])
+    (name,) = os.listdir(tmp_path)
+    assert name not in taken
+    assert (tmp_path / name).read_bytes() == f"{TARGET}\0".encode()
+    roots.close()

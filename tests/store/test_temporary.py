@@ -3,10 +3,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from devenv.store import temporary
 from devenv.store.temporary import TemporaryDirectories, remove_stale
 
 
@@ -33,6 +36,7 @@ def test_directories_in_use_stay_and_those_of_killed_processes_go(tmp_path: Path
     directories = TemporaryDirectories(str(tmp_path))
     code = f"""
 import os, signal
+from devenv.store import temporary
 from devenv.store.temporary import TemporaryDirectories
 with TemporaryDirectories({str(tmp_path)!r}).directory() as path:
     os.makedirs(path + "/a/b")
@@ -52,3 +56,27 @@ with TemporaryDirectories({str(tmp_path)!r}).directory() as path:
 
 def test_removing_stale_directories_where_there_is_nothing_is_nothing(tmp_path: Path) -> None:
     remove_stale(str(tmp_path / "tmp"))
+
+
+@pytest.mark.parametrize("moment", ["open", "lock"])
+def test_a_directory_that_another_process_took_for_stale_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """It may be seen before it is locked."""
+    place = os if moment == "open" else temporary
+    real: Callable[..., Any] = getattr(place, moment)
+    taken: list[str] = []
+
+    def cleaner_was_faster(*arguments: Any, **options: Any) -> Any:
+        if not taken:
+            taken.extend(os.listdir(tmp_path))
+            os.rmdir(tmp_path / taken[0])
+        return real(*arguments, **options)
+
+    directories = TemporaryDirectories(str(tmp_path))
+    monkeypatch.setattr(place, moment, cleaner_was_faster)
+    with directories.directory() as path:
+        assert os.path.isdir(path)
+        assert os.path.basename(os.path.dirname(path)) not in taken
+    assert taken
+    directories.close()
