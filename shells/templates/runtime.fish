@@ -91,6 +91,7 @@ function __devenv_do
     set -l __devenv_n $__devenv_name[$argv[1]]
     set -l __devenv_v $__devenv_value[$argv[1]]
     set -l __devenv_joint $__devenv_separator[$argv[1]]
+    set __devenv_state[$argv[1]] s
     if contains -- $__devenv_k alias prompt
         __devenv_define $argv[1] $__devenv_k $__devenv_n $__devenv_v
         return 0
