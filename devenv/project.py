@@ -75,6 +75,7 @@ class Workplace:
             environ=self.settings.environ,
             registries=self.registries,
             cache=self.layout.cache,
+            offline=self.settings.offline,
         )
 
     @cached_property
