@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from devenv.fetch.errors import EndpointError
 
 SCHEMES = frozenset({"http", "https", "file"})
+_UNPRINTABLE = re.compile(r"[\x00- \x7f-\xa0]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -37,13 +39,9 @@ def split(url: str) -> SplitResult:
             hint="Other kinds of sources, such as git, need a lockfile that names an archive.",
             url=shown(url),
         )
-    if (not parts.hostname and parts.scheme != "file") or parts.port == 0 or not _printable(url):
+    if (not parts.hostname and parts.scheme != "file") or parts.port == 0 or _UNPRINTABLE.search(url):
         raise EndpointError(f"Cannot use the URL {shown(url)!r}: it is malformed.", url=shown(url))
     return parts
-
-
-def _printable(url: str) -> bool:
-    return all("!" <= character <= "~" or character > "\xa0" for character in url)
 
 
 def shown(url: str) -> str:
