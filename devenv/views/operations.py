@@ -116,12 +116,10 @@ class Provided:
         self.trees: dict[str, list[Tree]] = {}
         self.single: set[str] = set()
         self.directories: set[str] = set()  # above any operation
-        self._above_trees: set[str] = set()
         for op in ops:
             self.directories.update(above(op.dest))
             if isinstance(op, Tree):
                 self.trees.setdefault(op.dest, []).append(op)
-                self._above_trees.update(above(op.dest))
             else:
                 self.single.add(op.dest)
 
@@ -141,7 +139,10 @@ class Provided:
     def touches(self, dest: str) -> bool:
         """Whether anything of these operations may lie in or above `dest`."""
         return (
-            dest == "" or dest in self._above_trees or any(d in self.trees for d in (dest, *above(dest), ""))
+            dest == ""
+            or dest in self.directories
+            or dest in self.single
+            or any(place in self.trees for place in (dest, *above(dest), ""))
         )
 
 

@@ -112,7 +112,8 @@ class Remover:
     def _prune(self, dest: str) -> None:
         """Remove the directories above `dest` that are empty now."""
         for higher in above(dest):
-            if self.kept.gives(higher) or not _rmdir(f"{self.root}/{higher}"):
+            path = f"{self.root}/{higher}"
+            if self.kept.gives(higher) or not (_rmdir(path) or not os.path.lexists(path)):
                 return
 
 
@@ -292,8 +293,9 @@ def _equal(one: str, other: str) -> bool:
 
 
 def _is_real_below(root: str, dest: str) -> bool:
-    """Whether each directory above `dest` is a real one."""
-    return all(_is_directory(f"{root}/{higher}") for higher in above(dest))
+    """Whether each directory above `dest` is a real one, as far as they are there."""
+    paths = (f"{root}/{higher}" for higher in above(dest))
+    return all(_is_directory(path) or not os.path.lexists(path) for path in paths)
 
 
 def _is_directory(path: str) -> bool:
