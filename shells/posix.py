@@ -10,19 +10,12 @@ from devenv.shell import ShellError
 def quote(text: str) -> str:
     """Single quotes keep everything; a single quote itself stands outside of them, behind a backslash.
 
-    POSIX.1-2024, Shell Command Language, 2.2.2. A newline stands in `$'...'` (2.2.4), because zsh with
-    CSH_JUNKIE_QUOTES refuses one in single quotes. Two quotes never meet inside a word, for zsh with RC_QUOTES
+    POSIX.1-2024, Shell Command Language, 2.2.2. Two quotes never meet inside a word, because zsh with RC_QUOTES
     would read them as one.
     """
     if "\0" in text:
         raise ShellError("no shell can hold the NUL character")
-    lines = (_quote_line(line) for line in text.split("\n"))
-    return "$'\\n'".join(lines) if "\n" in text else _quote_line(text) or "''"
-
-
-def _quote_line(line: str) -> str:
-    """ "it's" -> 'it'"\\'"'s' ; nothing for nothing."""
-    return "\\'".join(f"'{part}'" if part else "" for part in line.split("'"))
+    return "\\'".join(f"'{part}'" if part else "" for part in text.split("'")) or "''"
 
 
 def alias_command(words: tuple[str, ...], _aliases: Container[str]) -> str:

@@ -32,8 +32,8 @@ def activate(spec: Spec) -> str:
         + "    fi\n"
         # On the left of || no failure ends a shell that runs under ERR_EXIT.
         + '} "${(%):-%x}" || :\n'
-        + "if [[ -n $__devenv_aliases ]]; then setopt aliases; fi\n"
-        + "unset __devenv_aliases __devenv_project __devenv_spec __devenv_pure\n"
+        + 'if (( ${#__devenv_options[@]} )); then setopt "${__devenv_options[@]}"; fi\n'
+        + "unset __devenv_options __devenv_project __devenv_spec __devenv_pure\n"
     )
 
 

@@ -5,8 +5,12 @@
 # nothing. Leaving undoes the steps of one environment. Steps of later environments on the same variables are
 # undone before and done again after, so environments can be left in any order.
 
-if [[ -o aliases ]]; then __devenv_aliases=1; else __devenv_aliases=; fi
-unsetopt aliases # the user's aliases, the global ones above all, must not change what follows
+# The user's aliases, the global ones above all, must not change what follows, nor csh's rule that a newline ends
+# a quoted text.
+__devenv_options=()
+if [[ -o aliases ]]; then __devenv_options+=(aliases); fi
+if [[ -o csh_junkie_quotes ]]; then __devenv_options+=(csh_junkie_quotes); fi
+unsetopt aliases csh_junkie_quotes
 
 # __devenv_open ID FILE NEEDED: begin an environment; 1 if this project is in it already. FILE is this file as
 # it was sourced; with NEEDED not empty, the directory of the spec object is found from it.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devenv.env.apply import apply
 from devenv.env.object import Renderer, render_object
 from devenv.env.spec import Spec
-from devenv.env.steps import lower
 from devenv.env.steps import dump as dump_steps
-from devenv.env.apply import apply
+from devenv.env.steps import lower
 from devenv.shells import bash, fish, zsh
 from tests.support.programs import program
 
@@ -93,7 +94,9 @@ class Script:
             timeout=60,
         )
 
-    def environments(self, environ: Mapping[str, str], *, cwd: Path, flags: Sequence[str] = ()) -> list[dict[str, str]]:
+    def environments(
+        self, environ: Mapping[str, str], *, cwd: Path, flags: Sequence[str] = ()
+    ) -> list[dict[str, str]]:
         """Run the script, which must succeed in silence, and read what it dumped."""
         done = self.run(environ, cwd=cwd, flags=flags)
         assert (done.returncode, done.stderr, done.stdout) == (0, b"", b"")
@@ -110,5 +113,7 @@ def read_dump(file: Path) -> dict[str, str]:
 
 
 def base_environ(home: Path, **more: str) -> dict[str, str]:
-    """A small environment for a shell to start in."""
-    return {"HOME": str(home), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "xterm", **more}
+    """A small environment for a shell to start in. fish sets the user's name whatever it was."""
+    name = pwd.getpwuid(os.getuid()).pw_name
+    user = {"HOME": str(home), "USER": name, "LOGNAME": name}
+    return {**user, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "xterm", **more}

@@ -30,9 +30,7 @@ lists = st.one_of(
 operations = st.tuples(st.lists(firm, max_size=1), st.lists(lists, max_size=2)).map(
     lambda both: (*both[0], *both[1])
 )
-variables = st.dictionaries(
-    st.sampled_from(VARIABLES[:3]), operations.filter(bool), min_size=1, max_size=3
-)
+variables = st.dictionaries(st.sampled_from(VARIABLES[:3]), operations.filter(bool), min_size=1, max_size=3)
 
 
 @st.composite

@@ -57,7 +57,7 @@ def test_the_table_survives(shell: str, locale: str, tmp_path: Path) -> None:
 
 def test_the_table_survives_zsh_that_reads_quotes_differently(tmp_path: Path) -> None:
     words = list(NASTY.values())
-    assert echoed("zsh", words, tmp_path, "setopt rc_quotes csh_junkie_quotes bang_hist") == words
+    assert echoed("zsh", words, tmp_path, "setopt rc_quotes bang_hist") == words
 
 
 @pytest.mark.parametrize("shell", NAMES)
@@ -83,7 +83,11 @@ def test_rendered_code_has_no_syntax_error(shell: str, tmp_path: Path) -> None:
 
     spec = Spec(name="syntax", variables={"A": (Set(value="it's", origin="a"),)}, scripts={"s": "true"})
     renderer = RENDERERS[shell]
-    texts = {"activate": renderer.activate(spec), "deactivate": renderer.deactivate(spec), **renderer.files(spec)}
+    texts = {
+        "activate": renderer.activate(spec),
+        "deactivate": renderer.deactivate(spec),
+        **renderer.files(spec),
+    }
     for name, text in texts.items():
         file = tmp_path / name.replace("/", "-")
         file.write_text(text)
