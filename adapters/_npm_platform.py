@@ -99,6 +99,6 @@ def _missing(tree: Tree, entry: Entry, name: str, family: Iterable[str]) -> Adap
         "optionalDependencies",
         f"{entry.label} needs {name} on this platform, but the lock {others}: "
         "npm forgot it when it wrote the lock on another system",
-        hint="Let npm write the lock from nothing: "
-        "rm -rf node_modules package-lock.json && npm install --package-lock-only",
+        hint="Let npm complete the lock: rm -rf node_modules && npm install --package-lock-only "
+        f"(before npm 11 remove {tree.lock.file} as well).",
     )
