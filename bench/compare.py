@@ -277,8 +277,9 @@ def main() -> None:
         f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, medians of {arguments.runs} runs or more"
     )
     with scratch() as base:
+        place = Place(base, os.path.abspath(arguments.project))
         for name in arguments.names or BENCHES:
-            BENCHES[name](Place(base, os.path.abspath(arguments.project)), arguments.runs)
+            BENCHES[name](place, arguments.runs)
 
 
 if __name__ == "__main__":
