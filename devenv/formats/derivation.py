@@ -198,6 +198,13 @@ def parse(data: bytes, name: str, store_dir: StoreDir | None = None) -> Derivati
     )
 
 
+def parse_outputs(data: bytes, name: str, store_dir: StoreDir | None = None) -> dict[str, Output]:
+    """Only the outputs of the .drv file `data`, which stand at its beginning; the rest is not looked at."""
+    reader = Reader(data, f"the derivation {name!r}")
+    reader.expect("Derive(")
+    return _parse_outputs(reader, check_store_path if store_dir is None else store_dir.parse)
+
+
 def name_of_drv(path: StorePath) -> str:
     """The name of the derivation in the .drv file at `path`."""
     name = name_of(path)

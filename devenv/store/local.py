@@ -160,13 +160,13 @@ class Store:
         )
 
     def _derivation_outputs(self, path: StorePath, contents: bytes) -> dict[str, str]:
-        from devenv.formats.derivation import parse
+        from devenv.formats.derivation import parse_outputs
 
         try:
-            derivation = parse(contents, name_of(path).removesuffix(".drv"), self.store_dir)
+            outputs = parse_outputs(contents, name_of(path).removesuffix(".drv"), self.store_dir)
         except FormatError as error:
             raise StoreError(f"adding {path}: {error}", hint=error.hint, path=path) from error
-        return {name: output.path for name, output in derivation.outputs.items() if output.path}
+        return {name: output.path for name, output in outputs.items() if output.path}
 
     def add_tree(self, name: str, source: str, references: Iterable[StorePath] = ()) -> StorePath:
         """Copy a tree from disk into the store, addressed by its contents.

@@ -158,6 +158,7 @@ def test_any_derivation_comes_back_from_its_file(value: Derivation) -> None:
     assert found == value
     assert found.to_aterm() == data
     assert drv.parse(data, value.name) == value
+    assert drv.parse_outputs(data, value.name, STORE) == value.outputs
 
 
 @given(derivations(), st.data())
@@ -253,6 +254,15 @@ def test_a_file_cut_anywhere_is_refused_with_its_place() -> None:
             drv.parse(GOOD[:size].encode(), "x", STORE)
         assert caught.value.offset is not None
         assert caught.value.offset <= size
+
+
+def test_outputs_are_read_without_the_rest() -> None:
+    whole = drv.parse(GOOD.encode(), "x", STORE).outputs
+    rest = GOOD.index("],[")
+    assert drv.parse_outputs((GOOD[: rest + 1] + "rubbish").encode(), "x", STORE) == whole
+    for size in range(rest):
+        with pytest.raises(FormatError):
+            drv.parse_outputs(GOOD[:size].encode(), "x", STORE)
 
 
 def test_the_place_of_a_wrong_path_is_told() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import shutil
 import stat
 import struct
 import zipfile
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from devenv.derivations.builders import tree
 from devenv.derivations.builders.wheel import unpack_wheel
 from devenv.derivations.errors import ArchiveError
+from devenv.store.tree import remove
 from tests.derivations.archives import listing, record_line, wheel
 
 RECORD = "demo-1.0.dist-info/RECORD"
@@ -215,4 +215,4 @@ def test_whatever_comes_is_our_error_or_a_tree(
     with contextlib.suppress(ArchiveError):
         unpack(place, bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole) - 10]))]))
     assert set(os.listdir(place)) <= {"out", "x.whl"}
-    shutil.rmtree(place)
+    remove(str(place))
