@@ -51,6 +51,8 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
     shell = add_shell_derivation(project, made, spec, store)
     notices = []
     views = planned_views(project, made)
+    for recipe in made.recipes:
+        _prepare(project, recipe, reporter)
     for view in views:
         notices += _compose_one(project, view, reporter)
     add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
@@ -119,6 +121,15 @@ def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[Plan
             )
         return
     yield _python_view(project, recipe, recipe.view, made)
+
+
+def _prepare(project: str, recipe: Recipe, reporter: Reporter) -> None:
+    """See that the views of a recipe stay in the project, and take away those that it has no more."""
+    if isinstance(recipe.view, NodeModules):
+        from devenv.views.node import node_modules_compositions, prepare_node_modules
+
+        base = os.path.normpath(os.path.join(project, recipe.root))
+        prepare_node_modules(base, node_modules_compositions(recipe.view, recipe.trees), reporter)
 
 
 def _python_view(project: str, recipe: Recipe, view: SitePackages, made: Instantiated) -> PlannedView:

@@ -75,9 +75,7 @@ def compose_node_modules(
     """
     reporter = reporter or Reporter()
     compositions = node_modules_compositions(view, trees)
-    for root in _recorded_roots(directory):
-        if root not in compositions and _is_inside(directory, root):
-            decompose(f"{directory}/{root}", reporter=reporter)
+    prepare_node_modules(directory, compositions, reporter)
     for root, ops in compositions.items():
         if not os.path.isdir(os.path.dirname(f"{directory}/{root}")):
             text = (
@@ -85,9 +83,22 @@ def compose_node_modules(
             )
             reporter.event(Notice(text=text))
             continue
+        compose(f"{directory}/{root}", ops, key=key, reporter=reporter, repair=repair)
+
+
+def prepare_node_modules(directory: str, roots: Iterable[str], reporter: Reporter | None = None) -> None:
+    """Check the directories to compose and take away those that an earlier composition made besides.
+
+    Raises `ViewError` when a link of the project leads one of `roots` out of `directory`: whoever wrote the
+    lock does not choose what is written elsewhere.
+    """
+    wanted = set(roots)
+    for root in sorted(wanted):
         if not _is_inside(directory, root):
             raise ViewError(f"{root} leads out of {directory}", root=f"{directory}/{root}")
-        compose(f"{directory}/{root}", ops, key=key, reporter=reporter, repair=repair)
+    for root in _recorded_roots(directory):
+        if root not in wanted and _is_inside(directory, root):
+            decompose(f"{directory}/{root}", reporter=reporter)
 
 
 def composed_node_modules(directory: str) -> str | None:
