@@ -2,10 +2,13 @@
 
 The journal, `ROOT/.devenv-view`, remembers what was composed, as lines of JSON:
 
-    {"devenv-view": 1, "complete": true, "key": "..."}
+    {"devenv-view": 1, "complete": true, "inode": number, "key": "..."}
     ["tree", dest, source, [skipped path, ...]]
     ["link", dest, target]
     ["file", dest, sha256 of the contents, executable, newest]
+
+`inode` is that of ROOT. A journal that came with a copy, an archive or a repository does not carry the
+number of the directory it lies in, and is not believed to be complete: whatever lies there is looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -47,10 +50,10 @@ def read_journal(root: str) -> Journal | None:
         with open(descriptor, encoding="utf-8") as file:
             head, *rest = file.read().splitlines()
         header = json.loads(head)
-        if header["devenv-view"] != 1:
+        if header["devenv-view"] != 1 or not isinstance(header["complete"], bool):
             return None
         ops = {line: _parse_op(json.loads(line)) for line in rest}
-        return Journal(str(header["key"]), header["complete"] is True, ops)
+        return Journal(str(header["key"]), _is_complete(header, root), ops)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, ViewError):
         return None
 
@@ -72,7 +75,8 @@ def _parse_op(values: object) -> Op:
 
 def write_journal(root: str, key: str, lines: Iterable[str], *, complete: bool) -> None:
     """Replace the journal, which is always whole."""
-    head = json.dumps({"devenv-view": 1, "complete": complete, "key": key})
+    inode = os.stat(root).st_ino
+    head = json.dumps({"devenv-view": 1, "complete": complete, "inode": inode, "key": key})
     new = f"{root}/{NEW_JOURNAL}"
     with suppress(FileNotFoundError):
         os.unlink(new)
@@ -91,12 +95,17 @@ def read_key(root: str) -> str | None:
     try:
         with open(f"{root}/{JOURNAL}", "rb") as file:
             head = json.loads(file.readline(4096))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(head, dict) or head.get("devenv-view") != 1 or head.get("complete") is not True:
+        if not isinstance(head, dict) or head.get("devenv-view") != 1 or not _is_complete(head, root):
+            return None
+    except (OSError, ValueError, RecursionError):
         return None
     key = head.get("key")
     return key if isinstance(key, str) else None
+
+
+def _is_complete(head: Mapping[str, object], root: str) -> bool:
+    """Whether a journal's head says that all was done, in this very directory."""
+    return head.get("complete") is True and head.get("inode") == os.stat(root).st_ino
 
 
 @contextmanager

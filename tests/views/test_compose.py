@@ -454,6 +454,26 @@ def test_any_journal_is_read_or_refused(journal: bytes) -> None:
             assert (root / "mine").read_text() == "m"
 
 
+def test_journal_that_came_with_a_copy_is_not_believed(store: Path, root: Path, tmp_path: Path) -> None:
+    ops = [tree(store / "a", "a")]
+    compose(str(root), ops, key="k")
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    (copy / "a/index.js").unlink()
+    (copy / "a/index.js").write_text("slipped in")
+    assert composed_key(str(copy)) is None
+    compose(str(copy), ops, key="k")
+    assert composed_key(str(copy)) == "k"
+    assert snapshot(copy) == snapshot(root)
+    assert (copy / "a/cli").samefile(store / "a/cli")
+
+
+def test_moved_view_stays_composed(store: Path, root: Path, tmp_path: Path) -> None:
+    compose(str(root), [tree(store / "a", "a")], key="k")
+    root.rename(tmp_path / "moved")
+    assert composed_key(str(tmp_path / "moved")) == "k"
+
+
 def test_journal_that_is_a_link_is_not_believed(root: Path, tmp_path: Path) -> None:
     root.mkdir()
     (tmp_path / "journal").write_text(GOOD + "\n")
