@@ -16,6 +16,29 @@ def quote(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+# fish refuses functions of these names. (fish 3.6, parser_keywords.cpp)
+_RESERVED = frozenset(
+    (
+        *(
+            "[",
+            "_",
+            "and",
+            "argparse",
+            "begin",
+            "break",
+            "builtin",
+            "case",
+            "command",
+            "continue",
+            "else",
+            "end",
+        ),
+        *("eval", "exec", "for", "function", "if", "not", "or", "read", "return", "set", "status", "string"),
+        *("switch", "test", "time", "while"),
+    )
+)
+
+
 def alias_command(words: tuple[str, ...], aliases: Container[str]) -> str:
     """What the function that stands for an alias runs: not such a function again, least of all itself."""
     outside = "command " if words[0] in aliases else ""
@@ -23,6 +46,12 @@ def alias_command(words: tuple[str, ...], aliases: Container[str]) -> str:
 
 
 def activate(spec: Spec) -> str:
+    """Raises ShellError for an alias that fish cannot have, too."""
+    for name in sorted(_RESERVED & spec.aliases.keys()):
+        raise ShellError(
+            f"alias {name}: in fish this word is part of the language",
+            hint="give the alias another name, so that it means the same in every shell",
+        )
     needed = "spec" if uses_spec(lower(spec)) else ""
     steps = "".join(f"    __devenv_step {words}\n" for words in step_words(spec, quote, alias_command))
     return (

@@ -7,6 +7,7 @@ are there then, and define these in the user's shell. (Nix 2.8: get-env.sh, nix-
 What follows from that for `setup`:
 - PATH is set outright: in a builder it is a placeholder, and both commands append the user's own by themselves.
 - What is exported here is exported there, and only that; functions must not be exported to be recorded.
+- A function must not be named as a builtin, for Nix's scripts use these. Such aliases are left out.
 - In a builder the user's variables do not exist. A default or an unset cannot depend on them, and lists other
   than PATH and XDG_DATA_DIRS replace the user's in nix develop. Entering with devenv has none of these limits.
 """
@@ -23,6 +24,79 @@ from devenv.env.steps import Place, Step, Text, lower
 BASE_PATH = "/usr/bin:/bin"  # where an environment adds nothing; not to set PATH leaves the placeholder in it
 
 Quote = Callable[[str], str]
+
+# Bash Reference Manual, "Shell Builtin Commands"; those that could be the name of an alias.
+_BUILTINS = frozenset(
+    (
+        *(
+            "alias",
+            "bg",
+            "bind",
+            "break",
+            "builtin",
+            "caller",
+            "cd",
+            "command",
+            "compgen",
+            "complete",
+            "compopt",
+        ),
+        *(
+            "continue",
+            "declare",
+            "dirs",
+            "disown",
+            "echo",
+            "enable",
+            "eval",
+            "exec",
+            "exit",
+            "export",
+            "false",
+        ),
+        *(
+            "fc",
+            "fg",
+            "getopts",
+            "hash",
+            "help",
+            "history",
+            "jobs",
+            "kill",
+            "let",
+            "local",
+            "logout",
+            "mapfile",
+        ),
+        *(
+            "popd",
+            "printf",
+            "pushd",
+            "pwd",
+            "read",
+            "readarray",
+            "readonly",
+            "return",
+            "set",
+            "shift",
+            "shopt",
+        ),
+        *(
+            "source",
+            "suspend",
+            "test",
+            "times",
+            "trap",
+            "true",
+            "type",
+            "typeset",
+            "ulimit",
+            "umask",
+            "unalias",
+        ),
+        *("unset", "wait"),
+    )
+)
 
 # Nix's commands say where the spec object is, the derivation's environment where the project.
 _PLACES = {"__devenv_project": '"$DEVENV_PROJECT"', "__devenv_spec": '"$stdenv"'}
@@ -83,6 +157,8 @@ def setup(spec: Spec, quote: Quote) -> str:
             lines.extend(_lines(step, quote))
     lines.append(f"export PATH={_word(path or (BASE_PATH,), quote)}")
     for name, words in sorted(spec.aliases.items()):
+        if name in _BUILTINS:
+            continue
         command = " ".join(quote(word) for word in words)
         # A function, for aliases are not recorded; `command` keeps it from calling another one, or itself.
         outside = "command " if words[0] in spec.aliases else ""

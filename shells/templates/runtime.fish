@@ -13,14 +13,14 @@
 function __devenv_open
     if not set -q __devenv_project[1]; or test -z "$__devenv_project"
         set -g __devenv_project $PWD
-        if string match -q -- '*/.devenv/env/*' $argv[2]; or string match -q -- '.devenv/env/*' $argv[2]
-            __devenv_directory (string replace -r -- '\.devenv/env/[^/]*$' '' $argv[2] | string collect)/. __devenv_project
+        if builtin string match -q -- '*/.devenv/env/*' $argv[2]; or builtin string match -q -- '.devenv/env/*' $argv[2]
+            __devenv_directory (builtin string replace -r -- '\.devenv/env/[^/]*$' '' $argv[2] | builtin string collect)/. __devenv_project
         end
     end
-    if not string match -q -- '/*' $__devenv_project
+    if not builtin string match -q -- '/*' $__devenv_project
         set -g __devenv_project $PWD/$__devenv_project
     end
-    if contains -- "$argv[1] $__devenv_project" $__devenv_layers
+    if builtin contains -- "$argv[1] $__devenv_project" $__devenv_layers
         return 1
     end
     set -ga __devenv_layers "$argv[1] $__devenv_project"
@@ -35,10 +35,10 @@ end
 # __devenv_directory FILE VARIABLE: the directory of a file, without links. FILE may be relative.
 function __devenv_directory
     set -l __devenv_file $argv[1]
-    if not string match -q -- '/*' $__devenv_file
+    if not builtin string match -q -- '/*' $__devenv_file
         set __devenv_file $PWD/$__devenv_file
     end
-    set -g $argv[2] (builtin realpath -- (string replace -r -- '/[^/]*$' '/' $__devenv_file | string collect) | string collect)
+    set -g $argv[2] (builtin realpath -- (builtin string replace -r -- '/[^/]*$' '/' $__devenv_file | builtin string collect) | builtin string collect)
 end
 
 # __devenv_step KIND NAME SEPARATOR VALUE: do a step and note it in the journal.
@@ -49,12 +49,12 @@ function __devenv_step
     set -ga __devenv_separator $argv[3]
     set -ga __devenv_value $argv[4]
     set -ga __devenv_state s
-    if contains -- $argv[1] alias prompt
+    if builtin contains -- $argv[1] alias prompt
         set -ga __devenv_target function-$argv[2]
     else
         set -ga __devenv_target variable-$argv[2]
     end
-    __devenv_do (count $__devenv_kind)
+    __devenv_do (builtin count $__devenv_kind)
 end
 
 # __devenv_look NAME: __devenv_letter and __devenv_now become the letter and the value of a variable.
@@ -92,7 +92,7 @@ function __devenv_do
     set -l __devenv_v $__devenv_value[$argv[1]]
     set -l __devenv_joint $__devenv_separator[$argv[1]]
     set __devenv_state[$argv[1]] s
-    if contains -- $__devenv_k alias prompt
+    if builtin contains -- $__devenv_k alias prompt
         __devenv_define $argv[1] $__devenv_k $__devenv_n $__devenv_v
         return 0
     end
@@ -110,7 +110,7 @@ function __devenv_do
         case default
             test $__devenv_letter = -; or return 0
     end
-    if contains -- $__devenv_letter x l; and not contains -- $__devenv_k prepend append
+    if builtin contains -- $__devenv_letter x l; and not builtin contains -- $__devenv_k prepend append
         set -g __devenv_old_$argv[1] $$__devenv_n
     end
     set __devenv_state[$argv[1]] $__devenv_letter
@@ -126,9 +126,9 @@ end
 
 # __devenv_define INDEX KIND NAME CODE: a function in place of the user's, which is kept under another name.
 function __devenv_define
-    if functions -q $argv[3]
-        functions -c $argv[3] __devenv_old_$argv[1]
-        functions -e $argv[3]
+    if builtin functions -q $argv[3]
+        builtin functions -c $argv[3] __devenv_old_$argv[1]
+        builtin functions -e $argv[3]
         set __devenv_state[$argv[1]] x
     else if test $argv[2] = prompt
         return 0
@@ -142,7 +142,7 @@ function __devenv_define
     else
         eval "function $argv[3] --description 'devenv $argv[1]'
             set -l __devenv_status \$status
-            printf %s $argv[4]
+            builtin printf %s $argv[4]
             __devenv_return \$__devenv_status
             __devenv_old_$argv[1]
         end"
@@ -160,7 +160,7 @@ function __devenv_undo
     set -l __devenv_s $__devenv_state[$argv[1]]
     set -l __devenv_was __devenv_old_$argv[1]
     test $__devenv_s = s; and return 0
-    if contains -- $__devenv_k alias prompt
+    if builtin contains -- $__devenv_k alias prompt
         __devenv_undefine $argv[1] $__devenv_n $__devenv_s
         return
     end
@@ -202,15 +202,15 @@ end
 
 # __devenv_undefine INDEX NAME LETTER: the user's function again, unless they have made another one meanwhile.
 function __devenv_undefine
-    set -l __devenv_about (functions -Dv $argv[2] 2>/dev/null)
+    set -l __devenv_about (builtin functions -Dv $argv[2] 2>/dev/null)
     if test "$__devenv_about[5]" != "devenv $argv[1]"
-        functions -e __devenv_old_$argv[1]
+        builtin functions -e __devenv_old_$argv[1]
         return 1
     end
-    functions -e $argv[2]
+    builtin functions -e $argv[2]
     if test $argv[3] = x
-        functions -c __devenv_old_$argv[1] $argv[2]
-        functions -e __devenv_old_$argv[1]
+        builtin functions -c __devenv_old_$argv[1] $argv[2]
+        builtin functions -e __devenv_old_$argv[1]
     end
     return 0
 end
@@ -219,10 +219,10 @@ end
 # append, else the first; 1 if there is none.
 function __devenv_remove
     # The x keeps newlines at the end, the collecting those within.
-    set -l __devenv_separated (string escape --style=regex -- $argv[2]x | string collect)
-    set -l __devenv_entry (string escape --style=regex -- $argv[3]x | string collect)
-    string match -qr -- '(?s)\A(?<__devenv_separated>.*)x\z' $__devenv_separated
-    string match -qr -- '(?s)\A(?<__devenv_entry>.*)x\z' $__devenv_entry
+    set -l __devenv_separated (builtin string escape --style=regex -- $argv[2]x | builtin string collect)
+    set -l __devenv_entry (builtin string escape --style=regex -- $argv[3]x | builtin string collect)
+    builtin string match -qr -- '(?s)\A(?<__devenv_separated>.*)x\z' $__devenv_separated
+    builtin string match -qr -- '(?s)\A(?<__devenv_entry>.*)x\z' $__devenv_entry
     set -l __devenv_head
     set -l __devenv_tail
     set -l __devenv_between1
@@ -232,7 +232,7 @@ function __devenv_remove
         set __devenv_before "(?:(?<__devenv_head>.*)(?<__devenv_between1>$__devenv_separated))?"
     end
     set -l __devenv_after "(?:(?<__devenv_between2>$__devenv_separated)(?<__devenv_tail>.*))?"
-    string match -qr -- "(?s)\\A$__devenv_before$__devenv_entry$__devenv_after\\z" "$__devenv_now"; or return 1
+    builtin string match -qr -- "(?s)\\A$__devenv_before$__devenv_entry$__devenv_after\\z" "$__devenv_now"; or return 1
     set -g __devenv_rest "$__devenv_head$__devenv_tail"
     if test -n "$__devenv_between1"; and test -n "$__devenv_between2"
         set -g __devenv_rest "$__devenv_head$__devenv_between1$__devenv_tail"
@@ -242,39 +242,39 @@ end
 
 # __devenv_leave [ID]: leave the environment entered last, or the last one with this ID.
 function __devenv_leave
-    set -l __devenv_i (count $__devenv_layers)
+    set -l __devenv_i (builtin count $__devenv_layers)
     while test $__devenv_i -gt 0
         set -q argv[1]; or break
-        string match -q -- "$argv[1] *" $__devenv_layers[$__devenv_i]; and break
-        set __devenv_i (math $__devenv_i - 1)
+        builtin string match -q -- "$argv[1] *" $__devenv_layers[$__devenv_i]; and break
+        set __devenv_i (builtin math $__devenv_i - 1)
     end
     test $__devenv_i -gt 0; or return 0
     set -g __devenv_left $__devenv_layers[$__devenv_i]
     set -e __devenv_layers[$__devenv_i]
     __devenv_unwind
-    test (count $__devenv_layers) -gt 0; or __devenv_vanish
+    test (builtin count $__devenv_layers) -gt 0; or __devenv_vanish
     return 0
 end
 
 # __devenv_unwind: undo the steps of __devenv_left.
 function __devenv_unwind
-    set -l __devenv_first (contains -i -- $__devenv_left $__devenv_layer)
+    set -l __devenv_first (builtin contains -i -- $__devenv_left $__devenv_layer)
     or return 0
     set -l __devenv_touched
     set -l __devenv_i $__devenv_first
-    while test $__devenv_i -le (count $__devenv_layer)
+    while test $__devenv_i -le (builtin count $__devenv_layer)
         if test "$__devenv_layer[$__devenv_i]" = $__devenv_left
             set -a __devenv_touched $__devenv_target[$__devenv_i]
         end
-        set __devenv_i (math $__devenv_i + 1)
+        set __devenv_i (builtin math $__devenv_i + 1)
     end
     set -l __devenv_again
-    set __devenv_i (count $__devenv_layer)
+    set __devenv_i (builtin count $__devenv_layer)
     while test $__devenv_i -ge $__devenv_first
         if test "$__devenv_layer[$__devenv_i]" = $__devenv_left
             __devenv_undo $__devenv_i
             __devenv_forget $__devenv_i
-        else if test -n "$__devenv_layer[$__devenv_i]"; and contains -- $__devenv_target[$__devenv_i] $__devenv_touched
+        else if test -n "$__devenv_layer[$__devenv_i]"; and builtin contains -- $__devenv_target[$__devenv_i] $__devenv_touched
             # What the user has changed since is the user's, and not done again.
             if __devenv_undo $__devenv_i
                 set -p __devenv_again $__devenv_i
@@ -282,7 +282,7 @@ function __devenv_unwind
                 __devenv_forget $__devenv_i
             end
         end
-        set __devenv_i (math $__devenv_i - 1)
+        set __devenv_i (builtin math $__devenv_i - 1)
     end
     for __devenv_i in $__devenv_again
         __devenv_do $__devenv_i
@@ -299,9 +299,9 @@ end
 function __devenv_vanish
     set -eg __devenv_layers __devenv_layer __devenv_kind __devenv_name __devenv_target __devenv_separator
     set -eg __devenv_value __devenv_state __devenv_letter __devenv_now __devenv_rest __devenv_left
-    functions -e __devenv_open __devenv_directory __devenv_step __devenv_look __devenv_put __devenv_do
-    functions -e __devenv_define __devenv_return __devenv_undo __devenv_put_rest __devenv_undefine
-    functions -e __devenv_remove __devenv_forget __devenv_leave __devenv_unwind __devenv_vanish devenv_leave
+    builtin functions -e __devenv_open __devenv_directory __devenv_step __devenv_look __devenv_put __devenv_do
+    builtin functions -e __devenv_define __devenv_return __devenv_undo __devenv_put_rest __devenv_undefine
+    builtin functions -e __devenv_remove __devenv_forget __devenv_leave __devenv_unwind __devenv_vanish devenv_leave
 end
 
 function devenv_leave --description 'Leave the environment entered last'
