@@ -54,7 +54,11 @@ __devenv_step() {
     if [ "$1" = alias ]; then __devenv_target[__devenv_i]=alias-$2; fi
     __devenv_separator[__devenv_i]=$3
     __devenv_value[__devenv_i]=$4
-    __devenv_do "$__devenv_i"
+    if [ "$1" = set ] && [ -z "${!2+x}" ] && export "$2=$4"; then
+        __devenv_old[__devenv_i]=- # by far the most frequent step, so it has a short way
+    else
+        __devenv_do "$__devenv_i"
+    fi
 }
 
 # __devenv_look KIND NAME: __devenv_now becomes the letter and the value of what is there.

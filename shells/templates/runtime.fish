@@ -48,6 +48,13 @@ function __devenv_step
     set -ga __devenv_name $argv[2]
     set -ga __devenv_separator $argv[3]
     set -ga __devenv_value $argv[4]
+    if test $argv[1] = set; and not set -q $argv[2]
+        # By far the most frequent step, so it has a short way.
+        set -ga __devenv_target variable-$argv[2]
+        set -ga __devenv_state -
+        set -gx $argv[2] $argv[4]
+        return 0
+    end
     set -ga __devenv_state s
     if builtin contains -- $argv[1] alias prompt
         set -ga __devenv_target function-$argv[2]

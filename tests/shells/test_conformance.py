@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec, Unset
-from tests.shells.harness import NAMES, Script, applied, base_environ, read_dump, write_object
+from devenv.shell import ShellError
+from tests.shells.harness import NAMES, RENDERERS, Script, applied, base_environ, read_dump, write_object
 from tests.shells.nasty import NASTY
 
 ORIGIN = "devenv.toml:1"
@@ -300,6 +301,34 @@ def test_aliases_run_their_words_and_give_way_to_the_users(shell: str, when: str
     done = script.run(base_environ(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == "it's\n$x\na b\n-n\n*\nlast\nmine more\n"
+
+
+@pytest.mark.parametrize("shell", NAMES)
+def test_aliases_named_as_builtins_do_not_break_leaving(shell: str, tmp_path: Path) -> None:
+    names = ("contains", "count", "math", "printf", "local", "shift", "print", "echo", "cd", "unalias")
+    spec = Spec(
+        name="builtins",
+        variables={"A": (Set(value="1", origin=ORIGIN),), "PATH": (Append(entries=("/x",), origin=ORIGIN),)},
+        aliases=dict.fromkeys(names, ("false",)),
+    )
+    place = write_object(spec, tmp_path / "spec")
+    script = Script(shell, tmp_path / "run")
+    if shell == "bash":
+        script.add("shopt -s expand_aliases")
+    script.dump()
+    script.enter(place)
+    script.enter(place)
+    script.add("devenv_leave")
+    script.dump()
+    outside, after = script.environments(base_environ(tmp_path, A="0"), cwd=tmp_path)
+    assert after == outside
+
+
+def test_an_alias_that_fish_cannot_have_is_an_error() -> None:
+    spec = Spec(name="words", aliases={"status": ("git", "status")})
+    with pytest.raises(ShellError, match="alias status") as caught:
+        RENDERERS["fish"].activate(spec)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("shell", NAMES)
