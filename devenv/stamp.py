@@ -2,7 +2,8 @@
 
 `PROJECT/.devenv/stamp` is text, one record a line:
 
-    devenv-stamp 1 STORE-ROOT
+    devenv-stamp 1 STORE
+    project DIRECTORY
     spec STORE-PATH
     SIGNATURE FILE          (as often as there are files; FILE is last, so it may hold blanks)
 
@@ -40,7 +41,12 @@ def store_request(environ: Mapping[str, str]) -> str:
 
 def write_stamp(project: str, store: str, spec: str, signatures: Mapping[str, str]) -> None:
     """Record that `spec` was made from files with these signatures, taken *before* they were read."""
-    lines = [_HEAD + store, "spec " + spec, *(f"{value} {path}" for path, value in signatures.items())]
+    lines = [
+        _HEAD + store,
+        "project " + project,
+        "spec " + spec,
+        *(f"{value} {path}" for path, value in signatures.items()),
+    ]
     if any("\n" in line for line in lines):
         return  # a path with a newline cannot be recorded: such a project always takes the full path
     path = stamp_path(project)
@@ -58,10 +64,11 @@ def current_spec(project: str, environ: Mapping[str, str]) -> str | None:
     """The spec object's path if every recorded file is as it was, else None. Never raises."""
     try:
         with open(stamp_path(project), encoding="utf-8", errors="surrogateescape") as file:
-            head, spec, *records = file.read().splitlines()
+            head, place, spec, *records = file.read().split("\n")[:-1]
     except (OSError, ValueError):
         return None
-    if head != _HEAD + store_request(environ) or not spec.startswith("spec "):
+    # A project that was copied with its .devenv has the stamp of the original, and its files' names.
+    if head != _HEAD + store_request(environ) or place != "project " + project or spec[:5] != "spec ":
         return None
     path = spec[5:]
     for record in records:

@@ -23,6 +23,9 @@ _WORDS: Mapping[Kind, tuple[str, str, str]] = {
     "fetch": ("fetching", "fetched", "file"),
     "build": ("building", "built", "package"),
     "view": ("linking", "linked", "view"),
+    "collect": ("deleting", "deleted", "object"),
+    "verify": ("checking", "checked", "object"),
+    "optimise": ("comparing", "compared", "object"),
 }
 _REFRESH = 0.12  # seconds
 _WINDOW = 5.0  # seconds over which the rate is taken

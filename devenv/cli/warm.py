@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 class Request:
     """What an `enter` command line asks for, in its simple forms."""
 
-    __slots__ = ("line", "program", "project", "pure", "shell")
+    __slots__ = ("directory", "line", "program", "project", "pure", "shell")
 
     def __init__(self) -> None:
+        # `directory` is gone into, `project` only says where to look for devenv.toml.
+        self.directory: str | None = None
         self.project: str | None = None
         self.line: str | None = None
         self.program: list[str] | None = None
@@ -36,10 +38,10 @@ def read_request(arguments: Sequence[str]) -> Request | None:
             request.pure = True
         elif word in ("-c", "--shell", "--project") and rest:
             setattr(request, {"-c": "line", "--shell": "shell", "--project": "project"}[word], rest.pop(0))
-        elif word.startswith("-") or request.project is not None:
+        elif word.startswith("-") or request.directory is not None:
             return None
         else:
-            request.project = word
+            request.directory = word
     return request
 
 
@@ -61,7 +63,7 @@ def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     request = read_request(arguments)
     if request is None:
         return
-    project = find_project(request.project or ".")
+    project = find_project(request.project or request.directory or ".")
     if project is None:
         return
     spec = current_spec(project, environ)
@@ -70,10 +72,21 @@ def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     become(request, spec, project, environ)
 
 
+def _go_into(directory: str) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        from devenv.errors import DevenvError
+
+        raise DevenvError(f"going into {directory}: {error.strerror}") from error
+
+
 def become(request: Request, spec: str, project: str, environ: Mapping[str, str]) -> None:
     """Replace this process by the shell or program that the request names."""
     from devenv.env.enter import enter_command
 
+    if request.directory is not None:
+        _go_into(request.directory)
     argv, variables = enter_command(
         shell=request.shell,
         spec=spec,

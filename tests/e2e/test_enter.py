@@ -205,3 +205,36 @@ def test_init_then_lock_then_enter(tmp_path: Path, user: User, registry: Registr
     assert user.run("enter", "-c", "hello0", cwd=root).stdout == "hello from wheel0\n"
     again = user.run("init", cwd=root, check=False)
     assert (again.returncode, "exists already" in again.stderr) == (1, True)
+
+
+def test_a_directory_is_gone_into_and_a_project_option_is_not(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
+    root = make_project(tmp_path, user, registry)
+    user.run("lock", "--project", str(root), cwd=tmp_path)
+    for _ in ("first", "warm"):
+        assert user.run("enter", str(root), "-c", "pwd", cwd=tmp_path).stdout == f"{root}\n"
+        assert user.run("enter", "--project", str(root), "-c", "pwd", cwd=tmp_path).stdout == f"{tmp_path}\n"
+    inner = root / "src"
+    inner.mkdir()
+    assert user.run("enter", "-c", "pwd; hello0", cwd=inner).stdout == f"{inner}\nhello from wheel0\n"
+
+
+def test_a_copied_project_gets_an_environment_of_its_own(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
+    root = make_project(tmp_path, user, registry)
+    user.run("lock", cwd=root)
+    user.run("enter", "-c", "true", cwd=root)
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, symlinks=True)
+    with (copy / "devenv.toml").open("a") as file:
+        file.write('\n[env]\nONLY_HERE = "yes"\n')
+    assert user.run("enter", "-c", 'echo "$ONLY_HERE $VIRTUAL_ENV"', cwd=copy).stdout == (
+        f"yes {copy}/.devenv/python\n"
+    )
+    assert (
+        user.run("enter", "-c", "command -v hello0", cwd=copy).stdout == f"{copy}/.devenv/python/bin/hello0\n"
+    )
+    text = (copy / ".devenv/python/bin/hello0").read_text()
+    assert str(root) + "/" not in text

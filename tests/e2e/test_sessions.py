@@ -111,7 +111,9 @@ def test_inside_is_all_of_it_and_after_it_nothing(
         assert str(project / ".devenv/python/bin") in first
         assert str(project / "node_modules/.bin") in first
         assert not [name for name in inside if name.lower().startswith("__devenv")]
-        session.run(f"hello0 > '{tmp_path}/hello'; greet > '{tmp_path}/greet'; here_am_i > '{tmp_path}/where'")
+        session.run(
+            f"hello0 > '{tmp_path}/hello'; greet > '{tmp_path}/greet'; here_am_i > '{tmp_path}/where'"
+        )
         assert (tmp_path / "hello").read_text() == "hello from wheel0\n"
         assert (tmp_path / "greet").read_text() == "it's-$x\n"
         assert (tmp_path / "where").read_text() == f"{project}\n"

@@ -14,9 +14,7 @@ from devenv.project import StaleLock, lock_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "directory", nargs="?", metavar="DIR", help="the project (default: the current directory)"
-    )
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="go into this directory first")
     parser.add_argument("-c", dest="line", metavar="LINE", help="run one line in your shell instead")
     parser.add_argument("--shell", metavar="NAME", help="bash, zsh or fish (default: your own)")
     parser.add_argument("--pure", action="store_true", help="start without the variables of your session")
@@ -24,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     request = _request(arguments)
-    arguments.project = request.project
+    arguments.project = request.project or request.directory
     project = context.project
     try:
         project.current_lock()
@@ -54,9 +52,7 @@ def _request(arguments: argparse.Namespace) -> warm.Request:
     request = warm.Request()
     request.line, request.shell, request.pure = arguments.line, arguments.shell, arguments.pure
     request.program = arguments.program or None
-    if arguments.directory is not None and arguments.project is not None:
-        raise DevenvError("both --project and DIR are given", hint="give one of them")
-    request.project = arguments.directory or arguments.project
+    request.directory, request.project = arguments.directory, arguments.project
     if request.line is not None and request.program is not None:
         raise DevenvError("both -c LINE and -- PROG are given", hint="give one of them")
     return request
