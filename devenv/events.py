@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["lock", "fetch", "build", "view"]
+Kind = Literal["lock", "fetch", "build", "view", "collect", "verify", "optimise", "transfer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ _WORDS: Mapping[Kind, tuple[str, str, str]] = {
     "view": ("linking", "linked", "view"),
     "collect": ("deleting", "deleted", "object"),
     "verify": ("checking", "checked", "object"),
+    "transfer": ("copying", "copied", "object"),
     "optimise": ("comparing", "compared", "object"),
 }
 _REFRESH = 0.12  # seconds

@@ -158,9 +158,13 @@ class _Levels:
 
 
 class Reader:
-    """Takes an archive in pieces. Once a method raised `FormatError`, the reader is of no more use."""
+    """Takes an archive in pieces. Once a method raised `FormatError`, the reader is of no more use.
 
-    def __init__(self) -> None:
+    `embedded`: other data may follow the archive, `beyond` says how much of it was fed.
+    """
+
+    def __init__(self, *, embedded: bool = False) -> None:
+        self._embedded = embedded
         self._buffer = b""
         self._at = 0  # of the next byte to read, in the buffer
         self._passed = 0  # bytes of the archive before the buffer
@@ -185,6 +189,16 @@ class Reader:
                 raise
             raise FormatError(error.message, offset=self._passed + self._at) from None
         return events
+
+    @property
+    def is_finished(self) -> bool:
+        """The archive is complete."""
+        return self._state == self._end
+
+    @property
+    def beyond(self) -> int:
+        """How many bytes of what was fed last follow the archive."""
+        return len(self._buffer) - self._at if self.is_finished else 0
 
     def finish(self) -> None:
         """There is no more data. Raises `FormatError` if the archive is not complete."""
@@ -276,7 +290,7 @@ class Reader:
         return True
 
     def _end(self, events: list[Event]) -> bool:
-        if self._at < len(self._buffer):
+        if self._at < len(self._buffer) and not self._embedded:
             raise FormatError("an archive is followed by other data")
         return False
 

@@ -19,6 +19,7 @@ from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
 from devenv.store.errors import StoreError, explaining, shown
 from devenv.store.locks import lock, open_lock_file
+from devenv.store.objects import Facts, Objects
 
 SCHEMA_VERSION = 10
 
@@ -238,6 +239,94 @@ class Database:
         )
         return {StorePath(str(path)) for (path,) in rows}
 
+    def objects(self, of: Iterable[str] | None = None) -> Objects:
+        """What is registered: all of it, or the registered ones among `of` and what they refer to."""
+        reached, values = (_EVERYTHING, ()) if of is None else (_REACHED, (json.dumps(list(of)),))
+        doing = "reading what is registered"
+        with self._guard, explaining(doing, self._path):
+            self._execute("begin")  # one state of the database, whoever writes meanwhile
+            try:
+                paths, references, outputs = (
+                    self._execute(f"{reached} {query}", values).fetchall()
+                    for query in (
+                        "select id, path, narSize, registrationTime, hash, ca, deriver from ValidPaths join reached using (id)",
+                        "select referrer, reference from Refs join reached on referrer = reached.id",
+                        "select drv, o.id, path from DerivationOutputs o join reached on drv = reached.id",
+                    )
+                )
+            finally:
+                self._execute("rollback")
+        return _objects(paths, references, outputs)
+
+    def referrers(self, paths: Iterable[str]) -> set[StorePath]:
+        """Who refers directly to one of `paths`; a path may refer to itself."""
+        rows = self._rows(
+            "asking for referrers",
+            "select distinct source.path from ValidPaths target join Refs on reference = target.id"
+            " join ValidPaths source on referrer = source.id"
+            " where target.path in (select value from json_each(?))",
+            (json.dumps(list(paths)),),
+        )
+        return {StorePath(str(path)) for (path,) in rows}
+
+    def signatures(self, paths: Iterable[str]) -> dict[StorePath, tuple[str, ...]]:
+        """The signatures of each of `paths` that is registered."""
+        rows = self._rows(
+            "asking for signatures",
+            "select path, sigs from ValidPaths where path in (select value from json_each(?))",
+            (json.dumps(list(paths)),),
+        )
+        return {StorePath(str(path)): tuple(str(found or "").split()) for path, found in rows}
+
+    def derivation_outputs(self, drv: str) -> dict[str, StorePath]:
+        """The outputs of a registered .drv file: name -> path, valid or not."""
+        rows = self._rows(
+            "asking for outputs",
+            "select d.id, d.path from DerivationOutputs d join ValidPaths v on v.id = d.drv"
+            " where v.path = ? order by d.id",
+            (drv,),
+        )
+        return {str(name): StorePath(str(path)) for name, path in rows}
+
+    def derivers(self, path: str) -> set[StorePath]:
+        """The registered .drv files that have `path` as an output."""
+        rows = self._rows(
+            "asking for derivers",
+            "select v.path from DerivationOutputs d join ValidPaths v on v.id = d.drv where d.path = ?",
+            (path,),
+        )
+        return {StorePath(str(drv)) for (drv,) in rows}
+
+    def complaints(self) -> list[str]:
+        """What SQLite finds wrong with the database itself, and references from or to nowhere."""
+        doing = "checking the database"
+        found = [str(line) for (line,) in self._rows(doing, "pragma quick_check", ()) if line != "ok"]
+        for table, row, parent, _ in self._rows(doing, "pragma foreign_key_check", ()):
+            found.append(f"row {row} of {table} belongs to a row of {parent} that does not exist")
+        return found
+
+    def unregister(self, paths: Iterable[str], *, checkpoint: bool = False) -> set[StorePath]:
+        """Forget those of `paths` that no other registered path refers to; gives those forgotten.
+
+        A set that refers to itself in a circle goes as a whole. `checkpoint` writes the log back afterwards, so
+        that it takes no more space than before.
+        """
+        wanted = set(paths)
+        with self._transaction("unregistering paths") as connection:
+            while wanted:
+                needed = connection.execute(_NEEDED_ELSEWHERE, {"paths": json.dumps(list(wanted))}).fetchall()
+                if not needed:
+                    break
+                wanted.difference_update(path for (path,) in needed)
+            listed = (json.dumps(list(wanted)),)
+            connection.execute(_DELETE_REFERENCES, listed)
+            gone = connection.execute(
+                "delete from ValidPaths where path in (select value from json_each(?)) returning path", listed
+            ).fetchall()
+        if checkpoint:
+            self._rows("writing the database", "pragma wal_checkpoint(truncate)", ())
+        return {StorePath(str(path)) for (path,) in gone}
+
     def register(
         self,
         infos: Sequence[PathInfo],
@@ -273,6 +362,54 @@ class Database:
                     for output, path in outputs.items()
                 ],
             )
+
+
+# What `objects` takes from: everything, or the given paths and all below them.
+_EVERYTHING = "with reached(id) as (select id from ValidPaths)"
+_REACHED = (
+    "with recursive reached(id) as ("
+    "select id from ValidPaths where path in (select value from json_each(?))"
+    " union select reference from Refs join reached on referrer = reached.id)"
+)
+
+_DELETE_REFERENCES = (
+    "delete from Refs where referrer in"
+    " (select id from ValidPaths where path in (select value from json_each(?)))"
+)
+
+_NEEDED_ELSEWHERE = (
+    "select distinct target.path from ValidPaths target join Refs on reference = target.id"
+    " join ValidPaths source on referrer = source.id"
+    " where target.path in (select value from json_each(:paths))"
+    " and source.path not in (select value from json_each(:paths))"
+)
+
+
+def _objects(
+    paths: Sequence[tuple[object, ...]],
+    references: Sequence[tuple[object, ...]],
+    outputs: Sequence[tuple[object, ...]],
+) -> Objects:
+    names = {row[0]: StorePath(str(row[1])) for row in paths}
+    below: dict[object, list[StorePath]] = {number: [] for number in names}
+    for referrer, reference in references:
+        if reference in names:
+            below[referrer].append(names[reference])
+    made: dict[object, dict[str, StorePath]] = {}
+    for drv, name, path in outputs:
+        made.setdefault(drv, {})[str(name)] = StorePath(str(path))
+    return {
+        names[number]: Facts(
+            size=size if isinstance(size, int) else 0,
+            registered=moment if isinstance(moment, int) else 0,
+            nar_hash=str(nar_hash),
+            content_address=None if address is None else str(address),
+            references=tuple(sorted(below[number])),
+            deriver=None if deriver is None else StorePath(str(deriver)),
+            outputs=made.get(number, {}),
+        )
+        for number, _, size, moment, nar_hash, address, deriver in paths
+    }
 
 
 _UPSERT = (

@@ -26,6 +26,7 @@ from devenv.store.database import Database, PathInfo
 from devenv.store.errors import StoreError, explaining, shown
 from devenv.store.layout import Layout
 from devenv.store.locks import PathLocks, lock, open_lock_file
+from devenv.store.objects import Objects
 from devenv.store.roots import TemporaryRoots
 from devenv.store.temporary import TemporaryDirectories, remove_stale
 
@@ -88,6 +89,26 @@ class Store:
         """What is registered about `path`."""
         return self._database.info(path)
 
+    def objects(self) -> Objects:
+        """Everything that is registered."""
+        return self._database.objects()
+
+    def database_complaints(self) -> list[str]:
+        """What is wrong with the database itself, as sentences."""
+        return self._database.complaints()
+
+    def forget(self, paths: Iterable[StorePath]) -> set[StorePath]:
+        """Unregister damaged paths and delete their files; those that a path not given refers to stay.
+
+        For repairs: a collector makes sure that nobody uses what it deletes, this does not.
+        """
+        with explaining("removing from the store", self.layout.store):
+            gone = self._database.unregister(paths)
+            for path in sorted(gone):
+                with PathLocks([path]):
+                    trees.remove(path)
+        return gone
+
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """`paths` and all that they refer to, directly or not. Each must be registered."""
         wanted = set(paths)
@@ -108,6 +129,10 @@ class Store:
     def temporary_directory(self) -> AbstractContextManager[str]:
         """A new directory inside `layout.tmp`, removed at the end or, after a kill, when a store is opened."""
         return self._temporary.directory()
+
+    def new_name(self) -> str:
+        """A path inside `layout.tmp` at which nothing exists, in a directory that goes with this store."""
+        return self._temporary.name()
 
     def add_text(self, name: str, contents: bytes, references: Iterable[StorePath] = ()) -> StorePath:
         """Add a text, addressed by its contents. `references` are taken as they are, not looked for."""

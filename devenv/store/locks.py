@@ -34,6 +34,39 @@ def open_lock_file(path: str) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
+def holders(descriptor: int) -> list[str]:
+    """Who holds a lock on this file: "devenv enter (process 12)". As far as /proc/locks tells; see proc(5)."""
+    status = os.fstat(descriptor)
+    found = []
+    try:
+        with open("/proc/locks", encoding="ascii", errors="replace") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        # "1: FLOCK ADVISORY READ 12 fd:01:345 0 EOF"; an arrow after the number marks those that wait.
+        fields = line.split()
+        if len(fields) < 6 or fields[1] != "FLOCK" or not fields[4].isdecimal():
+            continue
+        if fields[5].rpartition(":")[2] == str(status.st_ino) and int(fields[4]) != os.getpid():
+            found.append(f"{_command(fields[4])} (process {fields[4]})")
+    return found
+
+
+def _command(process: str) -> str:
+    """A process's command line in a few words, without the interpreter in front."""
+    try:
+        with open(f"/proc/{process}/cmdline", "rb") as file:
+            words = os.fsdecode(file.read()).rstrip("\0").split("\0")
+    except OSError:
+        return "a process"
+    if len(words) > 1 and os.path.basename(words[0]).startswith("python"):
+        del words[0]
+    words[0] = os.path.basename(words[0])
+    text = "".join(char if char.isprintable() else "?" for char in " ".join(words[:3]))
+    return text[:60] or "a process"
+
+
 class PathLocks:
     """Exclusive locks on store paths that are being made: the files `<path>.lock`.
 

@@ -28,10 +28,10 @@ def add_indirect_root(layout: Layout, link: str, target: StorePath) -> None:
                 path=link,
             )
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        _point(link, target)
+        point(link, target)
         automatic = os.path.join(layout.gcroots, "auto")
         os.makedirs(automatic, exist_ok=True)
-        _point(os.path.join(automatic, automatic_name(link)), link)
+        point(os.path.join(automatic, automatic_name(link)), link)
 
 
 def automatic_name(link: str) -> str:
@@ -41,7 +41,8 @@ def automatic_name(link: str) -> str:
     return Hash.of("sha1", os.fsencode(link)).nix32
 
 
-def _point(link: str, target: str) -> None:
+def point(link: str, target: str) -> None:
+    """Make `link` a symbolic link to `target` at once. Raises OSError."""
     try:
         if os.readlink(link) == target:
             return

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from devenv.formats import nar
 from devenv.formats.errors import FormatError
 from devenv.formats.hashes import Hash
+from devenv.formats.nar_unpack import unpack
 from devenv.formats.store_path import StorePath
 from devenv.store.errors import StoreError, explaining, shown
 from devenv.store.references import ReferenceScanner
@@ -114,7 +115,7 @@ def _pieces(source: bytes, copy: bytes | None) -> Iterator[bytes]:
         if entry is None:
             stack.pop()
             if copied is not None:
-                _seal(copied)
+                seal(copied)
             yield nar.CLOSE + nar.CLOSE if stack else nar.CLOSE
             continue
         head = nar.ENTRY + nar.frame(entry.name) + nar.NODE
@@ -135,7 +136,13 @@ def _enter(directory: bytes, copy: bytes | None) -> tuple[Iterator[os.DirEntry[b
     return iter(entries), copy
 
 
-def _seal(directory: bytes) -> None:
+def make_writable(directory: str | bytes) -> None:
+    """Let entries of a canonical directory be replaced, and itself be moved. Raises OSError."""
+    os.chmod(directory, 0o700)
+
+
+def seal(directory: str | bytes) -> None:
+    """Make a directory canonical; its entries are not looked at. Raises OSError."""
     os.chmod(directory, _DIRECTORY)
     os.utime(directory, _EPOCH)
 
@@ -264,44 +271,68 @@ def restore(stream: Iterable[bytes], target: str) -> None:
     """Write the tree of a NAR, however its bytes are cut, canonical. `target` must not exist."""
     with explaining("restoring", target):
         try:
-            _restore(nar.read(stream), os.fsencode(target))
+            unpack(stream, _TreeWriter(os.fsencode(target)))
         except FormatError as error:
             raise StoreError(f"restoring {shown(target)}: {error}", hint=error.hint, path=target) from error
 
 
-def _restore(events: Iterator[nar.Event], target: bytes) -> None:
-    # Names are checked and unlike each other, and every directory is new: nothing leads out of `target`.
-    directories: list[bytes] = []
+class _TreeWriter:
+    """A `Sink` that writes to disk.
 
-    def place(name: bytes) -> bytes:
-        return os.path.join(directories[-1], name) if directories else target
+    Names are checked and unlike each other, and every directory is new: nothing leads out of `target`.
+    """
 
-    for event in events:
-        match event:
-            case nar.Leave():
-                _seal(directories.pop())
-            case nar.File():
-                _restore_file(place(event.name), event, events)
-            case nar.Symlink():
-                os.symlink(event.target, place(event.name))
-                os.utime(place(event.name), _EPOCH, follow_symlinks=False)
-            case nar.Directory():
-                directories.append(place(event.name))
-                os.mkdir(directories[-1], 0o700)
+    def __init__(self, target: bytes) -> None:
+        self._place = target  # what an entry's name is put behind
+        self._above: list[bytes] = []
+        # A mode given to open(2) saves a call for each file, where the umask leaves it as it is.
+        self._masked = bool(_umask() & 0o555)
+
+    def file(self, name: bytes, executable: bool, data: bytes) -> None:
+        mode = _PROGRAM if executable else _FILE
+        descriptor = os.open(self._place + name, _WRITE, mode)
+        try:
+            if data and os.write(descriptor, data) != len(data):
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                _write(descriptor, data)
+            if self._masked:
+                os.fchmod(descriptor, mode)
+            os.utime(descriptor, _EPOCH)
+        finally:
+            os.close(descriptor)
+
+    def large_file(self, name: bytes, executable: bool, pieces: Iterator[bytes]) -> None:
+        descriptor = os.open(self._place + name, _WRITE, 0o600)
+        try:
+            for piece in pieces:
+                _write(descriptor, piece)
+            _finish(descriptor, executable)
+        finally:
+            os.close(descriptor)
+
+    def symlink(self, name: bytes, target: bytes) -> None:
+        os.symlink(target, self._place + name)
+        os.utime(self._place + name, _EPOCH, follow_symlinks=False)
+
+    def enter(self, name: bytes) -> None:
+        path = self._place + name
+        os.mkdir(path, 0o700)
+        self._above.append(self._place)
+        self._place = path + b"/"
+
+    def leave(self) -> None:
+        _seal(self._place)
+        self._place = self._above.pop()
 
 
-def _restore_file(path: bytes, file: nar.File, events: Iterator[nar.Event]) -> None:
-    descriptor = os.open(path, _WRITE, 0o600)
+def _umask() -> int:
+    """The process's umask, without the moment in which os.umask() changes it for all threads."""
     try:
-        left = file.size
-        while left:
-            event = next(events)
-            assert isinstance(event, nar.Chunk)  # the reader says what a file's contents are
-            _write(descriptor, event.data)
-            left -= len(event.data)
-        _finish(descriptor, file.executable)
-    finally:
-        os.close(descriptor)
+        with open("/proc/self/status", "rb") as file:
+            found = next(line for line in file if line.startswith(b"Umask:"))
+        return int(found.split()[1], 8)
+    except (OSError, StopIteration, ValueError, IndexError):
+        return 0o777  # not known: every mode is set
 
 
 def canonicalise(path: str) -> None:
@@ -378,4 +409,4 @@ def move(source: str, target: str) -> None:
         return
     os.chmod(source, 0o700)
     os.rename(source, target)
-    _seal(os.fsencode(target))
+    seal(target)

@@ -1,0 +1,146 @@
+"""Where deleted things wait for their end: moving them there is quick, taking them apart is not.
+
+`tmp/trash-<pid>-<random>` is locked (flock) by the process that empties it. What a killed one leaves is emptied by
+the next collection; nothing else looks at it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+
+from devenv.store.errors import explaining
+from devenv.store.locks import lock, try_lock
+from devenv.store.tree import make_writable
+
+_NAME = "trash-"
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_LONG_PATH = 2048  # bytes; what lies deeper is moved up before it is deleted
+
+# Why something cannot be moved, although it can be deleted where it is.
+_IMMOVABLE = frozenset({errno.EXDEV, errno.ENOSPC, errno.EDQUOT, errno.EMLINK})
+
+
+class Trash:
+    """One process's own trash below the directory `tmp`, and that of dead processes. Methods raise `StoreError`."""
+
+    def __init__(self, tmp: str) -> None:
+        self.directory = tmp
+        self._count = 0
+        # Its path, and the open directory that holds the lock.
+        self._own: tuple[str, int] | None = None
+
+    def take(self, path: str) -> int:
+        """Move the tree `path` here, or delete the file `path`; gives the bytes that are free at once."""
+        with explaining("deleting", path):
+            if not _is_directory(os.fsencode(path)):
+                return _unlink(os.fsencode(path))
+            try:
+                make_writable(path)  # ".." is in it, which changes
+                os.rename(path, self._next_name())
+            except FileNotFoundError:
+                return 0
+            except OSError as error:
+                if error.errno not in _IMMOVABLE:
+                    raise
+                return sum(delete(path))
+            return 0
+
+    def _next_name(self) -> str:
+        if self._own is None:
+            path = os.path.join(self.directory, f"{_NAME}{os.getpid()}-{os.urandom(6).hex()}")
+            os.makedirs(self.directory, exist_ok=True)
+            os.mkdir(path, 0o700)
+            descriptor = os.open(path, _OPEN)
+            lock(descriptor, exclusive=True)
+            self._own = path, descriptor
+        self._count += 1
+        return f"{self._own[0]}/{self._count}"
+
+    def empty(self) -> Iterator[int]:
+        """Delete everything, that of dead processes too. Gives the bytes freed, in many steps."""
+        with explaining("emptying the trash", self.directory):
+            for name in self._found():
+                yield from self._empty_one(os.path.join(self.directory, name))
+
+    def _found(self) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self.directory) if name.startswith(_NAME))
+        except FileNotFoundError:
+            return []
+
+    def _empty_one(self, path: str) -> Iterator[int]:
+        if self._own is not None and path == self._own[0]:
+            yield from delete(path)
+            return
+        try:
+            descriptor = os.open(path, _OPEN)
+        except OSError:
+            return  # gone meanwhile, or another user's
+        try:
+            if try_lock(descriptor, exclusive=True):
+                yield from delete(path)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Release the lock; what is still there is the next collection's."""
+        if self._own is not None:
+            os.close(self._own[1])
+            self._own = None
+
+
+def delete(path: str) -> Iterator[int]:
+    """Delete a tree, read-only or not, in steps; gives the bytes that each has freed on the disk.
+
+    Files that have other names as well free nothing. Raises OSError; somebody else may delete it as well.
+    """
+    top = os.fsencode(path)
+    directories = [top]
+    if not _is_directory(top):
+        yield _unlink(top)
+        return
+    moved = 0
+    for directory in directories:  # grows meanwhile
+        freed = 0
+        with suppress(FileNotFoundError):
+            make_writable(directory)
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False):
+                        freed += _unlink(entry.path)
+                    elif len(entry.path) < _LONG_PATH:
+                        directories.append(entry.path)
+                    else:
+                        moved += 1
+                        make_writable(entry.path)
+                        directories.append(_move_up(entry.path, top, moved))
+        yield freed
+    for directory in reversed(directories):
+        with suppress(FileNotFoundError):
+            os.rmdir(directory)
+
+
+def _move_up(path: bytes, top: bytes, number: int) -> bytes:
+    target = os.path.join(top, b"deep-%d-%d" % (os.getpid(), number))
+    os.rename(path, target)
+    return target
+
+
+def _is_directory(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _unlink(path: bytes) -> int:
+    try:
+        status = os.lstat(path)
+        os.unlink(path)
+    except FileNotFoundError:
+        return 0
+    return status.st_blocks * 512 if status.st_nlink == 1 else 0
