@@ -194,5 +194,7 @@ def _texts(operation: Operation) -> tuple[str, ...]:
 
 def _is_command(name: str) -> bool:
     """Whether the name can be an alias in every shell and a file in bin/."""
-    plain = name.replace("_", "").replace(".", "").replace("+", "").replace("-", "")
-    return plain.isascii() and plain.isalnum() and name[0] not in "-."
+    first, rest = name[:1].replace("_", "a"), name[1:]
+    for mark in "_.+-":
+        rest = rest.replace(mark, "a")
+    return (first + rest).isascii() and first.isalnum() and (rest.isalnum() or not rest)

@@ -90,6 +90,8 @@ DAMAGED: dict[str, tuple[dict[str, Any], str]] = {
     "empty separator": (operation(op="append", origin=ORIGIN, entries=["a"], separator=""), "separator"),
     "alias name": ({"aliases": {"a b": ["x"]}}, "alias 'a b'"),
     "alias name with a dash first": ({"aliases": {"-x": ["x"]}}, "alias '-x'"),
+    "alias name with a plus first": ({"aliases": {"+x": ["x"]}}, "alias '+x'"),
+    "alias name that is not ASCII": ({"aliases": {"é": ["x"]}}, "alias 'é'"),
     "alias without words": ({"aliases": {"a": []}}, "empty"),
     "alias with a NUL": ({"aliases": {"a": ["\0"]}}, "NUL"),
     "script outside bin": ({"scripts": {"../x": "true"}}, "script '../x'"),
