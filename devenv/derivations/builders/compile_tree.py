@@ -54,7 +54,9 @@ def compile_tree(source: str, target: str) -> int:
     """Compile all modules below `source` into `__pycache__` directories below the new directory `target`.
 
     What an installer puts into site-packages is compiled: not NAME.dist-info, of NAME.data only purelib and
-    platlib. Files that do not compile (templates, other Pythons' syntax) are left out.
+    platlib. Files that do not compile (templates, other Pythons' syntax) are left out, and so are packages'
+    own test suites, a third of a scientific environment: whoever imports one has Python compile it, in the
+    view, as it does for any module.
     """
     os.mkdir(target, 0o755)
     written = 0
@@ -80,6 +82,8 @@ def compile_tree(source: str, target: str) -> int:
 def _is_importable(path: str) -> bool:
     parts = path.split("/")
     if parts[-1] == "__pycache__" or parts[0].endswith(".dist-info"):
+        return False
+    if len(parts) > 1 and parts[-1] in ("tests", "test"):
         return False
     return not parts[0].endswith(".data") or len(parts) == 1 or parts[1] in ("purelib", "platlib")
 

@@ -74,6 +74,9 @@ def test_only_what_goes_into_site_packages_is_compiled(tmp_path: Path, interpret
             "pkg/sub/mod.py": "x = 1",
             "pkg/not-a-module.py": "",
             "pkg/data.txt": "",
+            "pkg/tests/test_mod.py": "",
+            "pkg/sub/test/deep/more.py": "",
+            "tests/only_at_the_top.py": "",
             "pkg/__pycache__/stale.py": "",
             "demo-1.0.dist-info/x.py": "",
             "demo-1.0.data/purelib/pure.py": "",
@@ -90,6 +93,7 @@ def test_only_what_goes_into_site_packages_is_compiled(tmp_path: Path, interpret
             "pkg/__pycache__/__init__",
             "pkg/sub/__pycache__/mod",
             "pkg/__pycache__/not-a-module",
+            "tests/__pycache__/only_at_the_top",
             "demo-1.0.data/purelib/__pycache__/pure",
             "demo-1.0.data/platlib/p/__pycache__/plat",
         )
