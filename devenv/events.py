@@ -50,7 +50,15 @@ class Notice:
     text: str
 
 
-Event = Planned | Started | Progressed | Finished | Notice
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """A line that a builder printed, safe for a terminal. `key` is that of the work."""
+
+    key: str
+    line: str
+
+
+Event = Planned | Started | Progressed | Finished | Notice | Printed
 
 
 class Reporter:

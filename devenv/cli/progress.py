@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TextIO
 
-from devenv.events import Event, Finished, Kind, Notice, Planned, Progressed, Reporter, Started
+from devenv.events import Event, Finished, Kind, Notice, Planned, Printed, Progressed, Reporter, Started
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -124,6 +124,8 @@ class Tally:
                 if item is not None:
                     self._finished(item, event.failed, now)
                 return item
+            case Printed():
+                return self.items.get(event.key)
             case Notice():
                 return None
 
@@ -213,6 +215,8 @@ class LineReporter(ClosingReporter):
                     if self._verbose and isinstance(event, Finished):
                         self._write(f"{'failed' if event.failed else _WORDS[item.kind][1]} {item.label}")
                     self._advance(item.kind, now)
+                case Printed(line=line) if self._verbose and item is not None:
+                    self._write(f"{item.label}> {line}")
                 case _:
                     pass
 

@@ -19,9 +19,9 @@ from devenv.formats.store_path import StoreDir, StorePath
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
-    """One derivation with the single output `out`. `path` and `aterm` are its .drv file.
+    """One derivation. `path` and `aterm` are its .drv file, `out` is its output "out", or else its first.
 
-    `inputs` are the nodes whose outputs it uses. `label` is what people call it, `size` how many bytes are
+    `inputs` are the nodes whose outputs it uses; which of them, `derivation.input_derivations` says. `label` is what people call it, `size` how many bytes are
     downloaded where it is a fetch and that is known; neither is part of the derivation.
     """
 
@@ -32,6 +32,22 @@ class Node:
     inputs: tuple[Node, ...] = ()
     label: str = ""
     size: int | None = None
+
+    @property
+    def outputs(self) -> dict[str, StorePath]:
+        """The paths of all outputs by name."""
+        return {name: StorePath(output.path) for name, output in self.derivation.outputs.items()}
+
+    @property
+    def used(self) -> set[StorePath]:
+        """The outputs of `inputs` that it uses."""
+        names = self.derivation.input_derivations
+        return {below.outputs[name] for below in self.inputs for name in names[below.path]}
+
+
+def main_output(derivation: Derivation) -> str:
+    """The name of the output that stands for the whole derivation."""
+    return "out" if "out" in derivation.outputs else min(derivation.outputs)
 
 
 class Graph:
@@ -52,7 +68,8 @@ class Graph:
         env: Mapping[str, str],
         system: str = "builtin",
         args: Iterable[str] = (),
-        inputs: Iterable[Node] = (),
+        inputs: Iterable[Node | tuple[Node, Iterable[str]]] = (),
+        outputs: Iterable[str] = ("out",),
         sources: Iterable[StorePath] = (),
         fixed: tuple[Hash, bool] | None = None,
         label: str = "",
@@ -60,9 +77,10 @@ class Graph:
     ) -> Node:
         """The node of this derivation. `fixed`: the hash of its output, and whether that is of the NAR.
 
-        `env` is completed with name, builder, system and out. Raises FormatError for what no .drv can say.
+        Of an input the main output is used, unless others are named with it. `env` is completed with name,
+        builder, system and the paths of the outputs. Raises FormatError for what no .drv can say.
         """
-        known = {node.path: node for node in inputs}
+        known, used = _inputs(inputs)
         output = Output()
         if fixed is not None:
             hash, recursive = fixed
@@ -71,8 +89,8 @@ class Graph:
             self.store_dir,
             Derivation(
                 name=name,
-                outputs={"out": output},
-                input_derivations=dict.fromkeys(known, ("out",)),
+                outputs=dict.fromkeys(outputs, output),
+                input_derivations=used,
                 input_sources=tuple(sources),
                 system=system,
                 builder=builder,
@@ -85,7 +103,7 @@ class Graph:
         path = drv_path(self.store_dir, derivation, aterm)
         node = Node(
             path=path,
-            out=self.store_dir.parse(derivation.outputs["out"].path),
+            out=self.store_dir.parse(derivation.outputs[main_output(derivation)].path),
             derivation=derivation,
             aterm=aterm,
             inputs=tuple(known.values()),
@@ -99,3 +117,16 @@ class Graph:
         if found is None:
             found = self._hashes[path] = hash_modulo(self.nodes[path].derivation, self._hash_of)
         return found
+
+
+def _inputs(
+    given: Iterable[Node | tuple[Node, Iterable[str]]],
+) -> tuple[dict[StorePath, Node], dict[StorePath, tuple[str, ...]]]:
+    """The nodes by their .drv path, and which outputs of each are used."""
+    known: dict[StorePath, Node] = {}
+    used: dict[StorePath, set[str]] = {}
+    for each in given:
+        node, names = each if isinstance(each, tuple) else (each, (main_output(each.derivation),))
+        known[node.path] = node
+        used.setdefault(node.path, set()).update(names)
+    return known, {path: tuple(sorted(names)) for path, names in used.items()}

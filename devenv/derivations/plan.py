@@ -18,7 +18,7 @@ class Plan:
 
     waits_for: how many missing inputs a node has, by its output
     users: who waits for an output
-    foreign: nodes whose builder is not one of ours, so that nothing can be done about them
+    foreign: nodes whose builder is built in elsewhere, so that nothing can be done about them
     """
 
     fetches: tuple[Node, ...]
@@ -43,12 +43,12 @@ def requisites(targets: Iterable[Node]) -> dict[StorePath, Node]:
 
 
 def make_plan(targets: Iterable[Node], valid: Collection[StorePath]) -> Plan:
-    """Plan for `targets`, of whose outputs `valid` are there. What is there needs nothing below it."""
+    """Plan for all outputs of `targets`, of which `valid` are there. What is there needs nothing below it."""
     needed = _needed(targets, valid)
     waits_for: dict[StorePath, int] = {}
     users: dict[StorePath, list[Node]] = {out: [] for out in needed}
     for node in needed.values():
-        inputs = {below.out for below in node.inputs if below.out in needed}
+        inputs = {below.out for below in node.inputs if below.out in needed and _misses(node, below, valid)}
         waits_for[node.out] = len(inputs)
         for out in inputs:
             users[out].append(node)
@@ -72,19 +72,30 @@ def make_plan(targets: Iterable[Node], valid: Collection[StorePath]) -> Plan:
 def _needed(targets: Iterable[Node], valid: Collection[StorePath]) -> dict[StorePath, Node]:
     """By output: two derivations that differ only in where they fetch from have the same, made once."""
     needed: dict[StorePath, Node] = {}
-    stack = list(targets)
+    stack = [node for node in targets if any(path not in valid for path in node.outputs.values())]
     while stack:
         node = stack.pop()
-        if node.out not in valid and node.out not in needed:
+        if node.out not in needed:
             needed[node.out] = node
-            stack.extend(node.inputs)
+            stack.extend(below for below in node.inputs if _misses(node, below, valid))
     return needed
+
+
+def _misses(node: Node, below: Node, valid: Collection[StorePath]) -> bool:
+    """Whether an output of `below` that `node` uses is not there."""
+    outputs = below.outputs
+    return any(outputs[name] not in valid for name in node.derivation.input_derivations[below.path])
+
+
+def is_process(node: Node) -> bool:
+    """Whether the builder is a program."""
+    return not node.derivation.builder.startswith("builtin:")
 
 
 def _group(node: Node) -> str:
     if node.derivation.builder == FETCH:
         return "fetch"
-    return "build" if node.derivation.builder in OWN_BUILDERS else "foreign"
+    return "build" if is_process(node) or node.derivation.builder in OWN_BUILDERS else "foreign"
 
 
 def _weights(needed: Iterable[Node]) -> dict[StorePath, int]:

@@ -1,7 +1,7 @@
 """Brings outputs into being: writes .drv files, fetches, builds, registers, as much as possible at once.
 
-Downloads run in threads, which wait for the network. Builds run in worker processes, which need the
-processor; each is served by a thread that also registers what comes out. A process killed at any moment leaves
+Downloads run in threads, which wait for the network. Builds run in worker processes, or in sandboxes where the
+builder is a program; each is served by a thread. One more thread registers what comes out. A process killed at any moment leaves
 what is registered, and part files that the next run goes on with.
 """
 
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.plan import Plan, make_plan, requisites
+from devenv.derivations.plan import Plan, is_process, make_plan, requisites
 from devenv.derivations.schedule import Schedule
 from devenv.derivations.workers import Worker
 from devenv.errors import DevenvError, raise_problems
-from devenv.events import Finished, Notice, Planned, Reporter, Started
+from devenv.events import Finished, Notice, Planned, Printed, Reporter, Started
 from devenv.fetch.download import Download, download
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath, digest_of
@@ -30,6 +30,7 @@ from devenv.store.local import PathInfo, Store
 from devenv.store.tree import canonicalise, scan
 
 if TYPE_CHECKING:
+    from devenv.derivations.process import BuildOptions, Processes
     from devenv.fetch.http import Client
 
 FETCHES_AT_ONCE = 16
@@ -48,23 +49,25 @@ def realise(
     pythons: Mapping[str, str],
     reporter: Reporter,
     jobs: int,
+    options: BuildOptions | None = None,
 ) -> None:
     """Make the outputs of `targets` valid, and their .drv files.
 
-    `pythons` are interpreters by version ("3.11"), `jobs` how many builds may run at once. Raises BuildError,
-    FetchError and StoreError, as `Problems` when there are several: a failure stops only what depends on it. On
+    `pythons` are interpreters by version ("3.11"), `jobs` how many builds may run at once, `options` how
+    builders that are programs are run. Raises BuildError, FetchError and StoreError, as `Problems` when there are several: a failure stops only what depends on it. On
     KeyboardInterrupt all work stops at once; `client` cannot be used any more then.
     """
     wanted = tuple(targets)
     below = requisites(wanted)
     assert all(path in graph.nodes for path in below)
-    valid = store.valid_paths([*below, *(node.out for node in below.values())])
+    outputs = [path for node in below.values() for path in node.outputs.values()]
+    valid = store.valid_paths([*below, *outputs])
     store.add_texts(
         (path, node.aterm, (*node.derivation.input_sources, *(each.path for each in node.inputs)))
         for path, node in below.items()
         if path not in valid
     )
-    store.add_temp_roots(node.out for node in below.values())
+    store.add_temp_roots(outputs)
     plan = make_plan(wanted, valid)
     if not plan.waits_for:
         return
@@ -73,7 +76,8 @@ def realise(
     for node in plan.foreign:
         schedule.failed([node], _foreign(node))
     with store.temporary_directory() as directory:
-        _Run(store, schedule, directory, client, dict(pythons), reporter).run(plan, max(jobs, 1))
+        run = _Run(store, schedule, directory, client, dict(pythons), reporter, options)
+        run.run(plan, max(jobs, 1))
     raise_problems(sorted(schedule.problems, key=str))
 
 
@@ -88,19 +92,18 @@ def _announce(plan: Plan, reporter: Reporter) -> None:
 
 def _foreign(node: Node) -> BuildError:
     return BuildError(
-        f"cannot build {node.label}: {node.path} is built by {node.derivation.builder}, and running builders is "
-        "not available yet",
+        f"cannot build {node.label}: {node.path} is built by {node.derivation.builder}, which devenv does not have",
         package=node.label,
+        hint="Build it with nix-store --realise, on the same store: `devenv store env` says how.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A finished tree that is not registered yet."""
+    """Finished outputs that are not registered yet, each with its tree."""
 
     node: Node
-    info: PathInfo
-    tree: str
+    outputs: tuple[tuple[PathInfo, str], ...]
 
 
 class _Run:
@@ -114,6 +117,7 @@ class _Run:
         client: Client,
         pythons: dict[str, str],
         reporter: Reporter,
+        options: BuildOptions | None,
     ) -> None:
         self._store = store
         self._schedule = schedule
@@ -127,6 +131,8 @@ class _Run:
         # Held while the store is written, so that nothing touches it once `run` has ended.
         self._registering = threading.Lock()
         self._workers: list[Worker] = []
+        self._options = options
+        self._processes: Processes | None = None
 
     def run(self, plan: Plan, jobs: int) -> None:
         """Do all that can be done; `schedule.problems` says what could not. Raises what stops everything."""
@@ -134,9 +140,7 @@ class _Run:
         try:
             (registrar,) = self._start(self._register_all, 1)
             threads = self._start(self._fetch_all, min(FETCHES_AT_ONCE, len(plan.fetches)))
-            for number in range(min(jobs, len(plan.builds))):
-                self._workers.append(worker := Worker(f"{self._directory}/worker-{number}.log"))
-                threads += self._start(partial(self._build_all, worker), 1)
+            threads += self._start_builds(plan, jobs)
             self._schedule.wait()
             if self._schedule.failure is None:
                 for thread in threads:
@@ -151,6 +155,22 @@ class _Run:
         finally:
             for worker in self._workers:
                 worker.close()
+            if self._processes is not None:
+                self._processes.close()
+
+    def _start_builds(self, plan: Plan, jobs: int) -> list[threading.Thread]:
+        own = sum(not is_process(node) for node in plan.builds)
+        if own < len(plan.builds):
+            from devenv.derivations.process import BuildOptions, Processes
+
+            self._processes = Processes(self._store, self._directory, self._options or BuildOptions())
+        threads = []
+        for number in range(min(jobs, len(plan.builds))):
+            worker = None
+            if own:
+                self._workers.append(worker := Worker(f"{self._directory}/worker-{number}.log"))
+            threads += self._start(partial(self._build_all, worker), 1)
+        return threads
 
     def _start(self, work: Callable[[], None], count: int) -> list[threading.Thread]:
         # Daemons: an interrupted program does not wait for a server that is silent.
@@ -171,6 +191,8 @@ class _Run:
         self._client.cancel()
         for worker in self._workers:
             worker.kill()
+        if self._processes is not None:
+            self._processes.close()
         # Who is just registering finishes that, unless it waits for another process.
         if self._registering.acquire(timeout=1):
             self._registering.release()
@@ -208,20 +230,31 @@ class _Run:
             content_address=f"fixed:{expected.typed_nix32}",
             ultimate=True,
         )
-        return _Made(node, info, tree)
+        return _Made(node, ((info, tree),))
 
-    def _build_all(self, worker: Worker) -> None:
+    def _build_all(self, worker: Worker | None) -> None:
         while node := self._schedule.build():
             self._reporter.event(Started(kind="build", key=node.out, label=node.label))
             made = None
             try:
-                worker.send(self._request(node))
-                made = self._receive(worker, node)
-            except BuildError as error:
+                made = self._run_builder(node) if is_process(node) else self._build(worker, node)
+            except DevenvError as error:
                 self._fail(node, error)
             self._reporter.event(Finished(key=node.out, failed=made is None))
             if made is not None:
                 self._made.put(made)
+
+    def _run_builder(self, node: Node) -> _Made:
+        assert self._processes is not None
+        made = self._processes.build(
+            node, lambda line: self._reporter.event(Printed(key=node.out, line=line))
+        )
+        return _Made(node, tuple((each.info, each.tree) for each in made))
+
+    def _build(self, worker: Worker | None, node: Node) -> _Made:
+        assert worker is not None
+        worker.send(self._request(node))
+        return self._receive(worker, node)
 
     def _request(self, node: Node) -> dict[str, Any]:
         # Our builders copy or name these and nothing else, so what those refer to cannot occur.
@@ -252,13 +285,13 @@ class _Run:
             content_address=None,
             ultimate=True,
         )
-        return _Made(node, info, f"{self._directory}/{digest_of(node.out)}")
+        return _Made(node, ((info, f"{self._directory}/{digest_of(node.out)}"),))
 
     def _register_all(self) -> None:
         """Registers what is finished, as much at a time as there is: a transaction costs more than a row."""
         while made := self._made.get():
             batch = [made]
-            while len(batch) < _REGISTERED_AT_ONCE and not self._made.empty():
+            while sum(len(each.outputs) for each in batch) < _REGISTERED_AT_ONCE and not self._made.empty():
                 if (more := self._made.get()) is None:
                     return
                 batch.append(more)
@@ -269,7 +302,7 @@ class _Run:
 
     def _register(self, batch: list[_Made]) -> None:
         try:
-            self._store.register_outputs([(made.info, made.tree) for made in batch])
+            self._store.register_outputs([output for made in batch for output in made.outputs])
         except DevenvError as error:
             if len(batch) == 1:
                 self._fail(batch[0].node, error)

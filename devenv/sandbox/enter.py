@@ -84,7 +84,11 @@ def _base(spec: SandboxSpec) -> str:
 
 
 def request(
-    spec: SandboxSpec, argv: Sequence[str], env: Mapping[str, str], cwd: str, program: str | None = None
+    spec: SandboxSpec,
+    argv: Sequence[str] | Sequence[bytes],
+    env: Mapping[str, str] | Mapping[bytes, bytes],
+    cwd: str,
+    program: str | None = None,
 ) -> tuple[int, bytes]:
     """The flags for `clone`, and what `become` reads: the sandbox and the program in it, `argv[0]` unless named."""
     made = entry(spec)
@@ -93,8 +97,8 @@ def request(
 
 def run(
     spec: SandboxSpec,
-    argv: Sequence[str],
-    env: Mapping[str, str],
+    argv: Sequence[str] | Sequence[bytes],
+    env: Mapping[str, str] | Mapping[bytes, bytes],
     cwd: str,
     *,
     stdin: int = 0,
@@ -113,7 +117,7 @@ def run(
     except Refused as refused:
         from devenv.sandbox.probe import explained
 
-        raise explained(refused, f"starting {argv[0]} in a sandbox") from refused
+        raise explained(refused, f"starting {os.fsdecode(argv[0])} in a sandbox") from refused
 
 
 def _start(flags: int, data: bytes, stdio: tuple[int, int, int]) -> int:
@@ -173,6 +177,8 @@ def become(data: bytes, stdio: tuple[int, int, int], report: int, parent: int | 
         if made["init"]:
             _serve(report)
         _check_parent(parent)
+        if made["memory"] is not None:  # at the very last, as this program counts as well
+            step("limiting memory", resource.setrlimit, resource.RLIMIT_AS, (made["memory"],) * 2)
         step(f"starting {program}", os.execve, program, arguments, environment)
     except Refused as refused:
         report_refusal(report, refused)
@@ -239,9 +245,6 @@ def _settle(made: Entry, stdio: tuple[int, int, int], directory: str) -> None:
     os.umask(made["umask"])
     _take_descriptors(stdio)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    if made["memory"] is not None:
-        limits = made["memory"], made["memory"]
-        step("limiting memory", resource.setrlimit, resource.RLIMIT_AS, limits)
     if made["persona"]:
         step("setting the personality", syscalls.set_personality, made["persona"])
     syscalls.new_session_keyring()

@@ -55,8 +55,8 @@ class Launcher:
     def start(
         self,
         spec: SandboxSpec,
-        argv: Sequence[str],
-        env: Mapping[str, str],
+        argv: Sequence[str] | Sequence[bytes],
+        env: Mapping[str, str] | Mapping[bytes, bytes],
         cwd: str,
         *,
         program: str | None = None,
@@ -81,7 +81,7 @@ class Launcher:
         finally:
             theirs.close()
             os.close(data)
-        return Running(ours, program or argv[0])
+        return Running(ours, program or os.fsdecode(argv[0]))
 
     def _send(self, order: bytes, descriptors: list[int]) -> None:
         with self._guard:
