@@ -60,6 +60,15 @@ def take_signatures(paths: Iterable[str]) -> dict[str, str]:
     return {path: signature(path) for path in paths}
 
 
+def watched_files(project: str) -> list[str]:
+    """The files that the stamp records; none where there is no stamp. Never raises."""
+    try:
+        with open(stamp_path(project), encoding="utf-8", errors="surrogateescape") as file:
+            return [record.partition(" ")[2] for record in file.read().splitlines()[2:]]
+    except OSError:
+        return []
+
+
 def current_spec(project: str, environ: Mapping[str, str]) -> str | None:
     """The spec object's path if every recorded file is as it was, else None. Never raises."""
     try:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from devenv.cli.context import Context
 from devenv.cli.failures import report_failures
@@ -23,27 +23,34 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
 
 
-def common_options() -> argparse.ArgumentParser:
-    """Options that mean the same for every verb."""
-    common = argparse.ArgumentParser(add_help=False)
+def common_options(*, again: bool = False) -> Parser:
+    """Options that mean the same for every verb. `again`: for a verb below a verb that has them already."""
+    common = Parser(add_help=False)
     group = common.add_argument_group("options of every verb")
-    group.add_argument("--project", metavar="DIR", help="the project (default: nearest devenv.toml upwards)")
-    group.add_argument("--store-dir", metavar="DIR", help="the store (default: in your data directory)")
-    group.add_argument("--offline", action="store_true", help="fail rather than use the network")
+    text: dict[str, Any] = {"default": argparse.SUPPRESS if again else None}
+    flag: dict[str, Any] = {"action": "store_true", "default": argparse.SUPPRESS if again else False}
     group.add_argument(
-        "--max-jobs", type=int, metavar="N", help="builds at a time (default: one a processor)"
+        "--project", metavar="DIR", help="the project (default: nearest devenv.toml upwards)", **text
     )
-    group.add_argument("-y", "--yes", action="store_true", help="answer yes to questions")
-    group.add_argument("-q", "--quiet", action="store_true", help="no progress, only errors")
-    group.add_argument("-v", "--verbose", action="store_true", help="more about what is done")
+    group.add_argument(
+        "--store-dir", metavar="DIR", help="the store (default: in your data directory)", **text
+    )
+    group.add_argument("--offline", help="fail rather than use the network", **flag)
+    group.add_argument(
+        "--max-jobs", type=int, metavar="N", help="builds at a time (default: one a processor)", **text
+    )
+    group.add_argument("-y", "--yes", help="answer yes to questions", **flag)
+    group.add_argument("-q", "--quiet", help="no progress, only errors", **flag)
+    group.add_argument("-v", "--verbose", help="more about what is done", **flag)
     return common
 
 
-def _epilog(entry: Verb) -> str | None:
-    if not entry.examples:
+def examples_text(examples: Sequence[tuple[str, str]]) -> str | None:
+    """The end of a help text: commands and what each is for."""
+    if not examples:
         return None
-    width = max(len(command) for command, _ in entry.examples)
-    lines = (f"  {command:<{width}}  # {what}" for command, what in entry.examples)
+    width = max(len(command) for command, _ in examples)
+    lines = (f"  {command:<{width}}  # {what}" for command, what in examples)
     return "examples:\n" + "\n".join(lines)
 
 
@@ -51,7 +58,7 @@ def _verb_parser(entry: Verb) -> argparse.ArgumentParser:
     parser = Parser(
         prog=f"devenv {entry.name}",
         description=entry.description,
-        epilog=_epilog(entry),
+        epilog=examples_text(entry.examples),
         parents=[common_options()],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -99,13 +99,45 @@ VERBS = (
         examples=(("devenv schema > devenv.schema.json", "the schema of devenv.toml"),),
     ),
     Verb(
+        name="why",
+        summary="show why the environment needs a package",
+        module="why",
+        description=(
+            "Prints the shortest chains of references from A, by default the project's environment, to B, and the "
+            "files that hold them. Exits with 1 when A does not need B."
+        ),
+        examples=(
+            ("devenv why numpy", "from the environment of this project"),
+            ("devenv why numpy@2.1.0 /path/in/store", "between any two objects"),
+        ),
+    ),
+    Verb(
+        name="gc",
+        summary="delete what no environment uses any more",
+        module="gc",
+        description=(
+            "Deletes everything in the store that no root reaches: environments of projects, the present one and "
+            "earlier ones, links made by nix commands, running processes. It may be interrupted at any time, and "
+            "other commands may run meanwhile."
+        ),
+        examples=(
+            ("devenv gc --dry-run", "what would go, and how much that is"),
+            ("devenv gc --older-than 30d", "also environments not used for a month"),
+            ("devenv gc --max-size 10G", "only as much as needed, the oldest first"),
+        ),
+    ),
+    Verb(
         name="store",
-        summary="look at the store, or use it with nix commands",
+        summary="look into the store, check it, move objects",
         module="store",
-        description="The store is in Nix's own formats. `store env` prints what nix commands need to work on it.",
+        description=(
+            "The store is in Nix's own formats. `devenv store VERB --help` explains each verb; `store env` prints "
+            "what nix commands need to work on it."
+        ),
         examples=(
             ('eval "$(devenv store env)"', "then: nix-store -q --tree .devenv/env"),
             ("devenv store path", "where the store is"),
+            ("devenv store verify", "is everything as it was registered?"),
         ),
     ),
 )

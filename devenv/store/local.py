@@ -109,6 +109,11 @@ class Store:
                     trees.remove(path)
         return gone
 
+    def set_aside(self, path: StorePath) -> None:
+        """Take a damaged object out of the store directory, so that it is made again. It stays registered."""
+        with explaining("taking out of the store", path), PathLocks([path]):
+            trees.remove(path)
+
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """`paths` and all that they refer to, directly or not. Each must be registered."""
         wanted = set(paths)

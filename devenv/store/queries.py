@@ -19,6 +19,7 @@ from devenv.store.database import Database, PathInfo
 from devenv.store.errors import StoreError, explaining, shown
 from devenv.store.layout import Layout
 from devenv.store.objects import (
+    Objects,
     closure,
     references_first,
     referrers_closure,
@@ -136,7 +137,7 @@ class Queries:
         """Every root of the store that leads to something registered."""
         return sorted(self._all_roots(self._database.objects()))
 
-    def _all_roots(self, objects: Any) -> set[Root]:
+    def _all_roots(self, objects: Objects) -> set[Root]:
         search = RootSearch(self._layout, objects)
         search.links()
         search.processes()
@@ -165,6 +166,10 @@ class Queries:
             )
             for path in wanted
         ]
+
+    def objects(self, paths: Iterable[StorePath]) -> Objects:
+        """These paths and all that they refer to."""
+        return self._database.objects(self._required(paths))
 
     def all_paths(self) -> list[StorePath]:
         """Everything registered, sorted."""

@@ -27,7 +27,7 @@ from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StoreDir, StorePath, name_of
 from devenv.store.errors import StoreError
 from devenv.store.local import PathInfo, Store
-from devenv.store.tree import dump, restore_events
+from devenv.store.tree import dump, restore
 
 _MAGIC = 0x4558494E
 _BLOCK = 128 * 1024  # what is left of a block is copied for each object in it
@@ -131,7 +131,12 @@ def import_stream(store: Store, read: Read, *, reporter: Reporter | None = None)
 
 def _import_one(store: Store, source: _Source, target: str, reporter: Reporter) -> tuple[PathInfo, bool]:
     archive = _Archive(source)
-    restore_events(archive.events(), target)
+    try:
+        restore(archive.chunks(), target)
+    except StoreError as error:
+        if isinstance(error.__cause__, FormatError):
+            raise error.__cause__ from None  # the stream's fault, not that of `target`
+        raise
     if source.number() != _MAGIC:
         raise FormatError("the stream is damaged: no mark after an archive")
     path = _own_path(store.store_dir, source.string())
@@ -264,13 +269,15 @@ class _Archive:
         self.digest = hashlib.sha256()
         self.size = 0
 
-    def events(self) -> Iterator[nar.Event]:
+    def chunks(self) -> Iterator[bytes]:
+        """Its bytes and no more: a reader sees where it ends."""
         reader = nar.Reader(embedded=True)
         while not reader.is_finished:
             data = self._source.block()
-            yield from reader.feed(data)
+            reader.feed(data)
             if beyond := reader.beyond:
                 self._source.take_back(beyond)
                 data = data[:-beyond]
             self.digest.update(data)
             self.size += len(data)
+            yield data

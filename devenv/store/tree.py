@@ -321,8 +321,25 @@ class _TreeWriter:
         self._place = path + b"/"
 
     def leave(self) -> None:
-        _seal(self._place)
+        seal(self._place)
         self._place = self._above.pop()
+
+
+def make_ordinary(path: str) -> None:
+    """Give a tree outside of a store the modes that new files get, and the present time."""
+    masked = _umask() & 0o777
+    with explaining("setting permissions", path):
+        pending = [os.fsencode(path)]
+        while pending:
+            name = pending.pop()
+            mode = os.lstat(name).st_mode
+            if stat.S_ISDIR(mode):
+                make_writable(name)
+                with os.scandir(name) as entries:
+                    pending.extend(entry.path for entry in entries)
+            if not stat.S_ISLNK(mode):
+                os.chmod(name, (0o777 if mode & stat.S_IXUSR else 0o666) & ~masked)
+            os.utime(name, follow_symlinks=False)
 
 
 def _umask() -> int:

@@ -47,6 +47,7 @@ __all__ = [
     "compose",
     "composed_key",
     "decompose",
+    "distrust",
     "set_aside",
 ]
 
@@ -110,6 +111,22 @@ def set_aside(root: str, into_directory: str) -> str:
             return rename_free(root, f"{os.path.abspath(root)}.aside")
     except OSError as error:
         raise ViewError(f"cannot move {root} away: {error}", root=root) from error
+
+
+def distrust(root: str) -> None:
+    """Have the next composition of `root` look at every file, because the store objects were replaced.
+
+    Does nothing where devenv composed nothing. Raises `ViewError`.
+    """
+    if read_journal(root) is None:
+        return
+    try:
+        with locked(root):
+            journal = read_journal(root)
+            if journal is not None:
+                write_journal(root, "", journal.ops, complete=False)
+    except OSError as error:
+        raise ViewError(f"cannot mark {root} as damaged: {error}", root=root) from error
 
 
 def decompose(root: str, *, reporter: Reporter | None = None) -> None:
