@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from devenv.formats.errors import FormatError
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
+from devenv.store import reserve
 from devenv.store.errors import StoreError, explaining, shown
 from devenv.store.locks import lock, open_lock_file
 from devenv.store.objects import Facts, Objects
@@ -44,6 +45,7 @@ class PathInfo:
     deriver: the derivation that it was built from here, or by whoever signed it
     content_address: the claim that its path follows from its contents ("text:sha256:...", "fixed:r:sha256:...")
     ultimate: built on this machine
+    signatures: "name:base64" of keys, trusted or not, that vouch for all but the deriver; sorted
     """
 
     path: StorePath
@@ -53,6 +55,7 @@ class PathInfo:
     deriver: StorePath | None = None
     content_address: str | None = None
     ultimate: bool = False
+    signatures: tuple[str, ...] = ()
 
 
 class Database:
@@ -122,6 +125,7 @@ class Database:
         with open(aside, "w", encoding="ascii") as file:
             file.write(str(SCHEMA_VERSION))
         os.rename(aside, self._version_file)
+        reserve.make(self._path)
 
     def _connect(self, mode: str) -> None:
         from urllib.parse import quote
@@ -192,7 +196,7 @@ class Database:
         doing = "reading about a path"
         rows = self._rows(
             doing,
-            "select hash, narSize, deriver, ca, ultimate from ValidPaths where path = ?",
+            "select hash, narSize, deriver, ca, ultimate, sigs from ValidPaths where path = ?",
             (path,),
         )
         if not rows:
@@ -208,7 +212,7 @@ class Database:
     def _path_info(
         self, path: str, row: tuple[object, ...], references: list[tuple[object, ...]]
     ) -> PathInfo:
-        nar_hash, nar_size, deriver, content_address, ultimate = row
+        nar_hash, nar_size, deriver, content_address, ultimate, signatures = row
         try:
             return PathInfo(
                 path=StorePath(path),
@@ -218,6 +222,7 @@ class Database:
                 deriver=None if deriver is None else StorePath(str(deriver)),
                 content_address=None if content_address is None else str(content_address),
                 ultimate=bool(ultimate),
+                signatures=tuple(str(signatures or "").split()),
             )
         except (FormatError, ValueError) as error:
             raise StoreError(
@@ -277,6 +282,26 @@ class Database:
             (json.dumps(list(paths)),),
         )
         return {StorePath(str(path)): tuple(str(found or "").split()) for path, found in rows}
+
+    def path_with_digest(self, prefix: str) -> StorePath | None:
+        """The registered path that begins with `prefix`: the store directory, "/" and 32 characters."""
+        rows = self._rows(
+            "looking for a path",
+            "select path from ValidPaths where path > ? and path < ? limit 1",
+            (f"{prefix}-", f"{prefix}."),
+        )
+        return StorePath(str(rows[0][0])) if rows else None
+
+    def add_signatures(self, signatures: Mapping[StorePath, Iterable[str]]) -> None:
+        """Keep more signatures of registered paths."""
+        with self._transaction("adding signatures") as connection:
+            for path, more in signatures.items():
+                row = connection.execute("select sigs from ValidPaths where path = ?", (path,)).fetchone()
+                if row is not None:
+                    known = {*str(row[0] or "").split(), *more}
+                    connection.execute(
+                        "update ValidPaths set sigs = ? where path = ?", (" ".join(sorted(known)), path)
+                    )
 
     def derivation_outputs(self, drv: str) -> dict[str, StorePath]:
         """The outputs of a registered .drv file: name -> path, valid or not."""
@@ -413,10 +438,10 @@ def _objects(
 
 
 _UPSERT = (
-    "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, ca)"
-    " values (?, ?, ?, ?, ?, ?, ?)"
+    "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?)"
     " on conflict (path) do update set hash = excluded.hash, deriver = excluded.deriver,"
-    " narSize = excluded.narSize, ultimate = excluded.ultimate, ca = excluded.ca"
+    " narSize = excluded.narSize, ultimate = excluded.ultimate, sigs = excluded.sigs, ca = excluded.ca"
 )
 
 
@@ -428,6 +453,7 @@ def _row(info: PathInfo) -> tuple[object, ...]:
         info.deriver,
         info.nar_size,
         1 if info.ultimate else None,
+        " ".join(info.signatures) or None,
         info.content_address,
     )
 

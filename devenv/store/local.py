@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from types import TracebackType
@@ -34,6 +35,7 @@ __all__ = ["PathInfo", "Store", "StoreError"]
 
 # What is registered in one transaction. Each holds a lock meanwhile: an open file, of which 1024 are usual.
 _PATHS_AT_ONCE = 256
+_DERIVATION_LIMIT = 256 * 1024 * 1024  # bytes
 
 Text = tuple[StorePath, bytes, Iterable[StorePath]]
 
@@ -258,7 +260,7 @@ class Store:
         self.register_outputs(((info, tree),))
 
     def register_outputs(self, outputs: Iterable[tuple[PathInfo, str]]) -> None:
-        """Like `register_output` for many at once, which is several times faster. None may refer to another.
+        """Like `register_output` for many at once, which is several times faster. What one refers to comes before it.
 
         After an error some may be registered; trying each by itself shows which one is to blame.
         """
@@ -273,15 +275,26 @@ class Store:
     def _move_in(self, outputs: dict[StorePath, tuple[PathInfo, str]]) -> None:
         valid = self.valid_paths(outputs)
         moved = []
+        derivation_outputs = {}
         try:
             for path, (info, tree) in outputs.items():
+                if path.endswith(".drv") and path not in valid:
+                    derivation_outputs[path] = self._outputs_of_tree(path, tree)
                 trees.remove(tree if path in valid else path)
                 if path not in valid:
                     trees.move(tree, path)
                     moved.append(info)
         finally:
             if moved:
-                self._database.register(moved)
+                found = {info.path: derivation_outputs.get(info.path, {}) for info in moved}
+                self._database.register(moved, found)
+
+    def _outputs_of_tree(self, path: StorePath, tree: str) -> dict[str, str]:
+        status = os.lstat(tree)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _DERIVATION_LIMIT:
+            raise StoreError(f"adding {path}: it is not the derivation that its name says", path=path)
+        with open(tree, "rb") as file:
+            return self._derivation_outputs(path, file.read())
 
 
 def _make_directories(layout: Layout) -> None:
