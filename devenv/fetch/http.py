@@ -11,11 +11,11 @@ import random
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, BinaryIO, NoReturn, Self
 from weakref import WeakSet
 
 import urllib3
@@ -52,6 +52,7 @@ _REDIRECTS = 10
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _METADATA_LIMIT = 512 << 20  # bytes; no index page or packument comes near
+_STORED_STATUSES = frozenset({200, 201, 204})
 _LONGEST_DELAY = 60.0
 _MOST_ATTEMPTS = 50  # whatever progress each of them makes
 _SHORT_BODY = 1 << 16
@@ -187,6 +188,42 @@ class Client:
                 url=answer.url,
             ) from error
 
+    def read(self, url: str, *, limit: int, missing: Collection[int] = (404, 410)) -> bytes | None:
+        """A file of at most `limit` bytes as it is now, None where the server answers one of `missing`."""
+        retries = self.retries()
+        while True:
+            try:
+                with self._response(url, {"Accept": "*/*", "Accept-Encoding": "gzip"}) as (response, final):
+                    if response.status in missing:
+                        _discard(response)
+                        return None
+                    _check_status(response, final)
+                    return _whole_body(response, final, limit)
+            except TransientError as error:
+                retries.failed(error)
+
+    def put(self, url: str, body: bytes | str, *, content_type: str) -> None:
+        """Upload bytes, or the file at a path. The server must take PUT requests for this URL."""
+        retries = self.retries()
+        while True:
+            try:
+                self._put_once(url, body, content_type)
+                return
+            except TransientError as error:
+                retries.failed(error)
+
+    def _put_once(self, url: str, body: bytes | str, content_type: str) -> None:
+        login = self.endpoints.credentials(url)
+        headers = {"User-Agent": _USER_AGENT, "Content-Type": content_type, **login}
+        with ExitStack() as held:
+            data: bytes | BinaryIO = body if isinstance(body, bytes) else held.enter_context(open(body, "rb"))
+            size = len(body) if isinstance(body, bytes) else os.path.getsize(body)
+            response = self._send(url, {**headers, "Content-Length": str(size)}, method="PUT", body=data)
+            held.callback(response.close)
+            if response.status not in _STORED_STATUSES:
+                _raise_status(response, url, "upload to")
+            _discard(response)
+
     def _get_once(self, url: str, accept: str) -> Answer:
         known = self._cache.load(url, accept)
         headers = {"Accept": accept, "Accept-Encoding": "gzip"}
@@ -254,7 +291,14 @@ class Client:
             url = _redirected(url, target)
         raise FetchError(f"Cannot fetch {shown(url)}: more than {_REDIRECTS} redirects.", url=shown(url))
 
-    def _send(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
+    def _send(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        body: bytes | BinaryIO | None = None,
+    ) -> BaseHTTPResponse:
         url = without_userinfo(url)[0]
         if self.offline:
             raise FetchError(
@@ -269,8 +313,9 @@ class Client:
             self._check_cancelled()
             try:
                 return pool.urlopen(
-                    "GET",
+                    method,
                     url,
+                    body=body,
                     headers=dict(headers),
                     preload_content=False,
                     redirect=False,
@@ -423,12 +468,15 @@ def _redirected(url: str, target: str) -> str:
 
 
 def _check_status(response: BaseHTTPResponse, url: str) -> None:
+    if response.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+        _raise_status(response, url, "fetch")
+
+
+def _raise_status(response: BaseHTTPResponse, url: str, doing: str) -> NoReturn:
     status = response.status
-    if status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-        return
     _discard(response)
     found = f"{status} {response.reason or HTTPStatus(status).phrase if status in _KNOWN else ''}".strip()
-    message = f"Cannot fetch {shown(url)}: the server answered {found}."
+    message = f"Cannot {doing} {shown(url)}: the server answered {found}."
     if status in _RETRIED_STATUSES:
         raise TransientError(message, url=shown(url), delay=_retry_after(response))
     hint = None
@@ -477,13 +525,15 @@ def _content_type(response: BaseHTTPResponse) -> str:
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def _whole_body(response: BaseHTTPResponse, url: str) -> bytes:
+def _whole_body(response: BaseHTTPResponse, url: str, limit: int = _METADATA_LIMIT) -> bytes:
     parts, size = [], 0
     try:
         for chunk in response.stream(CHUNK, decode_content=True):
             size += len(chunk)
-            if size > _METADATA_LIMIT:
-                raise FetchError(f"Cannot read {shown(url)}: it is larger than 512 MiB.", url=shown(url))
+            if size > limit:
+                raise FetchError(
+                    f"Cannot read {shown(url)}: it is larger than {limit >> 20} MiB.", url=shown(url)
+                )
             parts.append(chunk)
     except (HTTPError, OSError) as error:
         raise _translated(error, url) from error
