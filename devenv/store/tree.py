@@ -10,6 +10,7 @@ The work is done on bytes, since file names are bytes, with four system calls fo
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -396,23 +397,50 @@ def _remove_attributes(name: bytes, mode: int) -> None:
 def remove(path: str) -> None:
     """Delete a tree, read-only or not. Nothing there is as good."""
     with explaining("removing", path):
-        directories = [os.fsencode(path)]
         try:
             if not stat.S_ISDIR(os.lstat(path).st_mode):
                 os.unlink(path)
                 return
         except FileNotFoundError:
             return
-        for directory in directories:  # grows meanwhile
-            os.chmod(directory, 0o700)
-            with os.scandir(directory) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(entry.path)
-                    else:
-                        os.unlink(entry.path)
-        for directory in reversed(directories):
-            os.rmdir(directory)
+        try:
+            _remove_directory(os.fsencode(path))
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            _flatten(os.fsencode(path))
+            _remove_directory(os.fsencode(path))
+
+
+def _remove_directory(path: bytes) -> None:
+    directories = [path]
+    for directory in directories:  # grows meanwhile
+        os.chmod(directory, 0o700)
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(entry.path)
+                else:
+                    os.unlink(entry.path)
+    for directory in reversed(directories):
+        os.rmdir(directory)
+
+
+def _flatten(top: bytes) -> None:
+    """Move all directories in `top` directly into it: some are too deep to be named.
+
+    Programs may make such trees, by names relative to where they are.
+    """
+    directories = [top]
+    for directory in directories:  # grows meanwhile
+        os.chmod(directory, 0o700)
+        with os.scandir(directory) as entries:
+            inside = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for path in inside:
+            os.chmod(path, 0o700)
+            place = os.path.join(top, os.urandom(12).hex().encode())
+            os.rename(path, place)
+            directories.append(place)
 
 
 def move(source: str, target: str) -> None:

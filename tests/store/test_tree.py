@@ -279,3 +279,19 @@ def test_a_nar_that_ends_early_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="restoring"):
             tree.restore([data[:length]], str(tmp_path / "target"))
         tree.remove(str(tmp_path / "target"))
+
+
+def test_a_tree_too_deep_to_be_named_is_removed(tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    top.mkdir()
+    descriptor = os.open(top, os.O_RDONLY)
+    for _ in range(400):
+        os.mkdir("d" * 50, dir_fd=descriptor)
+        inner = os.open("d" * 50, os.O_RDONLY, dir_fd=descriptor)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=inner))
+        os.fchmod(descriptor, 0o555)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    tree.remove(str(top))
+    assert not top.exists()
