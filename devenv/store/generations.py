@@ -42,10 +42,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """The generations of one project, oldest first."""
+    """The generations of one project, oldest first. `current`: the name of the link that `profile` leads to."""
 
     directory: str
     project: str
+    current: str
     generations: tuple[Generation, ...]
 
     @property
@@ -87,9 +88,14 @@ def find_profiles(layout: Layout) -> list[Profile]:
         for name in _names(place):
             directory = os.path.join(place, name)
             with suppress(OSError):  # not one of ours
-                project = os.readlink(os.path.join(directory, "project"))
-                generations = tuple(_generations(directory))
-                profiles.append(Profile(directory=directory, project=project, generations=generations))
+                profiles.append(
+                    Profile(
+                        directory=directory,
+                        project=os.readlink(os.path.join(directory, "project")),
+                        current=os.readlink(os.path.join(directory, "profile")),
+                        generations=tuple(_generations(directory)),
+                    )
+                )
     return profiles
 
 
@@ -111,12 +117,12 @@ def _generations(directory: str) -> Iterator[Generation]:
                 found.append((int(match[1]), link, target, os.lstat(link).st_mtime))
     found.sort()
     following = [*(created for *_, created in found[1:]), None]
-    for (number, link, target, created), replaced in zip(found, following, strict=True):
+    for (number, link, target, created), replaced in zip(found, following, strict=False):
         yield Generation(link=link, number=number, target=target, created=created, replaced=replaced)
 
 
 def expired(profiles: Iterable[Profile], *, before: float | None, keep: int | None) -> list[Generation]:
-    """The generations that have had their day; the newest of a project that exists never has.
+    """The generations that have had their day; the newest of a project that exists never has, nor the current one.
 
     before: those that were replaced before this moment; keep: but, or only, those beyond the `keep` newest ones
     of a project. All generations of a project that has vanished have expired.
@@ -129,7 +135,8 @@ def expired(profiles: Iterable[Profile], *, before: float | None, keep: int | No
             found += [
                 generation
                 for generation in profile.generations[: -max(keep or 1, 1)]
-                if before is None or (generation.replaced is not None and generation.replaced < before)
+                if os.path.basename(generation.link) != profile.current
+                and (before is None or (generation.replaced is not None and generation.replaced < before))
             ]
     return found
 

@@ -14,7 +14,8 @@ _SETTINGS = (
     "build-users-group =",  # as root, Nix otherwise asks for a group of its own
     "sandbox = false",
     "substituters =",
-    "keep-outputs = true",  # what a rooted shell derivation was built with stays
+    "keep-outputs = false",  # as `devenv gc`, whatever the machine's own settings say
+    "keep-derivations = true",
 )
 
 

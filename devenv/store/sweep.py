@@ -19,6 +19,7 @@ from devenv.errors import DevenvError, raise_problems
 from devenv.events import Finished, Notice, Planned, Progressed, Reporter, Started
 from devenv.formats.errors import FormatError
 from devenv.formats.store_path import StorePath, digest_of
+from devenv.store import reserve
 from devenv.store.collect import (
     DEFAULT_POLICY,
     Plan,
@@ -51,8 +52,9 @@ _AT_ONCE = 256
 # What Nix keeps in store/.links, and what it may leave in the store directory while it works.
 LINKS = ".links"
 _FORGOTTEN_AFTER = 7 * 24 * 3600  # seconds until a partial download is garbage
-_RESERVE = 8 * 1024 * 1024  # bytes, as Nix has it
-_SCARCE = 4 * 1024 * 1024  # bytes; with less the database cannot be written safely
+# With fewer bytes free than this, space is made before more of it is taken.
+_SCARCE = 16 * 1024 * 1024
+_AT_ONCE_WHEN_SCARCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ def collect(
         done = collection.done
         _empty(trash, done, reporter)
     done.freed += remove_unused_links(layout)
-    _reserve(layout)
+    reserve.make(layout.database, reserve.SIZE)
     return done
 
 
@@ -243,7 +245,9 @@ class _Collection:
             generation
             for profile in profiles
             for generation in profile.generations
-            if generation.replaced is not None and generation.link not in gone
+            if generation.replaced is not None
+            and os.path.basename(generation.link) != profile.current
+            and generation.link not in gone
         ]
         candidates.sort(key=lambda generation: (generation.replaced or 0, generation.link))
 
@@ -291,7 +295,9 @@ class _Collection:
         assert server is not None
         todo, kept = list(dead), set[StorePath]()
         while todo:
-            batch, todo = todo[:_AT_ONCE], todo[_AT_ONCE:]
+            scarce = reserve.free_bytes(self.layout.database) < _SCARCE
+            count = _AT_ONCE_WHEN_SCARCE if scarce else _AT_ONCE
+            batch, todo = todo[:count], todo[count:]
             wanted = [path for path in batch if path not in kept]
             try:
                 free = server.claim(wanted)
@@ -299,21 +305,18 @@ class _Collection:
                     # Asked for meanwhile: they stay, with all that they reach.
                     kept |= live_paths(objects, set(wanted).difference(free), self.policy)
                     free = [path for path in free if path not in kept]
-                gone = self._unregister(free)
+                gone = self.database.unregister(free, checkpoint=scarce)
                 for path in free:
                     if path in gone:
                         self.done.paths[path] = objects[path].size
-                        self._move(path, trash)
+                        self._move(path, trash, at_once=scarce)
             finally:
                 server.release()
         self.done.live += len(kept)
 
-    def _unregister(self, paths: list[StorePath]) -> set[StorePath]:
-        return self.database.unregister(paths, checkpoint=_free_bytes(self.layout) < _RESERVE)
-
-    def _move(self, path: str, trash: Trash) -> None:
+    def _move(self, path: str, trash: Trash, *, at_once: bool = False) -> None:
         try:
-            self.done.freed += trash.take(path)
+            self.done.freed += trash.take(path, at_once=at_once)
         except StoreError as error:
             self.done.problems.append(error)
 
@@ -439,42 +442,14 @@ def remove_unused_links(layout: Layout) -> int:
     return freed
 
 
-# Room for the database on a full disk
-
-
-def _free_bytes(layout: Layout) -> int:
-    try:
-        found = os.statvfs(layout.state)
-    except OSError:
-        return 0
-    return found.f_bavail * found.f_frsize
-
-
-def _reserved(layout: Layout) -> str:
-    return os.path.join(os.path.dirname(layout.database), "reserved")
-
-
 def _make_room(layout: Layout, trash: Trash) -> None:
     """Where the disk is full, delete first what needs no database: deleting rows takes space, too."""
-    if _free_bytes(layout) >= _SCARCE:
+    if reserve.free_bytes(layout.database) >= _SCARCE:
         return
-    with suppress(OSError):
-        os.unlink(_reserved(layout))
+    reserve.release(layout.database)
     with suppress(StoreError, OSError):
         remove_stale(layout.tmp)
         for _ in trash.empty():
             pass
         for path in _forgotten_downloads(layout, age=0):
             os.unlink(path)
-
-
-def _reserve(layout: Layout) -> None:
-    """Keep some space for the next collection on a full disk, where Nix keeps it and has use for it, too."""
-    path = _reserved(layout)
-    with suppress(OSError):
-        if _free_bytes(layout) > 16 * _RESERVE and not os.path.exists(path):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(descriptor, 0, _RESERVE)
-            finally:
-                os.close(descriptor)

@@ -33,11 +33,11 @@ class Trash:
         # Its path, and the open directory that holds the lock.
         self._own: tuple[str, int] | None = None
 
-    def take(self, path: str) -> int:
-        """Move the tree `path` here, or delete the file `path`; gives the bytes that are free at once."""
+    def take(self, path: str, *, at_once: bool = False) -> int:
+        """Move the tree `path` here, or delete it `at_once`, as a file always is; gives the bytes that are freed."""
         with explaining("deleting", path):
-            if not _is_directory(os.fsencode(path)):
-                return _unlink(os.fsencode(path))
+            if at_once or not _is_directory(os.fsencode(path)):
+                return sum(delete(path))
             try:
                 make_writable(path)  # ".." is in it, which changes
                 os.rename(path, self._next_name())
