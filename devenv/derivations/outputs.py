@@ -73,8 +73,8 @@ def measure_outputs(
             ultimate=True,
         )
         made.append(Made(info, trees[name]))
-    _refuse_cycles({each.info.path: each.info.references for each in made}, label)
-    return tuple(made)
+    order = _order({each.info.path: each.info.references for each in made}, label)
+    return tuple(sorted(made, key=lambda each: order.index(each.info.path)))
 
 
 def _require(trees: Mapping[str, str], paths: Mapping[str, str], label: str) -> None:
@@ -131,17 +131,23 @@ def _flat_hash(tree: str, expected: Hash, label: str) -> Hash:
     return Hash(expected.algorithm, digest.digest())
 
 
-def _refuse_cycles(references: Mapping[StorePath, Collection[StorePath]], label: str) -> None:
-    """Outputs that refer to each other in a circle could never be deleted, nor one of them copied first."""
+def _order(references: Mapping[StorePath, Collection[StorePath]], label: str) -> list[StorePath]:
+    """The outputs, each after those that it refers to.
+
+    Refuses a circle: none of it could be copied or deleted before the others.
+    """
     left = {
         path: {each for each in to if each in references and each != path} for path, to in references.items()
     }
+    order: list[StorePath] = []
     while free := [path for path, to in left.items() if not to & left.keys()]:
         for path in free:
             del left[path]
+        order += free
     if left:
         raise BuildError(
             f"cannot build {label}: its outputs refer to each other in a circle: {', '.join(sorted(left))}",
             package=label,
             hint="Move what one needs of the other, so that references go in one direction.",
         )
+    return order

@@ -29,6 +29,7 @@ from devenv.derivations.build_root import (
 )
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
+from devenv.derivations.output_checks import check_outputs
 from devenv.derivations.outputs import Made, measure_outputs
 from devenv.derivations.program import TOP, Program, flag, program, references_text, string_list
 from devenv.formats.derivation import Derivation
@@ -229,11 +230,18 @@ class Processes:
             if how is not None:
                 kept = self._keep(room, node) if self._options.keep_failed else None
                 raise BuilderFailed(node.label, how, lines=log.tail(), log=log.path, kept=kept)
-            made = measure_outputs(node.derivation, node.path, room.scratch.store, room.inputs, node.label)
+            made = self._measure(node, room)
         except BuildError:
             remove(path)
             raise
         _clear(room.scratch, {each.tree for each in made})
+        return made
+
+    def _measure(self, node: Node, room: Room) -> tuple[Made, ...]:
+        made = measure_outputs(node.derivation, node.path, room.scratch.store, room.inputs, node.label)
+        infos = {each.info.path: each.info for each in made}
+        by_name = {name: infos[path] for name, path in node.outputs.items()}
+        check_outputs(node.derivation, by_name, self._store.closure, self._store.info, node.label)
         return made
 
     def _run(self, node: Node, room: Room, log: BuildLog) -> str | None:
