@@ -8,9 +8,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from devenv.config.builds import why_taken
 from devenv.config.paths import normal_path
 from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved
-from devenv.config.shapes import Array, Either, Exactly, Field, Names, Refused, Table, Text, Whole, quoted
+from devenv.config.shapes import (
+    Anything,
+    Array,
+    Either,
+    Exactly,
+    Field,
+    Names,
+    Refused,
+    Table,
+    Text,
+    Whole,
+    quoted,
+)
 
 NPM_OMIT = ("dev", "optional", "peer")
 TOOLCHAINS = ("node", "npm", "python")
@@ -134,6 +147,49 @@ def _refuse_url(text: str) -> None:
         )
 
 
+def _refuse_source(text: str) -> None:
+    try:
+        normal_path(text)
+    except ValueError as error:
+        raise Refused(f"the path {quoted(text)} {error}") from None
+
+
+def _refuse_hash(text: str) -> None:
+    from devenv.formats.errors import FormatError
+    from devenv.formats.hashes import Hash
+
+    try:
+        found = Hash.parse_sri(text)
+    except FormatError as error:
+        raise Refused(f"{error}", 'a hash is written "sha256-..." in base 64') from None
+    if found.algorithm not in ("sha256", "sha512"):
+        raise Refused(
+            f"a hash of the kind {found.algorithm} is too weak, or not known to stores", "use sha256"
+        )
+
+
+def _refuse_builder_variable(name: str) -> None:
+    if not re.fullmatch(VARIABLE, name):
+        raise Refused(
+            f"{quoted(name)} is no name of a variable",
+            "names are letters, digits and _, and do not begin with a digit",
+        )
+    if reason := why_taken(name):
+        raise Refused(f"cannot be set by a recipe: {reason}", "choose another name")
+
+
+def _refuse_candidate(text: str) -> None:
+    if re.match(r"https?://", text):
+        _refuse_url(text)
+    elif text.startswith("./"):
+        _refuse_source(text)
+    elif not re.fullmatch(f"(fetch|build)\\.({NAME})", text):
+        raise Refused(
+            f"{quoted(text)} is no candidate",
+            'a candidate is a URL, a place in the project ("./data.csv"), "fetch.NAME" or "build.NAME"',
+        )
+
+
 def split_alias(text: str) -> tuple[str, ...]:
     """Words, by POSIX quoting rules and without expansions. Raises ValueError."""
     import shlex  # seldom needed
@@ -252,6 +308,162 @@ _COMMAND = Text(
     refused_pattern=f"^({'|'.join(sorted(COMMANDS))})$",
 )
 
+# Builds
+
+_BUILD_NAME = Text(
+    expected="a name of letters, digits and ._+-, at most 100", pattern=NAME, refuse=_refuse_nul
+)
+_PHASE_NAME = Text(
+    expected="a phase's name of small letters, digits, _ and -", pattern="[a-z][a-z0-9_-]{0,39}"
+)
+_PHASE_TEXT = Text(
+    expected="the text of a phase", refuse=_refuse_script, pattern=r"[^\u0000]*[^\s\u0000][^\u0000]*"
+)
+_PHASE_NAMES = Array(items=_PHASE_NAME, expected="an array of phases")
+_SOURCE = Text(expected="a path in the project", refuse=_refuse_source)
+_HASH = Text(
+    expected='a hash such as "sha256-..."', refuse=_refuse_hash, pattern="(sha256|sha512)-[A-Za-z0-9+/]+=*"
+)
+_LINE = Text(expected="one line of text", pattern=r"[^\u0000-\u001f\u007f]*")
+_SWITCH = Either(shapes=(Exactly(value=True), Exactly(value=False)), expected="true or false")
+_BUILDER_VARIABLE = Text(expected="a variable's name", pattern=VARIABLE, refuse=_refuse_builder_variable)
+
+_PHASE = Either(
+    shapes=(
+        _PHASE_TEXT,
+        Exactly(value=False),
+        Table(
+            fields={
+                "run": Field(shape=_PHASE_TEXT, doc="What it does: text for a POSIX shell."),
+                "before": Field(shape=_PHASE_NAMES, doc="Phases that come after it."),
+                "after": Field(shape=_PHASE_NAMES, doc="Phases that come before it."),
+            },
+            elsewhere={"script": "did you mean `run`?", "needs": "did you mean `after`?"},
+        ),
+    ),
+    expected="the text of a phase, a table with `run`, or false",
+)
+
+_BUILD = Table(
+    fields={
+        "version": Field(
+            shape=Text(
+                expected="a version of letters, digits and ._+-", pattern="[A-Za-z0-9][A-Za-z0-9._+-]{0,59}"
+            ),
+            doc="Part of the result's name.",
+        ),
+        "description": Field(shape=_LINE, doc="What it is, in a line; changing it builds nothing again."),
+        "homepage": Field(shape=_URL, doc="Where it is described; changing it builds nothing again."),
+        "license": Field(shape=_LINE, doc="Its licence; changing it builds nothing again."),
+        "sources": Field(
+            shape=Array(
+                items=Either(
+                    shapes=(
+                        _SOURCE,
+                        Table(
+                            fields={
+                                "url": Field(shape=_URL, doc="Where the file is."),
+                                "hash": Field(shape=_HASH, doc="The SHA-256 or SHA-512 of the file."),
+                            },
+                            required=("url", "hash"),
+                        ),
+                    ),
+                    expected="a path in the project, or a table with `url` and `hash`",
+                ),
+                expected="an array of sources",
+            ),
+            doc='What is built: paths in the project ("." for all of it), or files by URL and hash.',
+        ),
+        "exclude": Field(
+            shape=Array(items=_ENTRY, expected="an array of patterns"),
+            doc="Names or paths in `sources` that are left out; `*` stands for anything.",
+        ),
+        "patches": Field(
+            shape=Array(items=_PATH, expected="an array of paths"),
+            doc="Patches in the project, applied in this order.",
+        ),
+        "inputs": Field(
+            shape=Array(
+                items=Text(expected="the name of an input", pattern=r"[A-Za-z0-9@][A-Za-z0-9@._+:/-]{0,199}"),
+                expected="an array of names",
+            ),
+            doc="What it is built with: other builds, toolchains, packages, fetches.",
+        ),
+        "host": Field(shape=_SWITCH, doc="Programs and libraries of this machine can be used."),
+        "shell": Field(
+            shape=Text(
+                expected='a program of an input, such as "bash/bin/sh"',
+                pattern="[^/\\u0000]+(/[^/\\u0000]+)+",
+            ),
+            doc="The POSIX shell that runs the phases, in an input.",
+        ),
+        "attributes": Field(
+            shape=Names(names=_BUILDER_VARIABLE, values=Anything()),
+            doc="Arguments of the phases, as data.",
+        ),
+        "env": Field(
+            shape=Names(
+                names=_BUILDER_VARIABLE,
+                values=Either(shapes=(_VALUE, Whole()), expected="text in quotes"),
+            ),
+            doc="Variables of the programs that the phases run.",
+        ),
+        "phases": Field(
+            shape=Names(names=_PHASE_NAME, values=_PHASE),
+            doc="Phases to replace, to add, or, with false, to leave out.",
+        ),
+        "cores": Field(
+            shape=Whole(expected="a number of processors", minimum=1),
+            doc="How many processors it uses.",
+        ),
+        "memory": Field(
+            shape=Either(
+                shapes=(
+                    Text(expected='a size such as "512M" or "4G"', pattern="[0-9]{1,12}[KMGT]"),
+                    Whole(expected="a number of bytes", minimum=1),
+                ),
+                expected='a size such as "512M" or "4G"',
+            ),
+            doc="How much memory it needs.",
+        ),
+        "checkpoints": Field(shape=_SWITCH, doc="Whether the state after each phase is kept; true without."),
+    },
+    elsewhere={
+        "name": "the name stands in the table's own name, [build.NAME]",
+        "src": "did you mean `sources`?",
+        "source": "did you mean `sources`?",
+        "build": "phases stand under [build.NAME.phases]",
+        "install": "phases stand under [build.NAME.phases]",
+        "dependencies": "did you mean `inputs`?",
+    },
+)
+
+_FETCH = Table(
+    fields={
+        "url": Field(shape=_URL, doc="Where the file is."),
+        "hash": Field(shape=_HASH, doc="Its hash. Without it the fetch is impure: made anew each time."),
+    },
+    required=("url",),
+)
+
+_PURIFY = Table(
+    fields={
+        "candidates": Field(
+            shape=Array(
+                items=Text(
+                    expected='a URL, "./PATH", "fetch.NAME" or "build.NAME"', refuse=_refuse_candidate
+                ),
+                expected="an array of candidates",
+                minimum=1,
+            ),
+            doc="Where it may come from, in this order.",
+        ),
+        "hash": Field(shape=_HASH, doc="What it must be."),
+        "recursive": Field(shape=_SWITCH, doc="The hash is of a tree's NAR, not of a file's contents."),
+    },
+    required=("candidates", "hash"),
+)
+
 _PYTHON_LOCKFILES = "lockfiles of Python stand under `pip`, whatever wrote them"
 
 _TABLES: dict[str, Field] = {
@@ -334,6 +546,18 @@ _TABLES: dict[str, Field] = {
         ),
         doc="Where registries are, by npm, pypi, pypi-files, or by a beginning of URLs to replace.",
     ),
+    "build": Field(
+        shape=Names(names=_BUILD_NAME, values=_BUILD),
+        doc="What the project builds, by name.",
+    ),
+    "fetch": Field(
+        shape=Names(names=_BUILD_NAME, values=_FETCH),
+        doc="Files from the network, as inputs of builds.",
+    ),
+    "purify": Field(
+        shape=Names(names=_BUILD_NAME, values=_PURIFY),
+        doc="Things known by their hash that may come from several places, as inputs of builds.",
+    ),
 }
 
 
@@ -363,6 +587,8 @@ DOCUMENT = Table(
         "environment": "did you mean `env`?",
         "variables": "did you mean `env`?",
         "tools": "did you mean `packages`?",
+        "builds": "did you mean `build`?",
+        "recipes": "did you mean `build`?",
     },
 )
 

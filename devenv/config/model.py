@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from devenv.adapter import Options
+from devenv.config.builds import Build, Fetch, Purify
 from devenv.env.spec import Operation
 
 Ecosystem = Literal["npm", "python"]
@@ -42,7 +43,8 @@ class Config:
     `packages`: version requests by toolchain ("node": "20"). `lockfiles`: at most one of an ecosystem has
     no path, and then it is the only one; an ecosystem without any is switched off. `env`: operations by
     variable, their origins "devenv.toml:LINE". `aliases`: argument vectors. `scripts`: program texts.
-    `registries`: URLs by "npm", "pypi", "pypi-files" or by the URL prefix that they replace.
+    `registries`: URLs by "npm", "pypi", "pypi-files" or by the URL prefix that they replace. `builds`, `fetches`
+    and `purifies` are by name.
     """
 
     name: str = "project"
@@ -52,3 +54,6 @@ class Config:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
+    builds: Mapping[str, Build] = field(default_factory=dict)
+    fetches: Mapping[str, Fetch] = field(default_factory=dict)
+    purifies: Mapping[str, Purify] = field(default_factory=dict)

@@ -8,6 +8,7 @@ keys that lead to it, and nothing is raised.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -102,18 +103,20 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """An integer. TOML's booleans are none, though Python's are."""
+    """An integer, of `minimum` or more. TOML's booleans are none, though Python's are."""
 
     expected: str = "a whole number"
+    minimum: int | None = None
 
     def accepts(self, value: Any) -> bool:
         return type(value) is int
 
     def check(self, value: Any, keys: Keys, report: Report) -> None:
-        return None
+        if self.minimum is not None and value < self.minimum:
+            report(keys, f"expected {self.expected}, found {kind(value)}", None)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "integer"}
+        return {"type": "integer"} if self.minimum is None else {"type": "integer", "minimum": self.minimum}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +137,30 @@ class Exactly:
 
     def schema(self) -> dict[str, Any]:
         return {"const": self.value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anything:
+    """Any value that JSON has too: no dates, no numbers that are not finite. Texts hold no NUL."""
+
+    expected: str = "text, a number, true or false, an array or a table"
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, str | bool | int | float | list | dict)
+
+    def check(self, value: Any, keys: Keys, report: Report) -> None:
+        if isinstance(value, str) and "\0" in value:
+            report(keys, "holds a NUL character, which no environment can carry", None)
+        elif isinstance(value, float) and not math.isfinite(value):
+            report(keys, f"expected a finite number, found {kind(value)}", None)
+        elif type(value) is int and not -(2**63) <= value < 2**63:
+            report(keys, f"expected a number of 64 bits, found {kind(value)}", None)
+        elif isinstance(value, list | dict):
+            for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+                check(self, item, (*keys, name), report)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean", "array", "object"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from devenv.config.builds import contradictions, read_builds, read_fetches, read_purifies
 from devenv.config.errors import ConfigError
 from devenv.config.fields import DOCUMENT, split_alias
 from devenv.config.model import FOUND_BY_THEMSELVES, Config, Ecosystem, LockfileConfig
@@ -118,6 +119,7 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     for name in data.get("aliases", {}):
         if name in data.get("scripts", {}):
             yield ("aliases", name), "there is a script of this name as well", "keep one of them"
+    yield from contradictions(data)
 
 
 def _lockfile_contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:
@@ -167,6 +169,9 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
         },
         scripts=dict(data.get("scripts", {})),
         registries=dict(data.get("registries", {})),
+        builds=read_builds(data.get("build", {}), origin),
+        fetches=read_fetches(data.get("fetch", {}), origin),
+        purifies=read_purifies(data.get("purify", {}), origin),
     )
 
 
