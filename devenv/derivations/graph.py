@@ -13,6 +13,7 @@ from devenv.formats.derivation import (
     hash_modulo,
     with_output_paths,
 )
+from devenv.formats.errors import FormatError
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StoreDir, StorePath
 
@@ -109,6 +110,34 @@ class Graph:
             inputs=tuple(known.values()),
             label=label or name,
             size=size,
+        )
+        return self.nodes.setdefault(path, node)
+
+    def adopt(self, path: StorePath, derivation: Derivation, aterm: bytes) -> Node:
+        """The node of a .drv file that somebody wrote. Its inputs must be in the graph.
+
+        Raises FormatError when its path, or the paths of its outputs, are not those that it must have: another
+        derivation's output could be replaced by its own otherwise.
+        """
+        for below, names in derivation.input_derivations.items():
+            for name in names:
+                self._hash_of(below).of(name)  # whether there is such an output
+        expected = with_output_paths(self.store_dir, derivation, self._hash_of)
+        for name, output in derivation.outputs.items():
+            if output.path != expected.outputs[name].path:
+                raise FormatError(
+                    f"{path} says that its output {name!r} is {output.path or 'not known yet'}, but by what it "
+                    f"contains that is {expected.outputs[name].path}"
+                )
+        if path != drv_path(self.store_dir, derivation, aterm):
+            raise FormatError(f"{path} does not contain what it was made with")
+        node = Node(
+            path=path,
+            out=self.store_dir.parse(derivation.outputs[main_output(derivation)].path),
+            derivation=derivation,
+            aterm=aterm,
+            inputs=tuple(self.nodes[below] for below in derivation.input_derivations),
+            label=derivation.name,
         )
         return self.nodes.setdefault(path, node)
 
