@@ -13,10 +13,12 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from devenv.errors import DevenvError
 from devenv.formats import narinfo
 from devenv.formats.content_address import ContentAddress
 from devenv.formats.errors import FormatError
@@ -34,6 +36,7 @@ from devenv.store.tree import dump
 if TYPE_CHECKING:
     from devenv.fetch.http import Client
 
+LOOKUPS_AT_ONCE = 16  # as many connections as the client has
 _INFO_LIMIT = 1 << 16  # bytes of nix-cache-info
 PRIORITY = 40  # of caches that we make; the lower is asked first
 
@@ -117,6 +120,33 @@ class BinaryCache:
             raise RefusedError(path, self.url, f"its narinfo is about {found.path}", hint=DAMAGED)
         return found
 
+    def lookups(
+        self, paths: Sequence[StorePath], stop: Callable[[], None]
+    ) -> dict[StorePath, NarInfo | RefusedError]:
+        """`lookup` for many at once. Paths that it does not have are left out; what it should not say is an error.
+
+        `stop` is called to end what is running where this is interrupted.
+        """
+        threads = 1 if self.is_local else min(LOOKUPS_AT_ONCE, len(paths))
+        if threads <= 1:
+            answers = [self._answer(path) for path in paths]
+        else:
+            with ThreadPoolExecutor(max_workers=threads) as pool:
+                try:
+                    answers = list(pool.map(self._answer, paths))
+                except BaseException as error:
+                    if not isinstance(error, DevenvError):
+                        stop()
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        return {path: answer for path, answer in zip(paths, answers, strict=True) if answer is not None}
+
+    def _answer(self, path: StorePath) -> NarInfo | RefusedError | None:
+        try:
+            return self.lookup(path)
+        except RefusedError as error:
+            return error
+
     def nar(self, info: NarInfo, progress: Callable[[int], None] = lambda done: None) -> Iterator[bytes]:
         """The archive, unpacked. `progress` hears how many bytes have come. Raises `RefusedError`."""
         return decompress(info.compression, self._file(info, progress))
@@ -127,7 +157,9 @@ class BinaryCache:
         # Not compressed it is the archive itself, which is hashed anyway.
         digest = hashlib.new(expected.algorithm, usedforsecurity=False) if expected is not None else None
         # Where it is not said how large the file is: no compression makes an archive much larger.
-        limit = info.file_size if info.file_size is not None else info.nar_size + info.nar_size // 8 + (1 << 20)
+        limit = (
+            info.file_size if info.file_size is not None else info.nar_size + info.nar_size // 8 + (1 << 20)
+        )
         size = 0
         for chunk in self._files.stream(info.url):
             size += len(chunk)
