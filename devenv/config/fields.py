@@ -147,6 +147,35 @@ def _refuse_url(text: str) -> None:
         )
 
 
+def _refuse_cache(text: str) -> None:
+    if re.match(r"https?://", text):
+        _refuse_url(text)
+        return
+    _refuse_cache_of_user(text)
+
+
+def _refuse_cache_of_user(text: str) -> None:
+    """A user's own file may hold a login."""
+    _refuse_nul(text)
+    if not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*|(file://)?/.*", text):
+        raise Refused(
+            f"expected the URL of a binary cache, found {quoted(text)}",
+            'write "https://cache.example.org", or "file:///srv/cache" for a directory',
+        )
+
+
+def _refuse_public_key(text: str) -> None:
+    from devenv.formats.errors import FormatError
+    from devenv.formats.signing import PublicKey
+
+    try:
+        PublicKey.parse(text)
+    except FormatError as error:
+        raise Refused(
+            f"{error}", "`devenv cache key public` prints the public half of a secret key"
+        ) from None
+
+
 def _refuse_source(text: str) -> None:
     try:
         normal_path(text)
@@ -207,6 +236,9 @@ NAME = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 GROUP = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 REGISTRY = r"npm|npm\+@[A-Za-z0-9._~-]+|pypi|pypi-files"
 SHELL_OPERATORS = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
+
+CACHE_URL = "https?://[^@?# ]+|(file://)?/.*"
+PUBLIC_KEY = "[!-9;-~]+:[A-Za-z0-9+/]{43}="
 
 _NO_NUL = r"\u0000"
 _VERSION = Text(expected=VERSION_EXPECTED, pattern=VERSION, refuse=_refuse_version)
@@ -464,6 +496,58 @@ _PURIFY = Table(
     required=("candidates", "hash"),
 )
 
+# Caches
+
+_PUBLIC_KEYS = Field(
+    shape=Array(
+        items=Text(expected="a public key in quotes", pattern=PUBLIC_KEY, refuse=_refuse_public_key),
+        expected="an array of public keys",
+    ),
+    doc="Keys whose signatures count, as NAME:BASE64.",
+)
+
+
+def _caches(url: Text) -> dict[str, Field]:
+    return {
+        "substituters": Field(
+            shape=Array(items=url, expected="an array of URLs"),
+            doc="Binary caches that are asked before anything is fetched or built.",
+        ),
+        "trusted-keys": _PUBLIC_KEYS,
+    }
+
+
+_CACHE_HINTS = {
+    "trusted-public-keys": "did you mean `trusted-keys`?",
+    "trusted_keys": "did you mean `trusted-keys`?",
+    "substituter": "did you mean `substituters`?",
+    "urls": "did you mean `substituters`?",
+}
+
+_CACHES = Table(
+    fields=_caches(Text(expected="a URL in quotes", pattern=CACHE_URL, refuse=_refuse_cache)),
+    elsewhere={**_CACHE_HINTS, "signing-key": "it belongs into your own configuration, config.toml"},
+)
+
+# What stands in the user's own config.toml.
+USER_DOCUMENT = Table(
+    fields={
+        "caches": Field(
+            shape=Table(
+                fields={
+                    **_caches(Text(expected="a URL in quotes", refuse=_refuse_cache_of_user)),
+                    "signing-key": Field(
+                        shape=Text(expected="the name or path of a key", pattern="[^\\u0000]+"),
+                        doc="The secret key that `devenv cache push` signs with.",
+                    ),
+                },
+                elsewhere=_CACHE_HINTS,
+            ),
+            doc="Binary caches.",
+        ),
+    }
+)
+
 _PYTHON_LOCKFILES = "lockfiles of Python stand under `pip`, whatever wrote them"
 
 _TABLES: dict[str, Field] = {
@@ -546,6 +630,7 @@ _TABLES: dict[str, Field] = {
         ),
         doc="Where registries are, by npm, pypi, pypi-files, or by a beginning of URLs to replace.",
     ),
+    "caches": Field(shape=_CACHES, doc="Binary caches: what others have built is not built again."),
     "build": Field(
         shape=Names(names=_BUILD_NAME, values=_BUILD),
         doc="What the project builds, by name.",

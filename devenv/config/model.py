@@ -37,6 +37,22 @@ FOUND_BY_THEMSELVES = (LockfileConfig(ecosystem="npm"), LockfileConfig(ecosystem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caches:
+    """Binary caches by URL, and public keys ("name:base64") whose signatures count."""
+
+    substituters: tuple[str, ...] = ()
+    trusted_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserConfig:
+    """A user's own config.toml. `signing_key` is the name or path of a secret key."""
+
+    caches: Caches = field(default_factory=Caches)
+    signing_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A devenv.toml.
 
@@ -54,6 +70,7 @@ class Config:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
+    caches: Caches = field(default_factory=Caches)
     builds: Mapping[str, Build] = field(default_factory=dict)
     fetches: Mapping[str, Fetch] = field(default_factory=dict)
     purifies: Mapping[str, Purify] = field(default_factory=dict)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from devenv.config.builds import contradictions, read_builds, read_fetches, read_purifies
 from devenv.config.errors import ConfigError
-from devenv.config.fields import DOCUMENT, split_alias
-from devenv.config.model import FOUND_BY_THEMSELVES, Config, Ecosystem, LockfileConfig
+from devenv.config.fields import DOCUMENT, USER_DOCUMENT, split_alias
+from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, Ecosystem, LockfileConfig, UserConfig
 from devenv.config.paths import normal_path
 from devenv.config.positions import MAX_DEPTH, Keys, Positions, TooDeepError, find_positions
-from devenv.config.shapes import Literal, check, dotted, quoted
+from devenv.config.shapes import Literal, Table, check, dotted, quoted
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Unset
 from devenv.errors import raise_problems
 
 MAX_SIZE = 1 << 20  # bytes; far beyond what anybody writes by hand
+
+Contradiction = tuple[Keys, str, str | None]
 
 _ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python"}
 
@@ -28,6 +30,21 @@ def parse_config(text: str, path: str) -> Config:
 
     Raises `ConfigError`, or `Problems` of several, in the order of their lines.
     """
+    data, positions = _document(text, path, DOCUMENT, _contradictions)
+    return _config(data, os.path.basename(path), positions)
+
+
+def parse_user_config(text: str, path: str) -> UserConfig:
+    """Read a user's config.toml; the same errors as `parse_config`."""
+    data, _ = _document(text, path, USER_DOCUMENT, lambda data: iter(()))
+    caches = data.get("caches", {})
+    return UserConfig(caches=_caches(caches), signing_key=caches.get("signing-key"))
+
+
+def _document(
+    text: str, path: str, shape: Table, find: Callable[[dict[str, Any]], Iterable[Contradiction]]
+) -> tuple[dict[str, Any], Positions]:
+    """What a text says, if it has the shape of a document and does not contradict itself."""
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_SIZE:
         raise ConfigError("it is larger than 1 MiB, which devenv does not read", path=path)
@@ -43,13 +60,13 @@ def parse_config(text: str, path: str) -> Config:
         line = positions.line(keys)
         found.append(ConfigError(what, path=path, line=line, key=dotted(keys), hint=hint))
 
-    check(DOCUMENT, data, (), report)
+    check(shape, data, (), report)
     if not found:
-        for keys, what, hint in _contradictions(data):
+        for keys, what, hint in find(data):
             report(keys, what, hint)
     found.sort(key=lambda problem: problem.line or 0)
     raise_problems(found)
-    return _config(data, os.path.basename(path), positions)
+    return data, positions
 
 
 # Syntax
@@ -169,9 +186,17 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
         },
         scripts=dict(data.get("scripts", {})),
         registries=dict(data.get("registries", {})),
+        caches=_caches(data.get("caches", {})),
         builds=read_builds(data.get("build", {}), origin),
         fetches=read_fetches(data.get("fetch", {}), origin),
         purifies=read_purifies(data.get("purify", {}), origin),
+    )
+
+
+def _caches(data: Mapping[str, Any]) -> Caches:
+    return Caches(
+        substituters=tuple(dict.fromkeys(data.get("substituters", ()))),
+        trusted_keys=tuple(dict.fromkeys(data.get("trusted-keys", ()))),
     )
 
 
