@@ -113,7 +113,7 @@ def import_stream(store: Store, read: Read, *, reporter: Reporter | None = None)
     present: list[StorePath] = []
     trusted: list[StorePath] = []
     try:
-        while source.number() == 1:
+        while source.goes_on():
             with store.temporary_directory() as directory:
                 info, was_present = _import_one(store, source, f"{directory}/object", reporter)
             found.append(info.path)
@@ -166,6 +166,14 @@ def _import_one(store: Store, source: _Source, target: str, reporter: Reporter) 
 
 
 def _register(store: Store, info: PathInfo, tree: str) -> None:
+    others = set(info.references) - {info.path}
+    missing = sorted(others - store.valid_paths(others))
+    if missing:
+        raise StoreError(
+            f"importing {info.path}: it refers to {', '.join(missing[:3])}, which neither the store nor the stream has",
+            hint="Export an object with all that it needs.",
+            path=info.path,
+        )
     if not info.path.endswith(".drv"):
         store.register_outputs([(info, tree)])
         return
@@ -247,6 +255,13 @@ class _Source:
             self._buffer, self._at = self._read(_BLOCK), 0
             if not self._buffer:
                 raise FormatError("the stream ends too early")
+
+    def goes_on(self) -> bool:
+        """Whether another object follows."""
+        mark = self.number()
+        if mark > 1:
+            raise FormatError("the stream is damaged: neither an object nor the end")
+        return mark == 1
 
     def number(self) -> int:
         return int.from_bytes(self.exactly(8), "little")
