@@ -143,6 +143,7 @@ def build_sandbox(
         network=network,
         memory=memory,
         persona=persona,
+        plain_files=True,
         base=scratch.root,
         new_session=not interactive,
         init=interactive,

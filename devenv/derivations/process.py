@@ -14,8 +14,8 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from devenv.derivations.build_log import BuildLog, log_path
@@ -32,6 +32,7 @@ from devenv.derivations.graph import Node
 from devenv.derivations.output_checks import check_outputs
 from devenv.derivations.outputs import Made, measure_outputs
 from devenv.derivations.program import TOP, Program, flag, program, references_text, string_list
+from devenv.derivations.schedule import Resources
 from devenv.formats.derivation import Derivation
 from devenv.formats.errors import FormatError
 from devenv.formats.store_path import StorePath, digest_of
@@ -46,6 +47,7 @@ from devenv.store.tree import remove
 _SHOWN_LINES = 25
 _FEATURES = frozenset({"benchmark", "big-parallel", "nixos-test"})  # which any machine is said to have
 _READ_SIZE = 65536
+_PATIENCE_SECONDS = 2.0  # with a thread that measures something large
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class BuildOptions:
     memory: bytes of address space of each process
     cores: what builders are told that they may use
     environ: the variables that fixed outputs may ask for
+    resources: what builds take of the machine, where that is declared, by the paths of their derivations
     """
 
     sandbox_paths: tuple[str, ...] | None = None
@@ -67,6 +70,7 @@ class BuildOptions:
     memory: int | None = None
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    resources: Mapping[StorePath, Resources] = field(default_factory=dict)
 
 
 class BuilderFailed(BuildError):
@@ -204,40 +208,75 @@ class Processes:
         self._options = options
         self._launcher = Launcher()
         self._closed = threading.Event()
+        self._busy = 0
+        self._less_busy = threading.Condition()
+        self._memory: dict[StorePath, int] = {}
 
     def close(self) -> None:
         """End all builds. When this returns, none of their processes is left."""
         self._closed.set()
         self._launcher.close()
+        with self._less_busy:  # nobody shall be in the directories that are removed next
+            self._less_busy.wait_for(lambda: not self._busy, _PATIENCE_SECONDS)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._less_busy:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._less_busy:
+                self._busy -= 1
+                self._less_busy.notify_all()
+
+    def memory_of(self, node: Node) -> int | None:
+        """The most memory that a process of a finished build had, in bytes; None if that tells nothing of the next."""
+        return self._memory.get(node.path, 0)
 
     def build(self, node: Node, show: Callable[[str], None]) -> tuple[Made, ...]:
         """Run the builder of `node`: its outputs, not registered yet. `show` is given what it prints, by lines.
 
         Raises BuildError, StoreError.
         """
-        path = f"{self._directory}/{digest_of(node.path)}.build"
-        room = prepare(node, self._store, path, self._options)
-        log_file = log_path(self._store.layout.log, node.path)
-        with explaining("writing the log", log_file):
-            log = BuildLog(log_file, show)
+        with self._working():
+            room = prepare(
+                node, self._store, f"{self._directory}/{digest_of(node.path)}.build", self._options
+            )
+            try:
+                self.run(node, room, show)
+                made = self.measure(node, room)
+            except BuildError as error:
+                if self._closed.is_set():
+                    raise  # who closed this removes the whole directory
+                if self._options.keep_failed and not isinstance(error, BuilderFailed):
+                    kept = f"Its build directory is kept: {self._keep(room, node)}"
+                    error.hint = f"{error.hint} {kept}" if error.hint else kept
+                remove(room.scratch.path)
+                raise
+            clear(room.scratch, {each.tree for each in made})
+            return made
+
+    def run(self, node: Node, room: Room, show: Callable[[str], None]) -> None:
+        """Run the builder in its room. Raises BuilderFailed when it does not end well, BuildError, StoreError."""
+        path = log_path(self._store.layout.log, node.path)
+        with explaining("writing the log", path):
+            log = BuildLog(path, show)
             try:
                 how = self._run(node, room, log)
             finally:
                 log.close()
         if self._closed.is_set():
             raise BuildError(f"cannot build {node.label}: stopped", package=node.label)
-        try:
-            if how is not None:
-                kept = self._keep(room, node) if self._options.keep_failed else None
-                raise BuilderFailed(node.label, how, lines=log.tail(), log=log.path, kept=kept)
-            made = self._measure(node, room)
-        except BuildError:
-            remove(path)
-            raise
-        _clear(room.scratch, {each.tree for each in made})
-        return made
+        if how is not None:
+            kept = self._keep(room, node) if self._options.keep_failed else None
+            raise BuilderFailed(node.label, how, lines=log.tail(), log=log.path, kept=kept)
 
-    def _measure(self, node: Node, room: Room) -> tuple[Made, ...]:
+    def measure(self, node: Node, room: Room) -> tuple[Made, ...]:
+        """The outputs that the builder left in its room, each after those that it refers to.
+
+        Raises BuildError when they are not as they should be, StoreError.
+        """
         made = measure_outputs(node.derivation, node.path, room.scratch.store, room.inputs, node.label)
         infos = {each.info.path: each.info for each in made}
         by_name = {name: infos[path] for name, path in node.outputs.items()}
@@ -263,7 +302,9 @@ class Processes:
                     )
                 finally:
                     os.close(slave)
-            return _Watch(running, master, log, self._options).until_the_end()
+            how = _Watch(running, master, log, self._options).until_the_end()
+            self._memory[node.path] = max(running.memory, self._memory.get(node.path, 0))
+            return how
         except SandboxError as error:
             raise BuildError(
                 f"cannot build {node.label}: {error}", package=node.label, hint=error.hint
@@ -287,7 +328,7 @@ class Processes:
         return kept
 
 
-def _clear(scratch: Scratch, outputs: Collection[str]) -> None:
+def clear(scratch: Scratch, outputs: Collection[str]) -> None:
     """Remove all but the outputs: a build directory may be large, and its mount points many."""
     for directory in (scratch.root, scratch.build, scratch.tmp):
         remove(directory)

@@ -75,7 +75,7 @@ def program(
         arguments=tuple(
             byte_order(text) for text in (builder.rpartition("/")[2], *map(filled, derivation.args))
         ),
-        environment={byte_order(name): byte_order(value) for name, value in variables.items()},
+        environment=dict(sorted((byte_order(name), byte_order(value)) for name, value in variables.items())),
         files=files,
     )
 

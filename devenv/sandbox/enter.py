@@ -53,10 +53,19 @@ def entry(spec: SandboxSpec) -> Entry:
         "new_session": spec.new_session,
         "init": spec.init,
         "dies_with_parent": spec.dies_with_parent,
+        "filter": _filter(spec),
         "memory": spec.memory,
         "persona": spec.persona,
         "umask": spec.umask,
     }
+
+
+def _filter(spec: SandboxSpec) -> bytes:
+    if not spec.plain_files:
+        return b""
+    from devenv.sandbox.filter import plain_files_filter
+
+    return plain_files_filter(os.uname().machine)
 
 
 def _is_directory(path: str) -> bool | None:
@@ -250,6 +259,8 @@ def _settle(made: Entry, stdio: tuple[int, int, int], directory: str) -> None:
     syscalls.new_session_keyring()
     step("giving up new privileges", syscalls.forbid_new_privileges)
     step("giving up capabilities", syscalls.drop_capabilities)
+    if made["filter"]:
+        step("filtering system calls", syscalls.filter_calls, made["filter"])
     if made["dies_with_parent"]:
         step("tying its life to devenv's", syscalls.die_with_parent, 9)
     syscalls.reset_signals()

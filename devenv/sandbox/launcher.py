@@ -126,6 +126,7 @@ class Running:
     def __init__(self, report: socket.socket, program: str) -> None:
         self._report = report
         self._program = program
+        self.memory = 0  # bytes, the most that one process of it had; known after `wait`
 
     def fileno(self) -> int:
         return self._report.fileno()
@@ -158,4 +159,6 @@ class Running:
                 f"running {self._program} in a sandbox: the process that watches over it was killed",
                 hint="Is there enough memory? Try again.",
             )
-        return os.waitstatus_to_exitcode(int(said[1:]))
+        status, memory = said[1:].split()
+        self.memory = 1024 * int(memory)
+        return os.waitstatus_to_exitcode(int(status))

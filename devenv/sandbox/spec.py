@@ -125,6 +125,7 @@ class SandboxSpec:
     new_session: without a controlling terminal. A shell for a person keeps the terminal that it has
     init: a process of ours stays process 1, so that signals have their usual meaning for the program
     dies_with_parent: killed when the thread that started it ends
+    plain_files: nobody can set set-user-id bits or extended attributes (see `filter`)
     memory: of each process, in bytes of address space (RLIMIT_AS)
     persona: personality(2)
     umask: of what it creates
@@ -141,6 +142,7 @@ class SandboxSpec:
     new_session: bool = True
     init: bool = False
     dies_with_parent: bool = True
+    plain_files: bool = False
     memory: int | None = None
     persona: int = 0
     umask: int = 0o022

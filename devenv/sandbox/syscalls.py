@@ -36,7 +36,8 @@ _SYS_CLOSE_RANGE = 436
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
+_SECCOMP_MODE_FILTER = 2
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _SIG_SETMASK, _SIG_DFL = 2, 0
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -153,6 +154,16 @@ def die_with_parent(signal: int) -> None:
 def forbid_new_privileges() -> None:
     """From now on no program gives more rights than its caller has, setuid or not."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, _long(1), _long(0), _long(0), _long(0)))
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def filter_calls(program: bytes) -> None:
+    """Have the kernel look at every system call from now on, see `filter`. Needs `forbid_new_privileges`."""
+    whole = _FilterProgram(len(program) // 8, program)
+    _check(_libc.prctl(_PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(whole), _long(0), _long(0)))
 
 
 def drop_capabilities() -> None:

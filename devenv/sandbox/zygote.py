@@ -5,9 +5,10 @@ thread waits for orders on descriptor 0, a SOCK_SEQPACKET socket:
 
     order  = flags of clone(2) in decimal; with it the descriptors report, request, stdin, stdout, stderr
     report = [ what enter.report_refusal writes ]      the program was not started
-             [ "X", wait status in decimal ]           the first process has ended, and all others with it
+             [ "X", wait status, " ", memory ]         the first process has ended, and all others with it
 
-`request` is a file with the bytes of `enter.request`, `report` a socket of the same kind. Anything said on it, or
+`request` is a file with the bytes of `enter.request`, `report` a socket of the same kind. `memory` is the most
+that a process in it had, in kilobytes, as far as it was waited for; both numbers are decimal. Anything said on it, or
 its end, kills the sandbox. When the orders end, because devenv wants that or is dead, all sandboxes are killed, and
 this process ends when they have.
 """
@@ -107,7 +108,7 @@ class _Zygote:
 
     def _ended(self, pidfd: int) -> None:
         child, report = self._processes.pop(pidfd)
-        _, status = os.waitpid(child, 0)
+        _, status, usage = os.wait4(child, 0)
         self._poll.unregister(pidfd)
         os.close(pidfd)
         del self._reports[report]
@@ -117,7 +118,7 @@ class _Zygote:
         except KeyError:
             pass
         try:  # noqa: SIM105
-            os.write(report, b"X%d" % status)
+            os.write(report, b"X%d %d" % (status, usage.ru_maxrss))
         except OSError:
             pass
         os.close(report)
