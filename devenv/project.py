@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from devenv.adapter import NpmQuery, PypiQuery, Query, RemoteFile, Target
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
-from devenv.config.model import Config
+from devenv.config.model import Caches, Config
 from devenv.config.toml import parse_config
 from devenv.environment import Instantiated, PlannedLockfile, instantiate
 from devenv.errors import DevenvError, raise_problems
@@ -45,22 +46,33 @@ class StaleLock(DevenvError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to work, from the command line and the environment. `jobs` None means one per processor."""
+    """How to work, from the command line and the environment.
+
+    `jobs` None means one per processor. `substituters` None means the configured ones, `trusted_keys` are trusted
+    beside the configured ones.
+    """
 
     environ: Mapping[str, str]
     store_dir: str | None = None
     offline: bool = False
     jobs: int | None = None
+    substituters: tuple[str, ...] | None = None
+    trusted_keys: tuple[str, ...] = ()
     reporter: Reporter = field(default_factory=Reporter)
 
 
 class Workplace:
     """The store and the network as one project, or none, sees them. Everything is made when first used."""
 
-    def __init__(self, root: str, registries: Mapping[str, str], settings: Settings) -> None:
+    def __init__(
+        self, root: str, registries: Mapping[str, str], settings: Settings, caches: Caches | None = None
+    ) -> None:
+        """`registries` and `caches` are those of the project's devenv.toml."""
         self.root = root
         self.registries = registries
         self.settings = settings
+        self.caches = caches or Caches()
+        self.cancelled = threading.Event()
 
     @cached_property
     def layout(self) -> Layout:
@@ -82,7 +94,18 @@ class Workplace:
     def client(self) -> Client:
         from devenv.fetch.http import Client
 
-        return Client(self.endpoints, environ=self.settings.environ, offline=self.settings.offline)
+        return Client(
+            self.endpoints,
+            environ=self.settings.environ,
+            offline=self.settings.offline,
+            cancelled=self.cancelled,
+        )
+
+    def cancel(self) -> None:
+        """End all transfers at once. The client cannot be used any more."""
+        self.cancelled.set()
+        if "client" in self.__dict__:
+            self.client.cancel()
 
     @property
     def jobs(self) -> int:
@@ -123,7 +146,7 @@ class Project:
 
     @cached_property
     def workplace(self) -> Workplace:
-        return Workplace(self.root, self.config.registries, self.settings)
+        return Workplace(self.root, self.config.registries, self.settings, self.config.caches)
 
     @cached_property
     def lockfiles(self) -> tuple[Lockfile, ...]:

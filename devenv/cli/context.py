@@ -15,6 +15,11 @@ from devenv.events import Notice, Reporter
 from devenv.project import NoProject, Project, Settings, Workplace
 
 
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    """The entries of a list with commas, None where it was not given."""
+    return None if text is None else tuple(filter(None, (entry.strip() for entry in text.split(","))))
+
+
 class Context:
     """The surroundings of one command. Closes the progress display when the command ends."""
 
@@ -35,6 +40,8 @@ class Context:
             store_dir=self.arguments.store_dir,
             offline=self.arguments.offline,
             jobs=self.arguments.max_jobs,
+            substituters=_listed(self.arguments.substituters),
+            trusted_keys=_listed(self.arguments.trusted_keys) or (),
             reporter=self.reporter,
         )
 
@@ -62,18 +69,23 @@ class Context:
             return Workplace(os.getcwd(), {}, self.settings)
         return Project(root, self.settings).workplace
 
+    def bare_workplace(self) -> Workplace:
+        """The user's own, whatever project this is."""
+        return Workplace(os.getcwd(), {}, self.settings)
+
     def notice(self, text: str) -> None:
         self.reporter.event(Notice(text=text))
 
-    def confirm(self, question: str) -> bool:
-        """Ask on the terminal, yes by default; `--yes` answers, and without a terminal it is no."""
+    def confirm(self, question: str, *, default: bool = True) -> bool:
+        """Ask on the terminal; `--yes` answers, and without a terminal it is no."""
         if self.arguments.yes:
             return True
         if not self.interactive:
             return False
-        sys.stderr.write(f"{question} [Y/n] ")
+        sys.stderr.write(f"{question} [{'Y/n' if default else 'y/N'}] ")
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+        answer = sys.stdin.readline().strip().lower()
+        return answer in ("y", "yes") or (default and not answer)
 
     def close(self) -> None:
         """End the progress display, so that the terminal belongs to what comes next."""

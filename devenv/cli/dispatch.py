@@ -39,6 +39,10 @@ def common_options(*, again: bool = False) -> Parser:
     group.add_argument(
         "--max-jobs", type=int, metavar="N", help="builds at a time (default: one a processor)", **text
     )
+    group.add_argument(
+        "--substituters", metavar="URL,...", help="ask these binary caches, not the configured ones", **text
+    )
+    group.add_argument("--trusted-keys", metavar="KEY,...", help="public keys to trust as well", **text)
     group.add_argument("-y", "--yes", help="answer yes to questions", **flag)
     group.add_argument("-q", "--quiet", help="no progress, only errors", **flag)
     group.add_argument("-v", "--verbose", help="more about what is done", **flag)

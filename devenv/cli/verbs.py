@@ -140,6 +140,20 @@ VERBS = (
             ("devenv store verify", "is everything as it was registered?"),
         ),
     ),
+    Verb(
+        name="cache",
+        summary="share what was built: binary caches",
+        module="cache",
+        description=(
+            "Copies store objects into binary caches, directories or web servers in Nix's own layout, and out of them. "
+            "`enter` asks the caches under [caches] of devenv.toml before it fetches or builds anything."
+        ),
+        examples=(
+            ("devenv cache key generate team-1", "a key to sign with; prints its public half"),
+            ("devenv cache push file:///srv/cache --key team-1", "the environment of this project"),
+            ("devenv cache serve --listen 127.0.0.1:8080", "this machine's store, for others"),
+        ),
+    ),
 )
 
 

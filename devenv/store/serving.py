@@ -66,12 +66,15 @@ class Server:
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.2)
+        """Answer until `close` is called."""
+        try:
+            self._server.serve_forever(poll_interval=0.2)
+        finally:
+            self._server.server_close()
 
     def close(self) -> None:
-        """End `serve`, from another thread."""
+        """End `serve`; may be called from anywhere, a signal handler too."""
         threading.Thread(target=self._server.shutdown, daemon=True).start()
-        self._server.server_close()
 
     def cache_info(self) -> str:
         return CacheInfo(store_dir=self._layout.store, want_mass_query=True, priority=PRIORITY).to_text()
