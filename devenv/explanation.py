@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from devenv.env.spec import PackageRef, Spec
+from devenv.env.spec import Spec
 from devenv.errors import DevenvError
-from devenv.formats.store_path import StorePath, name_of
+from devenv.formats.store_path import StorePath
 from devenv.store.layout import Layout
 from devenv.store.queries import asking, find_path
 from devenv.store.why import Step, explain
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An object of the environment as people know it. `place`: where a lockfile puts it, or its name again."""
+
+    name: str
+    version: str
+    place: str
+    path: str
+
+    @property
+    def names(self) -> set[str]:
+        return {self.name, f"{self.name}@{self.version}", f"{self.name}=={self.version}", self.place}
 
 
 def why(
@@ -21,13 +38,45 @@ def why(
     `start` and `end` are paths or names of packages of the project's environment, which `start` None means.
     Raises `StoreError`, and `DevenvError` for a name that is none or several.
     """
-    spec = _read_spec(project)
-    first = _environment(layout, project) if start is None else _resolve(layout, spec, start)
-    last = _resolve(layout, spec, end)
+    packages = environment_packages(project)
+    first = _environment(layout, project) if start is None else _resolve(layout, packages, start)
+    last = _resolve(layout, packages, end)
     with asking(layout) as queries:
         queries.require([first, last])
         objects = queries.objects([first])
     return first, last, explain(objects, first, last)
+
+
+def environment_packages(project: str | None) -> list[Package]:
+    """The packages of the project's present environment, those of its views included; none where there is none."""
+    if project is None:
+        return []
+    text = _read(os.path.join(project, ".devenv", "env", "env.json"))
+    if text is None:
+        return []
+    spec = Spec.from_json(text)
+    found = [Package(entry.name, entry.version, entry.name, entry.path) for entry in spec.packages]
+    for view in spec.views:
+        found += _view_packages(_read(view.recipe))
+    return found
+
+
+def _view_packages(text: str | None) -> Iterator[Package]:
+    """What a view's recipe names. Kinds of recipes that name nothing in this way give nothing."""
+    try:
+        packages = json.loads(text or "{}")["packages"].items()
+        for place, entry in packages:
+            yield Package(entry.get("name", place), entry["version"], place, entry["path"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _environment(layout: Layout, project: str | None) -> StorePath:
@@ -42,45 +91,25 @@ def _environment(layout: Layout, project: str | None) -> StorePath:
     return find_path(layout, link)
 
 
-def _read_spec(project: str | None) -> Spec | None:
-    """The present environment of the project, None where there is none."""
-    if project is None:
-        return None
-    try:
-        with open(os.path.join(project, ".devenv", "env", "env.json"), encoding="utf-8") as file:
-            return Spec.from_json(file.read())
-    except OSError:
-        return None
-
-
-def _resolve(layout: Layout, spec: Spec | None, text: str) -> StorePath:
-    packages = spec.packages if spec is not None else ()
-    found = {entry.path for entry in packages if text in _names(entry)}
-    if len(found) == 1:
-        return find_path(layout, found.pop())
+def _resolve(layout: Layout, packages: Sequence[Package], text: str) -> StorePath:
+    found = [entry for entry in packages if text in entry.names]
+    if len({entry.path for entry in found}) == 1:
+        return find_path(layout, found[0].path)
     if found:
-        choices = sorted({f"{entry.name}@{entry.version}" for entry in packages if entry.path in found})
+        choices = sorted({f"{entry.name}@{entry.version}" for entry in found})
+        if len(choices) == 1:
+            choices = sorted(entry.place for entry in found)
         raise DevenvError(
             f"{text} is {len(found)} packages here: {', '.join(choices[:8])}",
-            hint="Name one by its version, or by its store path.",
+            hint="Name one of these, or its store path.",
         )
-    if os.path.lexists(text) or os.path.isabs(text):
-        return find_path(layout, text)
     try:
         return find_path(layout, text)
     except DevenvError:
-        names = sorted({entry.name for entry in packages})
-        close = difflib.get_close_matches(text, names, n=1)
+        if os.path.lexists(text) or os.path.isabs(text):
+            raise
+        close = difflib.get_close_matches(text, sorted({entry.name for entry in packages}), n=1)
         raise DevenvError(
             f"{text} is neither a package of the environment nor a path in the store",
-            hint=f"Did you mean {close[0]}?" if close else "`devenv env` lists the packages.",
+            hint=f"Did you mean {close[0]}?" if close else "`devenv env` shows the environment.",
         ) from None
-
-
-def _names(entry: PackageRef) -> tuple[str, ...]:
-    return (
-        entry.name,
-        f"{entry.name}@{entry.version}",
-        f"{entry.name}=={entry.version}",
-        name_of(StorePath(entry.path)),
-    )

@@ -81,6 +81,9 @@ def test_collection_keeps_the_environment_until_its_link_is_gone(entered: tuple[
     (root / ".devenv/env").unlink()
     (root / ".devenv/shell.drv").unlink()
     nix.run("nix-store", "--gc")
+    assert spec.is_dir(), "the generation keeps it"
+    (root / "devenv.toml").unlink()
+    user.run("gc", cwd=root)
     assert not spec.exists()
 
 
