@@ -141,6 +141,7 @@ def build_sandbox(
             *(Bind(path, path) for path in inputs),
         ),
         network=network,
+        abstract_sockets=False,
         memory=memory,
         persona=persona,
         plain_files=True,

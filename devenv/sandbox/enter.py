@@ -49,6 +49,7 @@ def entry(spec: SandboxSpec) -> Entry:
         "operations": operations(spec.mounts, _is_directory),
         "base": _base(spec) if spec.base is None else spec.base,
         "loopback": not spec.network,
+        "abstract_sockets": spec.abstract_sockets or not spec.network,
         "hostname": spec.hostname,
         "new_session": spec.new_session,
         "init": spec.init,
@@ -259,6 +260,8 @@ def _settle(made: Entry, stdio: tuple[int, int, int], directory: str) -> None:
     syscalls.new_session_keyring()
     step("giving up new privileges", syscalls.forbid_new_privileges)
     step("giving up capabilities", syscalls.drop_capabilities)
+    if not made["abstract_sockets"]:
+        syscalls.leave_abstract_sockets()
     if made["filter"]:
         step("filtering system calls", syscalls.filter_calls, made["filter"])
     if made["dies_with_parent"]:

@@ -118,6 +118,7 @@ class SandboxSpec:
 
     mounts: what is in its root, which is otherwise empty and read-only. Of two for one place the later counts
     network: the machine's, abstract sockets included; else one of its own with only a loopback device
+    abstract_sockets: with the machine's network, those of programs outside; False needs Linux 6.12 to be heeded
     processes: its own process ids, so that it sees and reaches no process outside; all of them end with the first
     ipc: its own System V and POSIX message queues and shared memory
     hostname: its own, None for the machine's
@@ -134,6 +135,7 @@ class SandboxSpec:
 
     mounts: tuple[Mount, ...] = ()
     network: bool = False
+    abstract_sockets: bool = True
     processes: bool = True
     ipc: bool = True
     hostname: str | None = "localhost"

@@ -33,6 +33,9 @@ _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _CLOSE_RANGE_CLOEXEC = 4
 _SYS_CLOSE_RANGE = 436
 
+_SYS_LANDLOCK_CREATE_RULESET, _SYS_LANDLOCK_RESTRICT_SELF = 444, 446
+_LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET = 1
+
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}
 
@@ -164,6 +167,22 @@ def filter_calls(program: bytes) -> None:
     """Have the kernel look at every system call from now on, see `filter`. Needs `forbid_new_privileges`."""
     whole = _FilterProgram(len(program) // 8, program)
     _check(_libc.prctl(_PR_SET_SECCOMP, _long(_SECCOMP_MODE_FILTER), ctypes.byref(whole), _long(0), _long(0)))
+
+
+def leave_abstract_sockets() -> bool:
+    """Reach no abstract socket of a program outside from now on. Whether the kernel can do that (Linux 6.12).
+
+    Landlock's scopes, see landlock(7). Needs `forbid_new_privileges`.
+    """
+    attributes = (ctypes.c_uint64 * 3)(0, 0, _LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    rules = _libc.syscall(_long(_SYS_LANDLOCK_CREATE_RULESET), attributes, size, _long(0))
+    if rules < 0:
+        return False
+    try:
+        return bool(_libc.syscall(_long(_SYS_LANDLOCK_RESTRICT_SELF), _long(rules), _long(0)) == 0)
+    finally:
+        os.close(rules)
 
 
 def drop_capabilities() -> None:

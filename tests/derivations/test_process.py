@@ -24,7 +24,7 @@ from devenv.formats.hashes import Hash
 from devenv.store.layout import Layout
 from devenv.store.local import Store
 from tests.derivations.workshop import SYSTEM, Workshop
-from tests.support.sandboxes import HOST_PATHS, require_sandboxes
+from tests.support.sandboxes import require_sandboxes
 
 
 @pytest.fixture
@@ -484,7 +484,7 @@ def test_independent_failures_are_reported_together(shop: Workshop) -> None:
     assert len(caught.value.problems) == 3
 
 
-def test_log_lines_come_while_the_builder_runs(shop: Workshop) -> None:
+def test_log_lines_come_while_the_builder_runs(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     times = []
     event = shop.reporter.event
 
@@ -493,7 +493,7 @@ def test_log_lines_come_while_the_builder_runs(shop: Workshop) -> None:
             times.append(time.monotonic())
         event(each)
 
-    shop.reporter.event = stamp  # type: ignore[method-assign]
+    monkeypatch.setattr(shop.reporter, "event", stamp)
     shop.build(shop.node('echo a; sleep 0.5; echo b; touch "$out"'))
     assert times[1] - times[0] > 0.3
 
@@ -617,6 +617,7 @@ def test_when_the_helper_is_killed_the_builds_fail_and_end(layout: Layout) -> No
     with started(layout, f"{STUBBORN.format(sleep)} wait") as process:
         assert eventually(lambda: not no_process_has(f"sleep\0{sleep}"))
         first = helper_of(process.pid)
+        assert first is not None
         os.kill(first, signal.SIGKILL)
         # Two builds have failed by now; the third gets a new helper.
         assert eventually(lambda: helper_of(process.pid) not in (None, first))
@@ -630,7 +631,7 @@ def test_when_the_helper_is_killed_the_builds_fail_and_end(layout: Layout) -> No
 
 def test_a_build_that_was_cut_off_is_built_again(layout: Layout, shop: Workshop) -> None:
     script = 'echo x > "$out"; sleep 1'
-    with started(layout, script) as process:
+    with started(layout, script):
         assert eventually(lambda: os.path.isdir(f"{layout.log}/drvs"))
     node = shop.node(f"{script} # 0", "n0")
     assert os.path.exists(node.path)
