@@ -7,6 +7,7 @@ apart, and so do symbolic links. A file is only ever replaced as a whole, by one
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from devenv.events import Finished, Notice, Planned, Reporter, Started
+from devenv.formats import nar, nix32
 from devenv.formats.store_path import StorePath, name_of
 from devenv.store.errors import explaining, shown
 from devenv.store.local import Store
@@ -22,6 +24,7 @@ from devenv.store.objects import size_of
 from devenv.store.tree import make_writable, scan, seal
 
 LINKS = ".links"
+_SMALL = 1024 * 1024  # bytes
 _CANONICAL_TIME = 1  # seconds since 1970, of everything in a store
 _CANONICAL_MODES = (0o444, 0o555)
 
@@ -65,6 +68,8 @@ class _Linker:
         self._known = {entry.inode() for entry in os.scandir(links)}
         # Files of .links that were compared with their name.
         self._checked: set[int] = set()
+        # The directory that was last made writable, until it is tidied.
+        self._writable: bytes | None = None
         self.done = Optimised()
 
     def link_all(self, path: StorePath) -> None:
@@ -86,6 +91,7 @@ class _Linker:
                 if not entry.is_dir(follow_symlinks=False) and entry.inode() not in self._known:
                     self._link(entry.path, entry.stat(follow_symlinks=False), directory)
         finally:
+            self._writable = None
             _tidy(directory)
 
     def _link(self, path: bytes, status: os.stat_result, directory: bytes | None = None) -> None:
@@ -98,7 +104,7 @@ class _Linker:
                 f"{shown(path)} is not as a store has its files: somebody changed it; it is left alone"
             )
             return
-        name = scan(os.fsdecode(path), ()).nar_hash.nix32
+        name = _nar_hash(path, status)
         link = os.path.join(self._links, name.encode())
         present = self._present(link, name, status)
         if present is None:
@@ -115,7 +121,7 @@ class _Linker:
         if found.st_ino in self._checked:
             return found
         good = found.st_size == status.st_size and _is_canonical(found)
-        if good and scan(os.fsdecode(link), ()).nar_hash.nix32 == name:
+        if good and _nar_hash(link, found) == name:
             self._checked.add(found.st_ino)
             return found
         self._notice(f"{shown(link)} is damaged and is not used any more")
@@ -146,8 +152,9 @@ class _Linker:
                 raise
             return
         try:
-            if directory is not None:
+            if directory is not None and directory != self._writable:
                 make_writable(directory)
+                self._writable = directory
             os.rename(aside, path)
         except OSError as error:
             os.unlink(aside)
@@ -160,6 +167,20 @@ class _Linker:
 
     def _notice(self, text: str) -> None:
         self._reporter.event(Notice(text=text))
+
+
+def _nar_hash(path: bytes, status: os.stat_result) -> str:
+    """The SHA-256 of the NAR of a file or link, in base 32. Small ones are most, and take a short way."""
+    if stat.S_ISLNK(status.st_mode):
+        text = nar.MAGIC + nar.SYMLINK + nar.frame(os.readlink(path)) + nar.CLOSE
+    elif status.st_size > _SMALL:
+        return scan(os.fsdecode(path), ()).nar_hash.nix32
+    else:
+        with open(path, "rb", buffering=0) as file:
+            data = file.readall()
+        head = nar.EXECUTABLE if status.st_mode & stat.S_IXUSR else nar.FILE
+        text = b"".join((nar.MAGIC, head, nar.frame(data), nar.CLOSE))
+    return nix32.encode(hashlib.sha256(text).digest())
 
 
 def _is_directory(path: bytes) -> bool:
