@@ -234,10 +234,10 @@ class _Compressor(Protocol):
 
 
 def _compressor(name: str, level: int) -> _Compressor:
+    import lzma
+
     try:
         if name == "xz":
-            import lzma
-
             return lzma.LZMACompressor(format=lzma.FORMAT_XZ, preset=level)
         if name == "bzip2":
             import bz2
@@ -250,7 +250,7 @@ def _compressor(name: str, level: int) -> _Compressor:
         import zstandard
 
         return zstandard.ZstdCompressor(level=level, write_checksum=True).compressobj()
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, lzma.LZMAError) as error:
         raise CompressionError(
             f"{name} has no compression level {level}: {error}",
             compression=name,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from devenv.errors import DevenvError
 from devenv.events import Finished, Notice, Planned, Progressed, Reporter, Started
-from devenv.fetch.errors import CancelledError, FetchError
+from devenv.fetch.errors import CancelledError
 from devenv.formats.narinfo import NarInfo
 from devenv.formats.signing import TrustedKeys
 from devenv.formats.store_path import StorePath, digest_of, name_of
@@ -264,9 +264,9 @@ class Substituters:
             received = receive(info, nar, target, store_dir=self._store.store_dir, cache=url)
             failed = False
             return received, target
-        except FetchError as error:
-            if isinstance(error, CancelledError):
-                raise
+        except (RefusedError, CancelledError):
+            raise
+        except DevenvError as error:
             raise CacheError(
                 f"getting {info.path} from {url}: {error}", cache=url, path=info.path, hint=error.hint
             ) from error
