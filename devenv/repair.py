@@ -44,6 +44,8 @@ class Repaired:
 def verify_store(place: Workplace, *, repair: bool = False) -> Repaired:
     """Check the whole store; with `repair` set right what is wrong. Raises `StoreError`."""
     reporter = place.settings.reporter
+    if not os.path.exists(place.layout.database):
+        return Repaired(verified=Verified(checked=0, size=0, damages=()))
     with Store.open(place.layout, reporter=reporter) as store:
         verified = verify(store, jobs=place.jobs, reporter=reporter)
         damaged = verified.damaged_paths

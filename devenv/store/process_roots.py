@@ -31,7 +31,11 @@ def paths_in_use(store: str, proc: str = "/proc") -> Iterator[tuple[str, str]]:
         namespace = os.fsdecode(_target(f"{process}/ns/mnt"))
         if namespace and namespace not in namespaces:
             namespaces.add(namespace)
-            for path in _mounted(_read(f"{process}/mountinfo"), prefix):
+            mounts = _read(f"{process}/mountinfo")
+            for path in (
+                *_mounted(mounts, prefix),
+                *in_text.findall(mounts),
+            ):  # the latter: layers of an overlay
                 yield os.fsdecode(path), f"{process}/mountinfo"
 
 

@@ -7,22 +7,23 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-_SIZE_AT_FIRST = 512 * 1024  # bytes
-SIZE = 8 * 1024 * 1024  # bytes, as Nix has it
-# Never the last of somebody's space.
-_SHARE = 16
+# In bytes. What deleting a few rows takes grows with the database, up to what Nix reserves in any case.
+_LEAST, _MOST = 512 * 1024, 8 * 1024 * 1024
+_SHARE_OF_DATABASE = 4
+_SHARE_OF_DISK = 16  # never the last of somebody's space
 
 
-def make(database: str, size: int = _SIZE_AT_FIRST) -> None:
-    """Keep space back beside the database file, unless there is some or too little is left. Never raises."""
-    path = _path(database)
+def make(database: str) -> None:
+    """Keep space back beside the database file, unless too little is left. Never raises."""
     with suppress(OSError):
-        if not os.path.exists(path) and free_bytes(database) > _SHARE * size:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(descriptor, 0, size)
-            finally:
-                os.close(descriptor)
+        size = min(max(os.stat(database).st_size // _SHARE_OF_DATABASE, _LEAST), _MOST)
+        if free_bytes(database) < _SHARE_OF_DISK * size:
+            return
+        descriptor = os.open(_path(database), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
 
 
 def release(database: str) -> None:

@@ -54,7 +54,7 @@ LINKS = ".links"
 _FORGOTTEN_AFTER = 7 * 24 * 3600  # seconds until a partial download is garbage
 # With fewer bytes free than this, space is made before more of it is taken.
 _SCARCE = 16 * 1024 * 1024
-_AT_ONCE_WHEN_SCARCE = 16
+_AT_ONCE_WHEN_SCARCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def collect(
         done = collection.done
         _empty(trash, done, reporter)
     done.freed += remove_unused_links(layout)
-    reserve.make(layout.database, reserve.SIZE)
+    reserve.make(layout.database)
     return done
 
 
@@ -181,6 +181,7 @@ class _Collection:
         self.policy = policy
         self.server = server
         self.done = Collected()
+        self._kept_digests: set[str] = set()
 
     def preview(self) -> Collected:
         """What `run` would delete now."""

@@ -147,8 +147,9 @@ def test_what_cannot_be_done_is_said_and_has_status_1(
 
 def test_a_place_without_a_store_has_nothing_to_collect_or_check(user: User, tmp_path: Path) -> None:
     assert answer(user, tmp_path, "gc")["paths"] == []
-    assert not user.store_root.exists()
     assert user.run("store", "verify", cwd=tmp_path).returncode == 0
+    assert answer(user, tmp_path, "store", "optimise") == {"linked": 0, "freed": 0}
+    assert not user.store_root.exists()
 
 
 def test_options_may_stand_before_or_behind_a_verb_of_store(user: User, tmp_path: Path) -> None:

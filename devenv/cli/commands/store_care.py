@@ -75,10 +75,12 @@ def _add_optimise(parser: argparse.ArgumentParser) -> None:
 
 def _optimise(arguments: argparse.Namespace, context: Context) -> int:
     from devenv.store.local import Store
-    from devenv.store.optimise import optimise
+    from devenv.store.optimise import Optimised, optimise
 
-    with Store.open(chosen_layout(context), reporter=context.reporter) as store:
-        done = optimise(store, reporter=context.reporter)
+    layout, done = chosen_layout(context), Optimised()
+    if os.path.exists(layout.database):
+        with Store.open(layout, reporter=context.reporter) as store:
+            done = optimise(store, reporter=context.reporter)
     context.close()
     if arguments.json:
         print_json(dataclasses.asdict(done))
