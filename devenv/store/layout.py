@@ -77,6 +77,11 @@ class Layout:
         return os.path.join(self.root, "state", "gc.lock")
 
     @property
+    def gc_turn(self) -> str:
+        """Locked by a collector that waits for gc.lock; nobody takes that before it then. Nix does not know it."""
+        return os.path.join(self.root, "state", "gc-turn.lock")
+
+    @property
     def tmp(self) -> str:
         """Unfinished trees: on the store's file system, but never in the store directory."""
         return os.path.join(self.root, "tmp")

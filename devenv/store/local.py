@@ -322,6 +322,11 @@ def _make_directories(layout: Layout) -> None:
 
 
 def _lock_out_collectors(layout: Layout, reporter: Reporter) -> int:
+    turn = open_lock_file(layout.gc_turn)
+    try:
+        lock(turn, exclusive=False)  # after a collector that waits already, which takes seconds at most
+    finally:
+        os.close(turn)
     descriptor = open_lock_file(layout.gc_lock)
     try:
         waits = Notice(text="Waiting for a garbage collection to end ...")

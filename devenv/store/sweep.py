@@ -9,6 +9,7 @@ nothing else.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -51,6 +52,9 @@ __all__ = ["Collected", "Limits", "collect", "delete_paths"]
 _AT_ONCE = 256
 # What Nix keeps in store/.links, and what it may leave in the store directory while it works.
 LINKS = ".links"
+# How long those who come while a collection waits are made to wait, and how long they are not. In seconds.
+_FIRST_FOR, _LAST_FOR = 2.0, 8.0
+_POLL = 0.01
 _FORGOTTEN_AFTER = 7 * 24 * 3600  # seconds until a partial download is garbage
 # With fewer bytes free than this, space is made before more of it is taken.
 _SCARCE = 16 * 1024 * 1024
@@ -158,15 +162,34 @@ def _locked(layout: Layout, reporter: Reporter, *, exclusive: bool) -> Iterator[
     with explaining("locking the store", layout.gc_lock):
         descriptor = open_lock_file(layout.gc_lock)
     try:
-
-        def waiting() -> None:
+        if not try_lock(descriptor, exclusive=exclusive):
             who = ", ".join(holders(descriptor)[:4]) or "another program that uses the store"
             reporter.event(Notice(text=f"Waiting for {who} ..."))
-
-        lock(descriptor, exclusive=exclusive, waiting=waiting)
+            with explaining("locking the store", layout.gc_lock):
+                _wait(layout, descriptor) if exclusive else lock(descriptor, exclusive=False)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait(layout: Layout, descriptor: int) -> None:
+    """Get the lock that others share, even if there is always one of them.
+
+    For some seconds at a time, those who come later are kept waiting; not for longer, since somebody may need one
+    of them to be done.
+    """
+    turn = open_lock_file(layout.gc_turn)
+    try:
+        while True:
+            for seconds, first in ((_FIRST_FOR, True), (_LAST_FOR, False)):
+                fcntl.flock(turn, fcntl.LOCK_EX if first else fcntl.LOCK_UN)
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    if try_lock(descriptor, exclusive=True):
+                        return
+                    time.sleep(_POLL)
+    finally:
+        os.close(turn)
 
 
 class _Collection:

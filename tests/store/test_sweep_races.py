@@ -16,6 +16,7 @@ import pytest
 from devenv.formats.store_path import StorePath
 from devenv.store.layout import Layout
 from devenv.store.local import Store
+from devenv.store.locks import open_lock_file, try_lock
 from devenv.store.roots import add_indirect_root
 from devenv.store.sweep import collect
 from devenv.store.verify import verify
@@ -271,6 +272,59 @@ with Store.open(layout) as store:
     assert verify(store).damages == ()
     store.add_text("new", b"new" * 100_000)
 """
+
+
+SESSIONS = """
+import sys, time
+from devenv.store.layout import Layout
+from devenv.store.local import Store
+while True:
+    with Store.open(Layout(sys.argv[1])):
+        time.sleep(0.2)
+"""
+
+
+def test_a_collection_gets_its_turn_among_many(
+    layout: Layout, running: list[subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """The store is in use by somebody at any time."""
+    kept = rooted(layout, tmp_path, 3)
+    for _ in range(4):
+        start(running, "-c", SESSIONS, layout.root)
+    time.sleep(0.5)
+    began = time.monotonic()
+    for _ in range(3):
+        collect(layout)
+    assert time.monotonic() - began < 10
+    with Store.open(layout) as store:
+        assert store.valid_paths(kept) == kept
+
+
+def test_who_must_be_done_first_is_not_kept_waiting_for_ever(
+    layout: Layout, running: list[subprocess.Popen[str]]
+) -> None:
+    """A store is opened by somebody for whom another open one waits."""
+    with Store.open(layout):
+        collector = start(running, "-c", COLLECTOR, layout.root, "once")
+        wait_for_turn(layout)
+        began = time.monotonic()
+        with Store.open(layout):
+            assert time.monotonic() - began < 8
+    assert collector.wait(20) == 0
+
+
+def wait_for_turn(layout: Layout) -> None:
+    """Until a collection is waiting."""
+    for _ in range(1000):
+        if os.path.exists(layout.gc_turn):
+            descriptor = open_lock_file(layout.gc_turn)
+            try:
+                if not try_lock(descriptor, exclusive=True):
+                    return
+            finally:
+                os.close(descriptor)
+        time.sleep(0.01)
+    raise AssertionError("no collection waits")
 
 
 def test_a_full_disk_can_be_collected(tmp_path: Path) -> None:
