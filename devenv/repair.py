@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
-from devenv.derivations.graph import Graph, Node
-from devenv.derivations.packages import BYTECODE
 from devenv.errors import DevenvError, Problems
 from devenv.formats.store_path import StorePath
 from devenv.project import Workplace
@@ -82,6 +79,7 @@ def _make_again(
     """Realise the derivations of damaged paths; gives what went wrong."""
     from devenv.derivations.loading import load_graph
     from devenv.derivations.realise import realise
+    from devenv.realisation import host_pythons
 
     drvs = {drv for path in damaged for drv in _derivers(objects, path) if drv not in damaged}
     graph, problems = load_graph(store.store_dir, sorted(drvs))
@@ -95,7 +93,7 @@ def _make_again(
             graph,
             targets,
             client=place.client,
-            pythons=_pythons(place, graph),
+            pythons=host_pythons(place, graph),
             reporter=place.settings.reporter,
             jobs=place.jobs,
         )
@@ -109,20 +107,6 @@ def _make_again(
 def _derivers(objects: Objects, path: StorePath) -> set[StorePath]:
     """The registered derivations that have `path` as an output."""
     return {drv for drv, facts in objects.items() if path in facts.outputs.values()}
-
-
-def _pythons(place: Workplace, graph: Graph) -> dict[str, str]:
-    from devenv.providers.python_host import find_python
-
-    found = {}
-    for version in {_python(node) for node in graph.nodes.values()} - {None}:
-        with suppress(DevenvError):  # said when it is missed
-            found[str(version)] = find_python(str(version), place.settings.environ).path
-    return found
-
-
-def _python(node: Node) -> str | None:
-    return node.derivation.env.get("python") if node.derivation.builder == BYTECODE else None
 
 
 def _affected(objects: Objects, roots: Iterable[Root], changed: set[StorePath]) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from devenv.cli.commands import store_care, store_objects, store_queries
+from devenv.cli.commands import store_builds, store_care, store_objects, store_queries
 from devenv.cli.context import Context
 from devenv.cli.subverbs import add_subverbs, run_subverb
 
-SUBVERBS = (*store_queries.SUBVERBS, *store_objects.SUBVERBS, *store_care.SUBVERBS)
+SUBVERBS = (*store_queries.SUBVERBS, *store_objects.SUBVERBS, *store_builds.SUBVERBS, *store_care.SUBVERBS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,90 @@
+"""Building derivations that lie in the store, whoever wrote them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from devenv.derivations.packages import BYTECODE
+from devenv.errors import DevenvError, raise_problems
+from devenv.formats.store_path import StorePath
+from devenv.project import Workplace
+
+if TYPE_CHECKING:
+    from devenv.derivations.graph import Graph
+    from devenv.derivations.process import BuildOptions
+    from devenv.store.layout import Layout
+    from devenv.store.local import Store
+
+
+def realise_derivations(
+    place: Workplace, drvs: Sequence[StorePath], options: BuildOptions | None = None
+) -> list[StorePath]:
+    """Make all outputs of these .drv files valid; gives them, in the order of the files and of their names.
+
+    Raises BuildError, FetchError, StoreError, or Problems for several.
+    """
+    from devenv.caching import substitution
+    from devenv.derivations.loading import load_graph
+    from devenv.derivations.realise import realise
+    from devenv.store.local import Store
+
+    with Store.open(place.layout, reporter=place.settings.reporter) as store:
+        graph, problems = load_graph(store.store_dir, drvs)
+        raise_problems(problems.values())
+        targets = [graph.nodes[drv] for drv in drvs]
+        realise(
+            store,
+            graph,
+            targets,
+            client=place.client,
+            pythons=host_pythons(place, graph),
+            reporter=place.settings.reporter,
+            jobs=place.jobs,
+            options=options,
+            bring=substitution(place, store),
+        )
+    return [path for node in targets for _, path in sorted(node.outputs.items())]
+
+
+def host_pythons(place: Workplace, graph: Graph) -> dict[str, str]:
+    """The machine's interpreters, by version ("3.11"), for the derivations that need one."""
+    from devenv.providers.python_host import find_python
+
+    wanted = {
+        node.derivation.env.get("python")
+        for node in graph.nodes.values()
+        if node.derivation.builder == BYTECODE
+    }
+    found = {}
+    for version in wanted - {None}:
+        with suppress(DevenvError):  # said when it is missed
+            found[str(version)] = find_python(str(version), place.settings.environ).path
+    return found
+
+
+def build_logs(layout: Layout, paths: Iterable[StorePath]) -> list[str]:
+    """The files with what the builders of `paths`, derivations or outputs, printed. Raises one error for all without."""
+    from devenv.store.local import Store
+
+    with Store.open(layout) as store:
+        found, problems = [], []
+        for path in paths:
+            log = _log_of(store, path)
+            if log is None:
+                problems.append(DevenvError(f"{path} was not built here, or printed nothing that is kept"))
+            else:
+                found.append(log)
+    raise_problems(problems)
+    return found
+
+
+def _log_of(store: Store, path: StorePath) -> str | None:
+    from devenv.derivations.build_log import log_path
+
+    info = store.info(path)
+    drv = path if path.endswith(".drv") else info.deriver if info is not None else None
+    plain = log_path(store.layout.log, drv) if drv is not None else ""
+    return next((name for name in (plain, f"{plain}.bz2") if plain and os.path.exists(name)), None)
