@@ -21,14 +21,15 @@ def log_path(log: str, drv: str) -> str:
 class BuildLog:
     """The log of one build. `show` is called for each whole line, made safe for a terminal."""
 
-    def __init__(self, path: str, show: Show) -> None:
-        """Begin the file anew. Raises OSError."""
+    def __init__(self, path: str, show: Show, *, append: bool = False) -> None:
+        """Begin the file anew, or go on with it. Raises OSError."""
         self.path = path
         self._show = show
         self._rest = b""
         self._lines: deque[str] = deque(maxlen=_TAIL)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        begin = os.O_APPEND if append else os.O_TRUNC
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | begin | os.O_CLOEXEC, 0o644)
 
     def feed(self, data: bytes) -> None:
         """Take what was printed. Raises OSError when the disk is full."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from devenv.derivations.costs import guess
 from devenv.derivations.graph import Node
 from devenv.derivations.packages import BYTECODE, FETCH, LINK, UNPACK, WRITE
 from devenv.formats.store_path import StorePath
@@ -42,8 +43,13 @@ def requisites(targets: Iterable[Node]) -> dict[StorePath, Node]:
     return found
 
 
-def make_plan(targets: Iterable[Node], valid: Collection[StorePath]) -> Plan:
-    """Plan for all outputs of `targets`, of which `valid` are there. What is there needs nothing below it."""
+def make_plan(
+    targets: Iterable[Node], valid: Collection[StorePath], seconds: Callable[[Node], float] = guess
+) -> Plan:
+    """Plan for all outputs of `targets`, of which `valid` are there. What is there needs nothing below it.
+
+    `seconds` is what a node will take. First comes what the longest row of work waits for.
+    """
     needed = _needed(targets, valid)
     waits_for: dict[StorePath, int] = {}
     users: dict[StorePath, list[Node]] = {out: [] for out in needed}
@@ -52,10 +58,10 @@ def make_plan(targets: Iterable[Node], valid: Collection[StorePath]) -> Plan:
         waits_for[node.out] = len(inputs)
         for out in inputs:
             users[out].append(node)
-    weight = _weights(needed.values())
+    ahead = _seconds_ahead(needed, users, seconds)
 
-    def urgent(node: Node) -> tuple[int, str]:
-        return -weight[node.path], node.path
+    def urgent(node: Node) -> tuple[float, str]:
+        return -ahead[node.out], node.path
 
     groups: dict[str, list[Node]] = {"fetch": [], "build": [], "foreign": []}
     for node in needed.values():
@@ -98,10 +104,15 @@ def _group(node: Node) -> str:
     return "build" if is_process(node) or node.derivation.builder in OWN_BUILDERS else "foreign"
 
 
-def _weights(needed: Iterable[Node]) -> dict[StorePath, int]:
-    """How much work a node brings: the bytes downloaded for it. Large ones first shortens the end."""
-    weights: dict[StorePath, int] = {}
-    for path, node in requisites(needed).items():
-        below = max((weights[each.path] for each in node.inputs), default=0)
-        weights[path] = max(node.size or 0, below)
-    return weights
+def _seconds_ahead(
+    needed: Mapping[StorePath, Node],
+    users: Mapping[StorePath, Iterable[Node]],
+    seconds: Callable[[Node], float],
+) -> dict[StorePath, float]:
+    """For each output how long it is, at least, from when its node begins until nothing waits for it any more."""
+    ahead: dict[StorePath, float] = {}
+    for node in reversed(requisites(needed.values()).values()):
+        if needed.get(node.out) is node:
+            behind = max((ahead.get(user.out, 0.0) for user in users[node.out]), default=0.0)
+            ahead[node.out] = seconds(node) + behind
+    return ahead

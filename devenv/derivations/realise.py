@@ -10,16 +10,19 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from devenv.derivations.costs import Cost, Costs
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.plan import Plan, is_process, make_plan, requisites
-from devenv.derivations.schedule import Schedule
+from devenv.derivations.schedule import Resources, Schedule
+from devenv.derivations.substitution import Bring, substitute
 from devenv.derivations.workers import Worker
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Finished, Notice, Planned, Printed, Reporter, Started
@@ -50,12 +53,19 @@ def realise(
     reporter: Reporter,
     jobs: int,
     options: BuildOptions | None = None,
+    programs: Programs | None = None,
+    keep_going: bool = True,
+    bring: Bring | None = None,
 ) -> None:
     """Make the outputs of `targets` valid, and their .drv files.
 
+    `bring` is asked for what is missing before anything is fetched or built.
+
     `pythons` are interpreters by version ("3.11"), `jobs` how many builds may run at once, `options` how
-    builders that are programs are run. Raises BuildError, FetchError and StoreError, as `Problems` when there are several: a failure stops only what depends on it. On
-    KeyboardInterrupt all work stops at once; `client` cannot be used any more then.
+    builders that are programs are run, `programs` who runs them instead of `Processes`. Raises BuildError, FetchError
+    and StoreError, as `Problems` when there are several: a failure stops only what depends on it, or, without
+    `keep_going`, all that has not begun. On KeyboardInterrupt all work stops at once; `client` cannot be used any
+    more then.
     """
     wanted = tuple(targets)
     below = requisites(wanted)
@@ -68,17 +78,43 @@ def realise(
         if path not in valid
     )
     store.add_temp_roots(outputs)
-    plan = make_plan(wanted, valid)
+    if bring is not None:
+        valid = substitute(wanted, valid, bring)
+    costs = Costs(store.layout.cache)
+    plan = make_plan(wanted, valid, costs.estimate)
     if not plan.waits_for:
         return
     _announce(plan, reporter)
-    schedule = Schedule(plan)
+    jobs = max(jobs, 1)
+    machine = Resources(cores=jobs, memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    needs = _needs(options, costs, machine)
+    schedule = Schedule(plan, needs=needs, machine=machine, keep_going=keep_going)
     for node in plan.foreign:
         schedule.failed([node], _foreign(node))
     with store.temporary_directory() as directory:
-        run = _Run(store, schedule, directory, client, dict(pythons), reporter, options)
-        run.run(plan, max(jobs, 1))
+        run = _Run(store, schedule, directory, client, dict(pythons), reporter, options, programs)
+        try:
+            run.run(plan, jobs)
+        finally:
+            costs.record(run.costs)
     raise_problems(sorted(schedule.problems, key=str))
+
+
+def _needs(
+    options: BuildOptions | None, costs: Costs, machine: Resources
+) -> Callable[[Node], Resources] | None:
+    """What a build takes: as declared, else one processor and the memory that it took before."""
+    declared = options.resources if options is not None else {}
+    if not declared and not costs.know_memory:
+        return None
+
+    def needs(node: Node) -> Resources:
+        said = declared.get(node.path, Resources())
+        known = costs.expected(node)
+        memory = said.memory or (known.memory if known is not None else 0)
+        return Resources(min(said.cores, machine.cores), memory)
+
+    return needs
 
 
 def _announce(plan: Plan, reporter: Reporter) -> None:
@@ -106,8 +142,12 @@ class _Made:
     outputs: tuple[tuple[PathInfo, str], ...]
 
 
+# Makes who runs builders that are programs: of a store, in a temporary directory of it.
+Programs = Callable[[Store, str, "BuildOptions"], "Processes"]
+
+
 class _Run:
-    """The threads and processes of one `realise`."""
+    """The threads and processes of one `realise`. `costs` grows: what each build took."""
 
     def __init__(
         self,
@@ -118,7 +158,9 @@ class _Run:
         pythons: dict[str, str],
         reporter: Reporter,
         options: BuildOptions | None,
+        programs: Programs | None,
     ) -> None:
+        self.costs: list[tuple[Node, Cost]] = []
         self._store = store
         self._schedule = schedule
         self._directory = directory
@@ -132,6 +174,7 @@ class _Run:
         self._registering = threading.Lock()
         self._workers: list[Worker] = []
         self._options = options
+        self._programs = programs
         self._processes: Processes | None = None
 
     def run(self, plan: Plan, jobs: int) -> None:
@@ -163,7 +206,8 @@ class _Run:
         if own < len(plan.builds):
             from devenv.derivations.process import BuildOptions, Processes
 
-            self._processes = Processes(self._store, self._directory, self._options or BuildOptions())
+            make = self._programs or Processes
+            self._processes = make(self._store, self._directory, self._options or BuildOptions())
         threads = []
         for number in range(min(jobs, len(plan.builds))):
             worker = None
@@ -236,13 +280,22 @@ class _Run:
         while node := self._schedule.build():
             self._reporter.event(Started(kind="build", key=node.out, label=node.label))
             made = None
+            begun = time.monotonic()
             try:
                 made = self._run_builder(node) if is_process(node) else self._build(worker, node)
+                self._note_cost(node, time.monotonic() - begun)
             except DevenvError as error:
                 self._fail(node, error)
             self._reporter.event(Finished(key=node.out, failed=made is None))
             if made is not None:
                 self._made.put(made)
+
+    def _note_cost(self, node: Node, seconds: float) -> None:
+        memory: int | None = 0
+        if self._processes is not None and is_process(node):
+            memory = self._processes.memory_of(node)
+        if memory is not None:
+            self.costs.append((node, Cost(seconds, memory)))
 
     def _run_builder(self, node: Node) -> _Made:
         assert self._processes is not None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from devenv.derivations.graph import Node
@@ -12,15 +13,37 @@ from devenv.errors import DevenvError
 from devenv.formats.store_path import StorePath
 
 
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a build needs of the machine, or what that has: processors, and bytes of memory."""
+
+    cores: int = 1
+    memory: int = 0
+
+
 class Schedule:
     """Hands out the nodes of a plan, each once its inputs are there, until all are done, failed or dropped.
 
-    A node that fails takes those that need it with it, and nobody else. All methods may be called from any
-    thread.
+    A node that fails takes those that need it with it; without `keep_going` nothing more begins after it, else
+    all others do. What is being built never `needs` more together than `machine` has, unless one alone does. All
+    methods may be called from any thread.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        needs: Callable[[Node], Resources] | None = None,
+        machine: Resources | None = None,
+        keep_going: bool = True,
+    ) -> None:
         self._plan = plan
+        self._needs = needs
+        self._machine = machine
+        self._keep_going = keep_going
+        self._ended = False
+        # Outputs that are being made, and what their builds need.
+        self._under_way: dict[StorePath, Resources] = {}
         self._waits_for = dict(plan.waits_for)
         self._order = {node.out: position for position, node in enumerate(plan.builds)}
         self._fetches = list(reversed(plan.fetches))
@@ -39,22 +62,53 @@ class Schedule:
     def fetch(self) -> Node | None:
         """The next node to fetch, None when there is none left."""
         with self._changed:
-            return None if self._stopped or not self._fetches else self._fetches.pop()
+            if self._stopped or self._ended or not self._fetches:
+                return None
+            node = self._fetches.pop()
+            self._under_way[node.out] = Resources(0, 0)
+            return node
 
     def build(self) -> Node | None:
         """The next node to build. Waits until one is ready; None when none will be."""
         with self._changed:
-            while not self._stopped and self._left:
-                if self._ready:
-                    return heappop(self._ready)[1]
+            while not self._stopped and not self._ended and self._left:
+                node = self._first_that_fits()
+                if node is not None:
+                    return node
                 self._changed.wait()
             return None
+
+    def _first_that_fits(self) -> Node | None:
+        """The most urgent of the ready ones for which the machine has enough left."""
+        passed = []
+        found = None
+        while self._ready and found is None:
+            position, node = heappop(self._ready)
+            need = self._needs(node) if self._needs is not None else Resources()
+            if self._fits(need):
+                found = node
+                self._under_way[node.out] = need
+            else:
+                passed.append((position, node))
+        for entry in passed:
+            heappush(self._ready, entry)
+        return found
+
+    def _fits(self, need: Resources) -> bool:
+        # Fetches need nothing; a build that is alone may have it all.
+        taken = [each for each in self._under_way.values() if each.cores]
+        if self._machine is None or not taken:
+            return True
+        cores = sum(each.cores for each in taken) + need.cores
+        memory = sum(each.memory for each in taken) + need.memory
+        return cores <= self._machine.cores and memory <= self._machine.memory
 
     def done(self, nodes: Iterable[Node]) -> None:
         """The outputs of `nodes` are valid."""
         with self._changed:
             for node in nodes:
                 self._left -= 1
+                self._under_way.pop(node.out, None)
                 for user in self._plan.users[node.out]:
                     self._waits_for[user.out] -= 1
                     if not self._waits_for[user.out] and user.out not in self._dropped:
@@ -70,9 +124,11 @@ class Schedule:
         """`nodes` cannot be had, so neither can what needs them."""
         with self._changed:
             self.problems.append(problem)
+            self._ended = self._ended or not self._keep_going
             stack = list(nodes)
             while stack:
                 node = stack.pop()
+                self._under_way.pop(node.out, None)
                 if node.out not in self._dropped:
                     self._dropped.add(node.out)
                     self._left -= 1
@@ -89,5 +145,5 @@ class Schedule:
     def wait(self) -> None:
         """Until there is nothing left to do."""
         with self._changed:
-            while self._left and not self._stopped:
+            while not self._stopped and (self._under_way if self._ended else self._left):
                 self._changed.wait()
