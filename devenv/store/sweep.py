@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from devenv.errors import DevenvError, raise_problems
-from devenv.events import Finished, Notice, Planned, Progressed, Reporter, Started
+from devenv.events import Finished, Notice, Planned, Reporter, Started
 from devenv.formats.errors import FormatError
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.store import reserve
@@ -44,7 +44,7 @@ from devenv.store.objects import Objects, referrers, referrers_closure, size_of
 from devenv.store.root_search import Root, RootSearch, roots_of
 from devenv.store.root_server import RootServer, make_socket_file
 from devenv.store.temporary import remove_stale
-from devenv.store.trash import Trash
+from devenv.store.trash import Trash, delete
 
 __all__ = ["Collected", "Limits", "collect", "delete_paths"]
 
@@ -118,7 +118,7 @@ def collect(
         _make_room(layout, trash)
         with _collecting(layout, reporter) as (server, database):
             collection = _Collection(layout, database, limits, policy, server)
-            collection.run(trash, reporter)
+            collection.run(trash)
         done = collection.done
         _empty(trash, done, reporter)
     done.freed += remove_unused_links(layout)
@@ -142,7 +142,7 @@ def delete_paths(
     with closing(Trash(layout.tmp)) as trash:
         with _collecting(layout, reporter) as (server, database):
             collection = _Collection(layout, database, NO_LIMITS, policy, server)
-            collection.run_for(set(paths), with_referrers, trash, reporter)
+            collection.run_for(set(paths), with_referrers, trash)
         _empty(trash, collection.done, reporter)
     collection.done.freed += remove_unused_links(layout)
     return collection.done
@@ -214,7 +214,7 @@ class _Collection:
         self.done.downloads = list(_forgotten_downloads(self.layout))
         return self.done
 
-    def run(self, trash: Trash, reporter: Reporter) -> None:
+    def run(self, trash: Trash) -> None:
         """Delete, or move to the trash. `done` says at any time what is done."""
         objects, profiles, plan = self._plan()
         remove_generations(profiles, self.done.generations)
@@ -222,12 +222,11 @@ class _Collection:
             with explaining("removing a stale root", link), suppress(FileNotFoundError):
                 os.unlink(link)
         self._remove_downloads(trash)
-        reporter.event(Planned(kind="collect", count=len(plan.dead), size=size_of(objects, plan.dead)))
         for path in self._others(objects):
             self._remove_other(path, trash)
-        self._delete(objects, plan.dead, trash, reporter)
+        self._delete(objects, plan.dead, trash)
 
-    def run_for(self, wanted: set[StorePath], with_referrers: bool, trash: Trash, reporter: Reporter) -> None:
+    def run_for(self, wanted: set[StorePath], with_referrers: bool, trash: Trash) -> None:
         """Delete `wanted`, unless a root reaches some of it."""
         objects = self.database.objects()
         temporary, roots, _ = _find_roots(self.layout, objects, tidy=True)
@@ -236,9 +235,7 @@ class _Collection:
         if with_referrers:
             wanted |= referrers_closure(objects, wanted)
         raise_problems(_objections(objects, roots, wanted, self.policy))
-        order = deletion_order(objects, wanted)
-        reporter.event(Planned(kind="collect", count=len(order), size=size_of(objects, order)))
-        self._delete(objects, order, trash, reporter)
+        self._delete(objects, deletion_order(objects, wanted), trash)
 
     def _plan(self) -> tuple[Objects, list[Profile], Plan]:
         objects = self.database.objects()
@@ -314,7 +311,7 @@ class _Collection:
         finally:
             server.release()
 
-    def _delete(self, objects: Objects, dead: Iterable[StorePath], trash: Trash, reporter: Reporter) -> None:
+    def _delete(self, objects: Objects, dead: Iterable[StorePath], trash: Trash) -> None:
         server = self.server
         assert server is not None
         todo, kept = list(dead), set[StorePath]()
@@ -433,18 +430,22 @@ def _is_locked(path: str) -> bool:
 
 
 def _empty(trash: Trash, done: Collected, reporter: Reporter) -> None:
-    """Take the trash apart. `done.freed` grows."""
-    reporter.event(Started(kind="collect", key="trash", label="garbage"))
-    before = done.freed
-    try:
-        with explaining("removing what killed processes left", trash.directory):
-            remove_stale(trash.directory)
-        for freed in trash.empty():
-            done.freed += freed
-            reporter.event(Progressed(key="trash", done=done.freed - before))
-    except StoreError as error:
-        done.problems.append(error)
-    reporter.event(Finished(key="trash", failed=bool(done.problems)))
+    """Delete what is in the trash. `done.freed` grows."""
+    with explaining("removing what killed processes left", trash.directory):
+        remove_stale(trash.directory)
+    entries = trash.entries()
+    reporter.event(Planned(kind="collect", count=len(entries)))
+    for path in entries:
+        reporter.event(Started(kind="collect", key=path, label=os.path.basename(path)))
+        problem: StoreError | None = None
+        try:
+            with explaining("emptying the trash", path):
+                for freed in delete(path):
+                    done.freed += freed
+        except StoreError as error:
+            problem = error
+            done.problems.append(error)
+        reporter.event(Finished(key=path, failed=problem is not None))
 
 
 def remove_unused_links(layout: Layout) -> int:
@@ -473,7 +474,8 @@ def _make_room(layout: Layout, trash: Trash) -> None:
     reserve.release(layout.database)
     with suppress(StoreError, OSError):
         remove_stale(layout.tmp)
-        for _ in trash.empty():
-            pass
+        for path in trash.entries():
+            for _ in delete(path):
+                pass
         for path in _forgotten_downloads(layout, age=0):
             os.unlink(path)

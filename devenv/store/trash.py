@@ -30,8 +30,9 @@ class Trash:
     def __init__(self, tmp: str) -> None:
         self.directory = tmp
         self._count = 0
-        # Its path, and the open directory that holds the lock.
-        self._own: tuple[str, int] | None = None
+        # Directories by path, each open and locked. Our own is the first, once it is needed.
+        self._held: dict[str, int] = {}
+        self._own: str | None = None
 
     def take(self, path: str, *, at_once: bool = False) -> int:
         """Move the tree `path` here, or delete it `at_once`, as a file always is; gives the bytes that are freed."""
@@ -54,43 +55,43 @@ class Trash:
             path = os.path.join(self.directory, f"{_NAME}{os.getpid()}-{os.urandom(6).hex()}")
             os.makedirs(self.directory, exist_ok=True)
             os.mkdir(path, 0o700)
-            descriptor = os.open(path, _OPEN)
-            lock(descriptor, exclusive=True)
-            self._own = path, descriptor
+            self._held[path] = os.open(path, _OPEN)
+            lock(self._held[path], exclusive=True)
+            self._own = path
         self._count += 1
-        return f"{self._own[0]}/{self._count}"
+        return f"{self._own}/{self._count}"
 
-    def empty(self) -> Iterator[int]:
-        """Delete everything, that of dead processes too. Gives the bytes freed, in many steps."""
-        with explaining("emptying the trash", self.directory):
-            for name in self._found():
-                yield from self._empty_one(os.path.join(self.directory, name))
+    def entries(self) -> list[str]:
+        """Everything that is in here, what dead processes have left included, for `delete`."""
+        with explaining("reading the trash", self.directory):
+            try:
+                names = sorted(name for name in os.listdir(self.directory) if name.startswith(_NAME))
+            except FileNotFoundError:
+                return []
+            for name in names:
+                self._hold(os.path.join(self.directory, name))
+            return [f"{path}/{name}" for path in self._held for name in os.listdir(path)]
 
-    def _found(self) -> list[str]:
-        try:
-            return sorted(name for name in os.listdir(self.directory) if name.startswith(_NAME))
-        except FileNotFoundError:
-            return []
-
-    def _empty_one(self, path: str) -> Iterator[int]:
-        if self._own is not None and path == self._own[0]:
-            yield from delete(path)
+    def _hold(self, path: str) -> None:
+        """Take over the directory unless its process lives."""
+        if path in self._held:
             return
         try:
             descriptor = os.open(path, _OPEN)
         except OSError:
             return  # gone meanwhile, or another user's
-        try:
-            if try_lock(descriptor, exclusive=True):
-                yield from delete(path)
-        finally:
+        if try_lock(descriptor, exclusive=True) and os.path.isdir(path):
+            self._held[path] = descriptor
+        else:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Release the lock; what is still there is the next collection's."""
-        if self._own is not None:
-            os.close(self._own[1])
-            self._own = None
+        """Remove the directories that are empty, and release them; what is left is the next collection's."""
+        for path, descriptor in self._held.items():
+            with suppress(OSError):
+                os.rmdir(path)
+            os.close(descriptor)
+        self._held.clear()
 
 
 def delete(path: str) -> Iterator[int]:

@@ -7,19 +7,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from devenv.errors import DevenvError
-from devenv.events import Event, Notice, Reporter
+from devenv.events import Event, Finished, Notice, Planned, Reporter
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.store.collect import Policy
 from devenv.store.generations import find_profiles, record_generation
 from devenv.store.layout import Layout
 from devenv.store.local import Store
 from devenv.store.queries import asking
+from devenv.store.root_server import RootServer
 from devenv.store.roots import TemporaryRoots, add_indirect_root
 from devenv.store.sweep import Collected, Limits, collect, delete_paths
 from tests.support.nix import Nix
@@ -195,6 +196,18 @@ def test_what_killed_processes_left_elsewhere_goes(layout: Layout) -> None:
     assert os.listdir(layout.temproots) == []
     assert os.listdir(layout.tmp) == ["downloads"]
     assert os.listdir(layout.downloads) == ["new.part"]
+
+
+def test_deletions_are_told(layout: Layout, tree: StorePath) -> None:
+    events: list[Event] = []
+
+    class Recording(Reporter):
+        def event(self, event: Event) -> None:
+            events.append(event)
+
+    collect(layout, reporter=Recording())
+    assert [event.count for event in events if isinstance(event, Planned)] == [1]
+    assert [event.failed for event in events if isinstance(event, Finished)] == [False]
 
 
 def test_very_deep_garbage_goes(layout: Layout) -> None:
@@ -489,7 +502,9 @@ def test_a_collection_waits_for_open_stores_and_says_for_whom(
     assert f"process {process.pid}" in text
 
 
-def test_nix_adds_while_we_collect(layout: Layout, nix: Nix, tmp_path: Path) -> None:
+def test_nix_adds_while_we_collect(
+    layout: Layout, nix: Nix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The collection stands still at its first deletion, and what Nix adds meanwhile stays."""
     texts(layout, *(f"dead{number}" for number in range(300)))
     (tmp_path / "added").write_text("added")
@@ -497,13 +512,16 @@ def test_nix_adds_while_we_collect(layout: Layout, nix: Nix, tmp_path: Path) -> 
     nix.store("--add", str(tmp_path / "again"))
     added: list[str] = []
 
-    class Adding(Reporter):
-        def event(self, event: Event) -> None:
-            if not added:
-                added.append(nix.store("--add", str(tmp_path / "added")))
-                added.append(nix.store("--add", str(tmp_path / "again")))
+    claim = RootServer.claim
 
-    done = collect(layout, reporter=Adding())
+    def claim_later(server: RootServer, paths: Iterable[StorePath]) -> list[StorePath]:
+        if not added:
+            added.append(nix.store("--add", str(tmp_path / "added")))
+            added.append(nix.store("--add", str(tmp_path / "again")))
+        return claim(server, paths)
+
+    monkeypatch.setattr(RootServer, "claim", claim_later)
+    done = collect(layout)
     assert len(done.paths) == 300
     assert valid(layout) == set(map(StorePath, added))
     nix.verify()
