@@ -103,8 +103,9 @@ class Package:
     """One package: a file to fetch and how to unpack it.
 
     `executables` are paths inside the package that must become executable (npm's bin targets, whose
-    modes in tarballs mean nothing). `direct`: the lockfile names the file itself, not a version of an index,
-    which an installed Python package has to say of itself (direct_url.json).
+    modes in tarballs mean nothing). `manifests` are directories inside it, "" for itself, whose own package.json
+    names more of them, where the lockfile does not. `direct`: the lockfile names the file itself, not a version of
+    an index, which an installed Python package has to say of itself (direct_url.json).
     """
 
     name: str
@@ -112,7 +113,27 @@ class Package:
     format: Literal["npm", "wheel"]
     file: RemoteFile
     executables: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
     direct: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestFacts:
+    """What is needed to learn from unpacked packages what an old npm lock does not say.
+
+    Each package's own package.json then gives its commands, and the platforms that it fits; an optional one that
+    does not fit is left out with what only it needs.
+
+    platform: "os", "cpu" and "libc" -> Node's words for the target
+    bundled:  places of packages that lie in the tarballs of others
+    optional: places that may be left out
+    asked:    places that the project itself depends on
+    """
+
+    platform: Mapping[str, str]
+    bundled: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +144,14 @@ class NodeModules:
     links:    place -> linked directory ("node_modules/ws" -> "packages/ws")
     bins:     place -> file it runs ("node_modules/.bin/vite" -> "node_modules/vite/bin/vite.js")
     hidden_lock: contents of node_modules/.package-lock.json, which npm trusts instead of reading the tree
+    manifests: set where the lock does not know the commands and platforms of packages; `bins` lacks theirs
     """
 
     packages: Mapping[str, Package]
     links: Mapping[str, str] = field(default_factory=dict)
     bins: Mapping[str, str] = field(default_factory=dict)
     hidden_lock: str | None = None
+    manifests: ManifestFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +190,7 @@ class Plan:
         """Each package once, in a stable order."""
         found = self.view.packages
         values = found.values() if isinstance(found, Mapping) else found
-        unique = {(p.format, p.name, p.version, p.file.hash, p.executables): p for p in values}
+        unique = {(p.format, p.name, p.version, p.file.hash, p.executables, p.manifests): p for p in values}
         return tuple(unique[key] for key in sorted(unique, key=repr))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
@@ -55,6 +55,8 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
         _prepare(project, recipe, reporter)
     for view in views:
         notices += _compose_one(project, view, reporter)
+    for recipe in made.recipes:
+        notices += _manifest_notices(recipe)
     add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
     add_indirect_root(store.layout, os.path.join(project, ".devenv/shell.drv"), shell)
     watched = [os.path.join(view.root, JOURNAL) for view in views]
@@ -112,24 +114,40 @@ def planned_views(project: str, made: Instantiated) -> list[PlannedView]:
 
 def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[PlannedView]:
     if isinstance(recipe.view, NodeModules):
-        from devenv.views.node import node_modules_compositions
+        from devenv.views.node import node_modules_compositions, node_modules_roots
 
         base = os.path.normpath(os.path.join(project, recipe.root))
-        for place, operations in node_modules_compositions(recipe.view, recipe.trees).items():
+        all_operations = cache(partial(node_modules_compositions, recipe.view, recipe.trees))
+        for place in node_modules_roots(recipe.view):
             yield PlannedView(
-                root=os.path.join(base, place), key=recipe.path, operations=partial(list, operations)
+                root=os.path.join(base, place),
+                key=recipe.path,
+                operations=partial(_operations_at, all_operations, place),
             )
         return
     yield _python_view(project, recipe, recipe.view, made)
 
 
+def _operations_at(all_operations: Callable[[], Mapping[str, Sequence[Op]]], place: str) -> Sequence[Op]:
+    return all_operations()[place]
+
+
 def _prepare(project: str, recipe: Recipe, reporter: Reporter) -> None:
     """See that the views of a recipe stay in the project, and take away those that it has no more."""
     if isinstance(recipe.view, NodeModules):
-        from devenv.views.node import node_modules_compositions, prepare_node_modules
+        from devenv.views.node import node_modules_roots, prepare_node_modules
 
         base = os.path.normpath(os.path.join(project, recipe.root))
-        prepare_node_modules(base, node_modules_compositions(recipe.view, recipe.trees), reporter)
+        prepare_node_modules(base, node_modules_roots(recipe.view), reporter)
+
+
+def _manifest_notices(recipe: Recipe) -> tuple[str, ...]:
+    """What the packages of an old npm lock say only once they are unpacked."""
+    if not isinstance(recipe.view, NodeModules) or recipe.view.manifests is None:
+        return ()
+    from devenv.views.node_manifests import settle
+
+    return settle(recipe.view, recipe.trees).notices
 
 
 def _python_view(project: str, recipe: Recipe, view: SitePackages, made: Instantiated) -> PlannedView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from devenv.adapter import Editable, NodeModules, Package, Plan, SitePackages
 from devenv.config.lock import LockedToolchain
@@ -153,6 +153,8 @@ class ViewMaker:
             "bins": dict(view.bins),
             "hidden_lock": view.hidden_lock,
         }
+        if view.manifests is not None:
+            document["manifests"] = asdict(view.manifests)
         return self._recipe("node_modules", entry.directory or ".", document, trees.values(), view, trees, {})
 
     def python_view(self, entries: Sequence[PlannedLockfile], python: HostPython) -> Recipe:

@@ -71,6 +71,8 @@ def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
     env = {"format": package.format, "src": archive.out, "revision": _REVISION}
     if package.executables:
         env["executables"] = json.dumps(sorted(set(package.executables)))
+    if package.manifests:
+        env["manifests"] = json.dumps(sorted(set(package.manifests)))
     node = graph.add(
         name=sanitize_name(f"{package.name}-{package.version}"),
         builder=UNPACK,

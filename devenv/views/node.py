@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping
 
 from devenv.adapter import NodeModules
 from devenv.events import Notice, Reporter
+from devenv.formats.npm_places import MODULES as _MODULES
 from devenv.views.compose import File, Op, Symlink, Tree, ViewError, compose, composed_key, decompose
+from devenv.views.node_manifests import settle
 
-_MODULES = "node_modules"
 _HIDDEN_LOCK = ".package-lock.json"
 _ROOTS = ".devenv-roots"
 
@@ -32,9 +33,12 @@ def node_modules_ops(view: NodeModules, trees: Mapping[str, str]) -> list[Op]:
 def node_modules_compositions(view: NodeModules, trees: Mapping[str, str]) -> dict[str, list[Op]]:
     """The operations by the directory, relative to the lock's, whose paths they are relative to.
 
-    `trees`: place -> directory of the unpacked package, an existing absolute path. The project's own
-    node_modules is always there, and last. Commands whose file a package lacks are left out, as npm does.
+    `trees`: place -> directory of the unpacked package, an existing absolute path. The directories are those of
+    `node_modules_roots`, the project's own last. Commands whose file a package lacks are left out, as npm does.
+    Raises what `settle` raises.
     """
+    roots = node_modules_roots(view)
+    view = settle(view, trees).view
     nested: dict[str, set[str]] = {}
     for place in (*view.packages, *view.links):
         for above in _enclosing(place):
@@ -53,10 +57,16 @@ def node_modules_compositions(view: NodeModules, trees: Mapping[str, str]) -> di
             root, dest = _split(place)
             found.setdefault(root, []).append(Symlink(dest=dest, target=_relative(file, place)))
     main = found.pop(_MODULES, [])
-    main.append(File(dest=_ROOTS, contents=json.dumps(sorted(found)).encode() + b"\n"))
+    main.append(File(dest=_ROOTS, contents=json.dumps(list(roots[:-1])).encode() + b"\n"))
     if view.hidden_lock is not None:
         main.append(File(dest=_HIDDEN_LOCK, contents=view.hidden_lock.encode(), newest=True))
-    return {**{root: found[root] for root in sorted(found)}, _MODULES: main}
+    return {**{root: found.get(root, []) for root in roots[:-1]}, _MODULES: main}
+
+
+def node_modules_roots(view: NodeModules) -> tuple[str, ...]:
+    """The directories to compose, relative to the lock's; the project's own is always there, and last."""
+    roots = {_split(place)[0] for places in (view.packages, view.links, view.bins) for place in places}
+    return (*sorted(roots - {_MODULES}), _MODULES)
 
 
 def compose_node_modules(
@@ -71,9 +81,11 @@ def compose_node_modules(
     """Compose all node_modules directories of the project in `directory`, where its lock lies.
 
     Those that an earlier composition made and that are not wanted any more are taken away. When it is
-    through, `composed_node_modules` gives `key`. Raises what `compose` raises.
+    through, `composed_node_modules` gives `key`. Raises what `settle` and `compose` raise.
     """
     reporter = reporter or Reporter()
+    for notice in settle(view, trees).notices:
+        reporter.event(Notice(text=notice))
     compositions = node_modules_compositions(view, trees)
     prepare_node_modules(directory, compositions, reporter)
     for root, ops in compositions.items():

@@ -26,8 +26,20 @@ def remote(name: str = "left-pad-1.3.0.tgz", hash: Hash = HASH, size: int | None
     return RemoteFile(file_name=name, url=f"npm:{name}", hash=hash, size=size)
 
 
-def npm(name: str = "@scope/left-pad", executables: tuple[str, ...] = (), hash: Hash = HASH) -> Package:
-    return Package(name=name, version="1.3.0", format="npm", file=remote(hash=hash), executables=executables)
+def npm(
+    name: str = "@scope/left-pad",
+    executables: tuple[str, ...] = (),
+    hash: Hash = HASH,
+    manifests: tuple[str, ...] = (),
+) -> Package:
+    return Package(
+        name=name,
+        version="1.3.0",
+        format="npm",
+        file=remote(hash=hash),
+        executables=executables,
+        manifests=manifests,
+    )
 
 
 @pytest.fixture
@@ -74,6 +86,8 @@ def test_what_a_package_is_made_of_changes_its_path(graph: Graph) -> None:
     nodes = [
         package_node(graph, npm(), url),
         package_node(graph, npm(executables=("cli.js",)), url),
+        package_node(graph, npm(manifests=("",)), url),
+        package_node(graph, npm(manifests=("", "node_modules/a")), url),
         package_node(graph, npm(hash=Hash.of("sha512", b"other")), url),
         package_node(graph, npm(name="renamed"), url),
     ]

@@ -10,19 +10,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 
 from devenv.derivations.builders.tar import Member, Stream, Tar
 from devenv.derivations.builders.tree import Tree, ceiling, clean, most_members, seal
 from devenv.derivations.errors import ArchiveError
+from devenv.formats.errors import FormatError
+from devenv.formats.npm_manifest import MAX_SIZE, parse_manifest
 
 _SETUID = 0o4000
 _LONGEST_SHEBANG = 2048
 
 
-def unpack_npm(archive: str, target: str, executables: Iterable[str]) -> tuple[str, ...]:
+def unpack_npm(
+    archive: str, target: str, executables: Iterable[str], manifests: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Unpack the tarball `archive` into the new directory `target`; returns what was left out.
 
-    `executables` are paths inside the package; those it does not have are ignored, as npm does.
+    `executables` are paths inside the package; those it does not have are ignored, as npm does. `manifests` are
+    directories inside it, "" for itself, whose package.json names more of them; one that cannot be read names none.
     Raises ArchiveError, OSError.
     """
     descriptor = os.open(archive, os.O_RDONLY | os.O_CLOEXEC)
@@ -32,7 +39,7 @@ def unpack_npm(archive: str, target: str, executables: Iterable[str]) -> tuple[s
         links = _fill(tree, Tar(Stream(descriptor)))
     finally:
         os.close(descriptor)
-    for path in executables:
+    for path in {*executables, *_commands(tree, manifests)}:
         _make_executable(tree, clean(os.fsencode(path)))
     tree.finish()
     if links:
@@ -67,6 +74,26 @@ def _fill(tree: Tree, tar: Tar) -> int:
 def _place(member: Member) -> bytes:
     clean(member.name)
     return clean(member.name.partition(b"/")[2].lstrip(b"/"))
+
+
+def _commands(tree: Tree, directories: Iterable[str]) -> Iterator[str]:
+    """The files that commands run, by the package.json of each of the directories."""
+    for directory in directories:
+        path = clean(os.fsencode(f"{directory}/package.json".lstrip("/")))
+        if not tree.is_file(path):
+            continue
+        above = tree.path(path.removesuffix(b"package.json"))
+        with open(tree.path(path), "rb") as file, suppress(FormatError):
+            manifest = parse_manifest(file.read(MAX_SIZE + 1), "package")
+            for inner in manifest.all_commands(partial(_names_in, above)).values():
+                yield f"{directory}/{inner}".lstrip("/")
+
+
+def _names_in(above: bytes, directory: str) -> list[str]:
+    try:
+        return os.listdir(os.fsdecode(above) + directory)
+    except OSError:
+        return []
 
 
 def _make_executable(tree: Tree, path: bytes) -> None:

@@ -1,6 +1,7 @@
 """`builtin:devenv-unpack`: a package's archive as a tree.
 
-env: `src` the archive, `format` "npm" or "wheel", `executables` a JSON list of paths inside the package.
+env: `src` the archive, `format` "npm" or "wheel", `executables` a JSON list of paths inside the package, `manifests`
+one of directories inside it whose package.json names more executables.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ def build(job: Job) -> tuple[str, ...]:
         if job.env["format"] == "npm":
             from devenv.derivations.builders.npm_tarball import unpack_npm
 
-            return unpack_npm(source, job.target, json.loads(job.env.get("executables") or "[]"))
+            lists = (json.loads(job.env.get(name) or "[]") for name in ("executables", "manifests"))
+            return unpack_npm(source, job.target, *lists)
         from devenv.derivations.builders.wheel import unpack_wheel
 
         return unpack_wheel(source, job.target)

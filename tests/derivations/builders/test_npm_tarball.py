@@ -24,10 +24,12 @@ from tests.derivations.archives import Entry, entry, listing, tar, tgz
 MANIFEST = entry("package/package.json", b"{}")
 
 
-def unpack(tmp_path: Path, data: bytes, executables: tuple[str, ...] = ()) -> dict[str, tuple[str, bytes]]:
+def unpack(
+    tmp_path: Path, data: bytes, executables: tuple[str, ...] = (), manifests: tuple[str, ...] = ()
+) -> dict[str, tuple[str, bytes]]:
     archive, target = tmp_path / "x.tgz", tmp_path / "out"
     archive.write_bytes(data)
-    unpack_npm(str(archive), str(target), executables)
+    unpack_npm(str(archive), str(target), executables, manifests)
     return listing(target)
 
 
@@ -136,6 +138,35 @@ def test_listed_executables_get_the_bit_and_a_line_that_the_kernel_can_read(tmp_
         "none": ("x", b"\r\nx"),
         "other": ("-", b"#!/bin/sh\r\n"),
     }
+
+
+@pytest.mark.parametrize(
+    ("manifest", "programs"),
+    [
+        (b'{"bin": {"a": "./x.js", "b": "/../lib/y.js", "c": "missing", "d": "lib"}}', {"x.js", "lib/y.js"}),
+        (b'{"directories": {"bin": "lib"}}', {"lib/y.js"}),
+        (b'{"directories": {"bin": "x.js"}}', set()),
+        (b'{"directories": {"bin": "../../.."}}', set()),
+        (b'{"bin": {"a": "../../etc/passwd", "b": 7}}', set()),
+        (b'{"bin": {"a": "x.js\\u0000"}}', set()),
+        (b"[" * 10_000, set()),
+        (b"", set()),
+    ],
+    ids=["table", "directory", "file", "outside", "leaving", "nul", "deep", "empty"],
+)
+def test_commands_of_the_packages_own_manifest_become_programs(
+    tmp_path: Path, manifest: bytes, programs: set[str]
+) -> None:
+    inner = "node_modules/@s/in"
+    entries = [
+        entry("p/package.json", manifest),
+        entry("p/x.js"),
+        entry("p/lib/y.js"),
+        entry(f"p/{inner}/package.json", b'{"name": "@s/in", "bin": "run"}'),
+        entry(f"p/{inner}/run"),
+    ]
+    found = unpack(tmp_path, tgz(entries), (), ("", inner, "node_modules/lost"))
+    assert {name for name, (mode, _) in found.items() if mode == "x"} == {*programs, f"{inner}/run"}
 
 
 def test_the_tree_does_not_depend_on_the_umask(tmp_path: Path) -> None:
