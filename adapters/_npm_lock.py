@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from devenv.adapter import AdapterError
-from devenv.adapters._fields import Faults, Table, join_key, kind_of, parse_json
+from devenv.adapters._fields import Faults, Table, join_key, kind_of
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
-
-MODULES = "node_modules"
+from devenv.formats.npm_manifest import clean_commands
+from devenv.formats.npm_places import MODULES
 
 _UPGRADE = "Write it again in the current form: npm install --package-lock-only --lockfile-version 3"
 
@@ -35,7 +35,7 @@ class Entry:
     place: its key. name: the package's own name, which an alias's place does not have.
     enclosing: the place or directory whose node_modules holds it; None for directories.
     bundles: whether the tarball carries packages of its own. bins: command -> file, both normal.
-    raw: the entry as it was read.
+    remote: whether a dependent asks for it by URL. raw: the entry as it was read.
     """
 
     place: str
@@ -47,6 +47,7 @@ class Entry:
     link: bool = False
     in_bundle: bool = False
     bundles: bool = False
+    remote: bool = False
     dev: bool = False
     optional: bool = False
     dev_optional: bool = False
@@ -81,16 +82,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A lock: `entries` by place in the file's order, the project itself at ""."""
+    """A lock: `entries` by place in the file's order, the project itself at "".
+
+    keys: place -> key path in the file, of locks of version 1, which are not keyed by place and whose entries say
+    nothing about the packages' own manifests; None for the others
+    """
 
     file: str
     name: str | None
     version: str | None
     entries: Mapping[str, Entry]
+    keys: Mapping[str, str] | None = None
 
     def fault(self, place: str, key: str | None, problem: str, *, hint: str | None = None) -> AdapterError:
         """An error about one entry, or about one key of it."""
-        table = Table({}, file=self.file, key=join_key("packages", place))
+        path = join_key("packages", place) if self.keys is None else self.keys.get(place, "dependencies")
+        table = Table({}, file=self.file, key=path)
         return table.fault(key, problem, hint=hint)
 
     def link_targets(self) -> Mapping[str, Entry]:
@@ -99,13 +106,12 @@ class Lock:
         return {place: self.entries[place] for place in targets if place in self.entries}
 
 
-def parse_lock(text: str, file: str) -> Lock:
-    """Parse the text of a lock; `file` is its name for messages.
+def parse_lock(top: Table) -> Lock:
+    """Read a lock of version 2 or 3.
 
     Raises `AdapterError`, or `Problems` of them, naming the key path of everything that is wrong.
     """
-    top = parse_json(text, file)
-    _check_version(top)
+    _check_format(top)
     packages = top.required_table("packages")
     faults = Faults()
     entries: dict[str, Entry] = {}
@@ -119,22 +125,20 @@ def parse_lock(text: str, file: str) -> Lock:
     with faults.caught():
         name, version = top.text("name"), top.text("version")
     faults.report()
-    lock = Lock(file=file, name=name, version=version, entries=entries)
-    _check_positions(lock)
+    lock = Lock(file=top.file, name=name, version=version, entries=entries)
+    check_positions(lock)
     return lock
 
 
-def _check_version(top: Table) -> None:
+def _check_format(top: Table) -> None:
     version = top.number("lockfileVersion")
     if version in (2, 3):
         return
-    if version == 1 or (version is None and "packages" not in top):
-        raise top.fault("lockfileVersion", "this lock is of version 1, of npm 6 and older", hint=_UPGRADE)
     if version is None:
         raise top.fault("lockfileVersion", "is missing", hint=_UPGRADE)
     raise top.fault(
         "lockfileVersion",
-        f"version {version} is not known to devenv, which reads 2 and 3",
+        f"version {version} is not known to devenv, which reads 1 to 3",
         hint="Write it with --lockfile-version 3, or use a newer devenv.",
     )
 
@@ -142,10 +146,10 @@ def _check_version(top: Table) -> None:
 def _entry(place: str, table: Table) -> Entry:
     """One entry, each field of the right type; how entries relate is checked later."""
     link = table.flag("link")
-    enclosing, placed_name = _split_place(place, table)
+    enclosing, placed_name = split_place(place, table)
     name = table.text("name") or placed_name
     if enclosing is not None or table.text("name"):
-        _check_name(name, table)
+        check_name(name, table)
     resolved = table.text("resolved")
     if link:
         resolved = _link_target(resolved, table)
@@ -155,9 +159,9 @@ def _entry(place: str, table: Table) -> Entry:
         place=place,
         name=name,
         enclosing=enclosing,
-        version=_version(table),
+        version=read_version(table),
         resolved=resolved,
-        integrity=None if link else _integrity(table),
+        integrity=None if link else read_integrity(table),
         link=link,
         in_bundle=table.flag("inBundle"),
         bundles=bool(table.values.get("bundleDependencies")),
@@ -180,11 +184,11 @@ def _entry(place: str, table: Table) -> Entry:
     )
 
 
-def _split_place(place: str, table: Table) -> tuple[str | None, str]:
+def split_place(place: str, table: Table) -> tuple[str | None, str]:
     """The enclosing place and the name that a key stands for; None for directories of the project."""
     if place == "":
         return None, ""
-    parts = _components(place, table, None)
+    parts = plain_parts(place, table, None)
     above = len(parts) - 1 - parts[::-1].index(MODULES) if MODULES in parts else -1
     name = parts[above + 1 :]
     if above < 0:
@@ -196,7 +200,7 @@ def _split_place(place: str, table: Table) -> tuple[str | None, str]:
     return "/".join(parts[:above]), "/".join(name)
 
 
-def _components(path: str, table: Table, key: str | None) -> list[str]:
+def plain_parts(path: str, table: Table, key: str | None) -> list[str]:
     """The parts of a relative POSIX path, which may only begin with `..`, never hold it later."""
     parts = path.split("/")
     inner = parts[next((i for i, part in enumerate(parts) if part != ".."), len(parts)) :]
@@ -210,11 +214,11 @@ def _link_target(resolved: str | None, table: Table) -> str:
         raise table.fault("resolved", "a link must say where it leads")
     if resolved in ("", "."):  # the project itself
         return ""
-    _components(resolved, table, "resolved")
+    plain_parts(resolved, table, "resolved")
     return resolved
 
 
-def _check_name(name: str, table: Table) -> None:
+def check_name(name: str, table: Table) -> None:
     """Refuse names that could not be a directory of node_modules or a part of a URL."""
     parts = name.split("/")
     scoped = name.startswith("@")
@@ -228,14 +232,14 @@ def _check_name(name: str, table: Table) -> None:
         raise table.fault(None, f"{name!r} is not a name of a package")
 
 
-def _version(table: Table) -> str | None:
+def read_version(table: Table) -> str | None:
     version = table.text("version")
     if version is not None and (not version.isprintable() or "/" in version or not version.strip()):
         raise table.fault("version", f"{version!r} is not a version")
     return version
 
 
-def _integrity(table: Table) -> Hash | None:
+def read_integrity(table: Table) -> Hash | None:
     text = table.text("integrity")
     if text is None:
         return None
@@ -252,39 +256,14 @@ def _names(table: Table, key: str) -> tuple[str, ...]:
 
 
 def _bins(table: Table, name: str) -> Mapping[str, str]:
-    """Commands and the files that they run, cleaned as npm does: see normalize-package-bin of npm.
-
-    A command is the last part of its name; a file lies inside the package whatever its path says.
-    """
+    """Commands and the files that they run."""
     value = table.values.get("bin")
-    if isinstance(value, str):
-        value = {name: value}
-    elif isinstance(value, list):
-        value = {item.rpartition("/")[2]: item for item in value if isinstance(item, str)}
-    elif value is not None and not isinstance(value, dict):
+    if value is not None and not isinstance(value, (str, list, dict)):
         raise table.fault("bin", f"expected text or a table, found {kind_of(value)}")
-    found = {}
-    for command, file in (value or {}).items():
-        base = command.replace("\\", "/").replace(":", "/").rstrip("/").rpartition("/")[2]
-        if isinstance(file, str) and base not in ("", ".", "..") and base.isprintable():
-            inner = _inside(file)
-            if inner and inner.isprintable():
-                found[base] = inner
-    return found
+    return clean_commands(value, name)
 
 
-def _inside(path: str) -> str:
-    """`path` below a root that `..` cannot leave, without leading slash."""
-    parts: list[str] = []
-    for part in path.replace("\\", "/").split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts)
-
-
-def _check_positions(lock: Lock) -> None:
+def check_positions(lock: Lock) -> None:
     """Every link has a target; nothing lies inside a link; only what a link leads to lies outside."""
     faults = Faults()
     targets = {e.resolved or "" for e in lock.entries.values() if e.link}

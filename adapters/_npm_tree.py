@@ -7,12 +7,14 @@ that the platform does not fit is left out with everything that only it needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from devenv.adapter import AdapterError, Target
 from devenv.adapters._fields import Faults
-from devenv.adapters._npm_lock import MODULES, Entry, Lock
+from devenv.adapters._npm_lock import Entry, Lock
+from devenv.formats import npm_places
+from devenv.formats.npm_manifest import unfit
+from devenv.formats.npm_places import MODULES, Edge, optional_set
 
 # Node's names of the platforms, by uname's.
 _MACHINES = {
@@ -25,16 +27,6 @@ _MACHINES = {
     "ppc64le": "ppc64",
     "loongarch64": "loong64",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A dependency between two places. `spec` is what the dependent asks for."""
-
-    source: str
-    target: str
-    optional: bool
-    spec: str
 
 
 class Tree:
@@ -57,12 +49,7 @@ class Tree:
 
     def resolve(self, place: str, name: str) -> str | None:
         """The place that `name` is found at from `place`, as require climbs."""
-        entries = self.lock.entries
-        for directory in climb(place):
-            found = f"{directory}/{MODULES}/{name}" if directory else f"{MODULES}/{name}"
-            if found in entries:
-                return found
-        return None
+        return npm_places.resolve(place, name, self.lock.entries)
 
     def _wanted(self, entry: Entry) -> Mapping[str, tuple[bool, str]]:
         """Name -> (is optional, spec) of all that an entry depends on. Of two kinds the later one counts."""
@@ -83,17 +70,6 @@ class Tree:
         return self.lock.entries[entry.resolved or ""] if entry.link and entry.resolved else entry
 
 
-def climb(place: str) -> Iterator[str]:
-    """The directories whose node_modules are searched from `place`, nearest first."""
-    directory = place
-    while directory:
-        if directory.rpartition("/")[2] != MODULES:
-            yield directory
-        directory = directory.rpartition("/")[0]
-    if not place.startswith(".."):
-        yield ""
-
-
 def installed(tree: Tree, target: Target, omit: frozenset[str]) -> list[Entry]:
     """The placed entries, links too, that npm would install, in the lock's order.
 
@@ -106,7 +82,7 @@ def installed(tree: Tree, target: Target, omit: frozenset[str]) -> list[Entry]:
         if not place or place in dropped or fits(flagged, target):
             continue
         if flagged.optional:
-            dropped |= _optional_set(tree, place, dropped)
+            dropped |= optional_set(place, tree.inward, tree.outward, dropped)
         elif not entry.link and not omitted(flagged, omit):
             faults.add(_misfit(tree.lock, entry, target))
     faults.report()
@@ -144,64 +120,19 @@ def node_names(target: Target) -> tuple[str, str, str]:
 
 def fits(entry: Entry, target: Target) -> bool:
     """Whether `os`, `cpu` and `libc` of an entry allow the platform."""
-    found = zip((entry.os, entry.cpu, entry.libc), node_names(target), strict=True)
-    return all(_allows(allowed, name) for allowed, name in found)
+    return _unfit(entry, target) is None
 
 
-def _allows(allowed: tuple[str, ...], name: str) -> bool:
-    """`!x` forbids x; other names are the only ones allowed; nothing, or just "any", allows all."""
-    if not allowed or allowed == ("any",):
-        return True
-    if f"!{name}" in allowed:
-        return False
-    return name in allowed or all(text.startswith("!") for text in allowed)
-
-
-def _optional_set(tree: Tree, place: str, dropped: set[str]) -> set[str]:
-    """What goes when the optional `place` goes: up to the optional edges above it, and all only that needs."""
-    base = {place}
-    queue = [place]
-    for current in queue:
-        for edge in tree.inward.get(current, ()):
-            if not edge.optional and edge.source and edge.source not in base:
-                base.add(edge.source)
-                queue.append(edge.source)
-    return _only_needed_by(tree, base, dropped)
-
-
-def _only_needed_by(tree: Tree, base: set[str], dropped: set[str]) -> set[str]:
-    """`base` and the places that only it, or what is dropped already, depends on."""
-    found = set(base)
-    queue = list(base)
-    for current in queue:
-        for edge in _counted(tree.outward.get(current, ()), base, dropped):
-            if edge.target not in found:
-                found.add(edge.target)
-                queue.append(edge.target)
-    changed = True
-    while changed:
-        needed = {
-            place
-            for place in found
-            for edge in _counted(tree.inward.get(place, ()), base, dropped)
-            if edge.source not in found
-        }
-        found -= needed
-        changed = bool(needed)
-    return found
-
-
-def _counted(edges: Iterable[Edge], base: set[str], dropped: set[str]) -> Iterator[Edge]:
-    return (edge for edge in edges if edge.target not in base and edge.source not in dropped)
+def _unfit(entry: Entry, target: Target) -> str | None:
+    fields = {"os": entry.os, "cpu": entry.cpu, "libc": entry.libc}
+    return unfit(fields, dict(zip(fields, node_names(target), strict=True)))
 
 
 def _misfit(lock: Lock, entry: Entry, target: Target) -> AdapterError:
-    names = zip(("os", "cpu", "libc"), (entry.os, entry.cpu, entry.libc), node_names(target), strict=True)
-    wrong = [(key, allowed, name) for key, allowed, name in names if not _allows(allowed, name)]
-    words = " and ".join(f"{key} {', '.join(allowed)} (here: {name})" for key, allowed, name in wrong)
+    words = _unfit(entry, target) or ""
     return lock.fault(
         entry.place,
-        wrong[0][0],
+        words.partition(" ")[0],
         f"{entry.label} is required but only for {words}",
         hint="Make it an optional dependency, or omit what needs it.",
     )

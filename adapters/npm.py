@@ -3,17 +3,22 @@
 The lock already says where every package lies; planning chooses the entries for the platform and turns each
 into a tarball to fetch. Nothing is resolved again: no version range is looked at, only positions.
 
+A lock of version 1 does not say which commands a package has and which platforms it fits: the packages say it
+themselves, once they are unpacked (`ManifestFacts`).
+
 What npm would run is not run: install scripts are named in a notice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from devenv.adapter import (
     AdapterError,
     Completions,
+    ManifestFacts,
     NodeModules,
     NpmQuery,
     Options,
@@ -22,11 +27,13 @@ from devenv.adapter import (
     RemoteFile,
     Target,
 )
-from devenv.adapters._fields import Faults, parse_json
-from devenv.adapters._npm_lock import MODULES, Entry, Lock, parse_lock
+from devenv.adapters._fields import Faults, Table, parse_json
+from devenv.adapters._npm_lock import Entry, Lock, parse_lock
+from devenv.adapters._npm_lock_v1 import is_version_1, parse_lock_v1
 from devenv.adapters._npm_platform import missing_platform_packages
-from devenv.adapters._npm_tree import Tree, installed
+from devenv.adapters._npm_tree import Tree, installed, node_names
 from devenv.formats.hashes import SIZES, Hash
+from devenv.formats.npm_places import MODULES, command_place, linking_order
 
 ecosystem: Literal["npm"] = "npm"
 patterns = ("npm-shrinkwrap.json", "package-lock.json")
@@ -47,26 +54,35 @@ def plan(
 ) -> Plan:
     """Parse and plan: see `devenv.adapter.Adapter`.
 
-    Raises `AdapterError`, or `Problems` of them: a damaged or old lock, sources that would have to be built
+    Raises `AdapterError`, or `Problems` of them: a damaged lock, sources that would have to be built
     (git, local tarballs), a required package or a missing platform package that this platform lacks.
     """
     _check_options(options, path)
-    lock = parse_lock(text, path)
+    manifest = parse_json(siblings["package.json"], "package.json") if "package.json" in siblings else None
+    top = parse_json(text, path)
+    lock = parse_lock_v1(top, manifest) if is_version_1(top) else parse_lock(top)
     tree = Tree(lock)
     entries = installed(tree, target, options.omit)
     missing_platform_packages(tree, entries, target, options.omit)
     bundlers = {entry.place: _bundler(entry, lock) for entry in entries}
     fetched = [e for e in entries if not e.link and bundlers[e.place] is None and not _placeholder(e)]
     _refuse_unbuilt(lock, fetched)
-    packages, queries = _packages(tree, fetched, completions, _executables(entries, bundlers))
     present = [e for e in entries if e.link or not _placeholder(e)]
+    bundled = [e for e in present if bundlers[e.place] is not None]
+    packages, queries = _packages(tree, fetched, completions, _executables(entries, bundlers))
+    facts = None
+    if lock.keys is not None:
+        facts = _facts(tree, present, bundled, target, manifest)
+        packages = _with_manifests(packages, bundled, bundlers)
     view = NodeModules(
         packages=packages,
         links={e.place: e.resolved or "." for e in present if e.link},
         bins=_bins(tree, present),
-        hidden_lock=_hidden_lock(lock, tree, present),
+        hidden_lock=_hidden_lock(lock, tree, present) if facts is None else None,
+        manifests=facts,
     )
-    notices = [*_script_notice(present), *_outside_notices(lock), *_stale_notice(lock, siblings)]
+    notices = [*_script_notice(present), *_outside_notices(lock), *_stale_notice(lock, manifest)]
+    notices += _linked_notice(lock, present)
     return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
 
 
@@ -119,7 +135,7 @@ def _refuse_unbuilt(lock: Lock, entries: Iterable[Entry]) -> None:
         f"because they would have to be packed first: {named}",
         hint="Take them from a registry or a tarball's URL, or make them a workspace or a linked directory.",
         file=lock.file,
-        key="packages",
+        key="packages" if lock.keys is None else "dependencies",
     )
 
 
@@ -128,7 +144,7 @@ def _source_kind(resolved: str) -> str | None:
     scheme = resolved.partition(":")[0].lower()
     if scheme == "file":
         return "local file"
-    if scheme.startswith("git") or scheme == "ssh" or resolved.partition("#")[0].endswith(".git"):
+    if scheme.startswith(("git", "ssh", "gist", "bitbucket")) or resolved.partition("#")[0].endswith(".git"):
         return "git"
     return None
 
@@ -176,6 +192,40 @@ def _packages(
         for place, file in files.items()
     }
     return packages, [queries[key] for key in sorted(queries)]
+
+
+def _with_manifests(
+    packages: Mapping[str, Package], bundled: Iterable[Entry], bundlers: Mapping[str, str | None]
+) -> dict[str, Package]:
+    """The packages with the directories whose package.json name commands: their own, and those they carry."""
+    carried: dict[tuple[str, Hash], set[str]] = {}
+    for package in packages.values():
+        carried.setdefault((package.file.url, package.file.hash), {""})
+    for entry in bundled:
+        owner = bundlers[entry.place] or ""
+        if owner in packages:
+            file = packages[owner].file
+            carried[file.url, file.hash].add(entry.place[len(owner) + 1 :])
+    return {
+        place: replace(p, manifests=tuple(sorted(carried[p.file.url, p.file.hash])))
+        for place, p in packages.items()
+    }
+
+
+def _facts(
+    tree: Tree, present: Iterable[Entry], bundled: Iterable[Entry], target: Target, manifest: Table | None
+) -> ManifestFacts:
+    """What the view needs to finish the plan. Without the project's package.json it asks for all at the top."""
+    packages = [e for e in present if not e.link]
+    directories = {"", *(place for place, entry in tree.targets.items() if not entry.is_placed)}
+    asked = {edge.target for directory in directories for edge in tree.outward.get(directory, ())}
+    own = {e.place for e in packages if e.enclosing in directories and (e.enclosing or manifest is None)}
+    return ManifestFacts(
+        platform=dict(zip(("os", "cpu", "libc"), node_names(target), strict=True)),
+        bundled=tuple(sorted(e.place for e in bundled)),
+        optional=tuple(sorted(e.place for e in packages if e.optional)),
+        asked=tuple(sorted(e.place for e in packages if e.place in asked | own)),
+    )
 
 
 def _strongest(lock: Lock, entries: Iterable[Entry]) -> Mapping[str, Hash]:
@@ -232,7 +282,7 @@ def _answer(lock: Lock, entry: Entry, query: NpmQuery, completions: Completions)
 
 def _is_remote(tree: Tree, entry: Entry) -> bool:
     """Whether a dependent asks for the entry by URL, so that no registry could be asked for it."""
-    return any("://" in edge.spec for edge in tree.inward.get(entry.place, ()))
+    return entry.remote or any("://" in edge.spec for edge in tree.inward.get(entry.place, ()))
 
 
 def _url(lock: Lock, entry: Entry, resolved: str) -> str:
@@ -257,30 +307,14 @@ def _file_name(url: str, entry: Entry) -> str:
 def _bins(tree: Tree, entries: Iterable[Entry]) -> dict[str, str]:
     """Links of .bin directories. Of two packages with one command the first counts, linked ones last."""
     found: dict[str, str] = {}
-    for entry in sorted(entries, key=lambda e: (e.link, _collation(e.place))):
+    for entry in sorted(entries, key=lambda e: (e.link, linking_order(e.place))):
         source = tree.flags(entry)
         commands = source.bins
         if entry.link and not commands and not entry.resolved:
             commands = tree.lock.entries[""].bins if "" in tree.lock.entries else {}
-        above = f"{entry.enclosing}/" if entry.enclosing else ""
         for command, file in commands.items():
-            found.setdefault(f"{above}{MODULES}/.bin/{command}", f"{entry.place}/{file}")
+            found.setdefault(command_place(entry.place, command), f"{entry.place}/{file}")
     return dict(sorted(found.items()))
-
-
-# The order of punctuation in the Unicode collation, of the characters that names of packages have.
-_PUNCTUATION = {c: index for index, c in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
-
-
-def _collation(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key like npm's, which compares by the collation of English: case counts last, lower first."""
-    keys = []
-    for char in text.casefold():
-        punctuation = _PUNCTUATION.get(char)
-        keys.append(
-            (0, punctuation, "") if punctuation is not None else (2 if char.isalpha() else 1, 0, char)
-        )
-    return keys, text.swapcase()
 
 
 def _hidden_lock(lock: Lock, tree: Tree, entries: Iterable[Entry]) -> str:
@@ -327,21 +361,38 @@ def _leaves(resolved: str | None) -> bool:
     return resolved is not None and (resolved == ".." or resolved.startswith("../"))
 
 
-def _stale_notice(lock: Lock, siblings: Mapping[str, str]) -> list[str]:
-    """One line when package.json asks for something else than it did when the lock was written."""
-    text = siblings.get("package.json")
-    root = lock.entries.get("")
-    if text is None or root is None:
+def _linked_notice(lock: Lock, entries: Iterable[Entry]) -> list[str]:
+    """A lock of version 1 doesn't name their commands, and they are no packages to be unpacked."""
+    linked = sorted({e.resolved or "." for e in entries if e.link})
+    if lock.keys is None or not linked:
         return []
-    manifest = parse_json(text, "package.json")
-    kinds = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
-    changed: set[str] = set()
-    for kind in kinds:
-        asked = manifest.text_map(kind)
-        locked = root.raw.get(kind)
-        recorded = locked if isinstance(locked, dict) else {}
-        changed.update(name for name in {*asked, *recorded} if asked.get(name) != recorded.get(name))
+    return [f"commands of linked directories are not in node_modules/.bin: {', '.join(linked)}"]
+
+
+def _stale_notice(lock: Lock, manifest: Table | None) -> list[str]:
+    """One line when package.json asks for something else than it did when the lock was written."""
+    root = lock.entries.get("")
+    if manifest is None or root is None:
+        return []
+    changed = _unlocked(lock, root) if lock.keys is not None else _changed(root, manifest)
     if not changed:
         return []
     names = ", ".join(sorted(changed))
     return [f"package.json and {lock.file} disagree about {names}: run npm install --package-lock-only"]
+
+
+def _changed(root: Entry, manifest: Table) -> set[str]:
+    """The names that a lock of version 2 or 3 records differently."""
+    changed: set[str] = set()
+    for kind in ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies"):
+        asked = manifest.text_map(kind)
+        locked = root.raw.get(kind)
+        recorded = locked if isinstance(locked, dict) else {}
+        changed.update(name for name in {*asked, *recorded} if asked.get(name) != recorded.get(name))
+    return changed
+
+
+def _unlocked(lock: Lock, root: Entry) -> set[str]:
+    """The names that a lock of version 1, which records no ranges of the project's, lacks."""
+    asked = {*root.dependencies, *root.dev_dependencies, *root.optional_dependencies}
+    return {name for name in asked if f"{MODULES}/{name}" not in lock.entries}
