@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -50,7 +50,8 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
     spec = add_spec(made, store)
     shell = add_shell_derivation(project, made, spec, store)
     notices = []
-    views = planned_views(project, made)
+    compiled = frozenset(store.valid_paths(node.out for node in made.later))
+    views = planned_views(project, made, compiled)
     for recipe in made.recipes:
         _prepare(project, recipe, reporter)
     for view in views:
@@ -59,6 +60,8 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
         notices += _manifest_notices(recipe)
     add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
     add_indirect_root(store.layout, os.path.join(project, ".devenv/shell.drv"), shell)
+    if compiled:
+        _keep_bytecode(project, compiled, store)
     watched = [os.path.join(view.root, JOURNAL) for view in views]
     if made.python is not None:
         watched.append(made.python.path)
@@ -107,12 +110,23 @@ def add_shell_derivation(project: str, made: Instantiated, spec: StorePath, stor
     return node.path
 
 
-def planned_views(project: str, made: Instantiated) -> list[PlannedView]:
-    """Every directory that the environment composes in the project."""
-    return [view for recipe in made.recipes for view in _views_of(project, recipe, made)]
+def _keep_bytecode(project: str, compiled: Collection[StorePath], store: Store) -> None:
+    """Nothing refers to byte code, so a list of it is what keeps it from being collected."""
+    text = "".join(f"{path}\n" for path in sorted(compiled)).encode()
+    path = store.add_text("python-bytecode", text, sorted(compiled))
+    add_indirect_root(store.layout, os.path.join(project, ".devenv/bytecode"), path)
 
 
-def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[PlannedView]:
+def planned_views(
+    project: str, made: Instantiated, compiled: Collection[StorePath] = frozenset()
+) -> list[PlannedView]:
+    """Every directory that the environment composes in the project. `compiled` is the byte code that there is."""
+    return [view for recipe in made.recipes for view in _views_of(project, recipe, made, compiled)]
+
+
+def _views_of(
+    project: str, recipe: Recipe, made: Instantiated, compiled: Collection[StorePath]
+) -> Iterator[PlannedView]:
     if isinstance(recipe.view, NodeModules):
         from devenv.views.node import node_modules_compositions, node_modules_roots
 
@@ -125,7 +139,7 @@ def _views_of(project: str, recipe: Recipe, made: Instantiated) -> Iterator[Plan
                 operations=partial(_operations_at, all_operations, place),
             )
         return
-    yield _python_view(project, recipe, recipe.view, made)
+    yield _python_view(project, recipe, recipe.view, made, compiled)
 
 
 def _operations_at(all_operations: Callable[[], Mapping[str, Sequence[Op]]], place: str) -> Sequence[Op]:
@@ -150,19 +164,22 @@ def _manifest_notices(recipe: Recipe) -> tuple[str, ...]:
     return settle(recipe.view, recipe.trees).notices
 
 
-def _python_view(project: str, recipe: Recipe, view: SitePackages, made: Instantiated) -> PlannedView:
+def _python_view(
+    project: str, recipe: Recipe, view: SitePackages, made: Instantiated, compiled: Collection[StorePath]
+) -> PlannedView:
     from devenv.views.python import manifest_key, site_packages_ops
 
     python = made.python
     if python is None:
         raise DevenvError("a Python environment without a Python: this is a bug in devenv")
     root = os.path.join(project, recipe.root)
+    bytecode = {name: path for name, path in recipe.bytecode.items() if path in compiled}
     return PlannedView(
         root=root,
         # The interpreter is the host's: the same packages on another interpreter are another view.
         key=" ".join([recipe.path, python.version, python.path, manifest_key(view, project)]).rstrip(),
         operations=lambda: site_packages_ops(
-            view, trees=recipe.trees, bytecode=recipe.bytecode, python=python, root=root, project=project
+            view, trees=recipe.trees, bytecode=bytecode, python=python, root=root, project=project
         ),
     )
 

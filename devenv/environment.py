@@ -43,7 +43,8 @@ class Recipe:
     """A view as a store object to be: its JSON text names every package it is made of.
 
     `root` is where the view goes, relative to the project. `view` and `trees` are what the text says, as values:
-    `trees` maps a place (npm) or a package's name (Python) to the unpacked object, `bytecode` names to byte code.
+    `trees` maps a place (npm) or a package's name (Python) to the unpacked object. `bytecode` maps names to the byte
+    code of packages; the text leaves it out, because a view without it is complete.
     """
 
     kind: str
@@ -58,10 +59,15 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instantiated:
-    """Everything that an environment consists of, before any of it exists."""
+    """Everything that an environment consists of, before any of it exists.
+
+    `targets` are needed to enter it. `later` is byte code, which Python makes by itself where it is missing, in
+    every view anew: it is worth making once, but nobody should wait for it.
+    """
 
     graph: Graph
     targets: tuple[Node, ...]
+    later: tuple[Node, ...]
     recipes: tuple[Recipe, ...]
     spec: Spec
     python: HostPython | None
@@ -95,6 +101,7 @@ def instantiate(
     return Instantiated(
         graph=maker.graph,
         targets=tuple(maker.targets.values()),
+        later=tuple(maker.later.values()),
         recipes=tuple(recipes),
         spec=spec,
         python=python,
@@ -109,6 +116,7 @@ class ViewMaker:
         self.absolute_url = absolute_url
         self.graph = Graph(store_dir)
         self.targets: dict[StorePath, Node] = {}
+        self.later: dict[StorePath, Node] = {}
 
     def package(self, package: Package) -> Node:
         node = package_node(self.graph, package, self.absolute_url(package.file.url))
@@ -165,23 +173,20 @@ class ViewMaker:
         for package in packages:
             unpacked = self.package(package)
             trees[package.name] = unpacked.out
-            bytecode[package.name] = self.target(bytecode_node(self.graph, unpacked, minor)).out
+            compiled = bytecode_node(self.graph, unpacked, minor)
+            self.later[compiled.path] = compiled
+            bytecode[package.name] = compiled.out
         document = {
             "kind": "python",
             "python": minor,
             "packages": {
-                package.name: {
-                    "version": package.version,
-                    "path": trees[package.name],
-                    "bytecode": bytecode[package.name],
-                }
+                package.name: {"version": package.version, "path": trees[package.name]}
                 for package in packages
             },
             "editables": {editable.name: editable.path for editable in editables},
         }
         view = SitePackages(packages=packages, editables=editables)
-        references = [*trees.values(), *bytecode.values()]
-        return self._recipe("python", PYTHON_VIEW, document, references, view, trees, bytecode)
+        return self._recipe("python", PYTHON_VIEW, document, trees.values(), view, trees, bytecode)
 
     def _recipe(
         self,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from devenv.caching import substitution
 from devenv.environment import Instantiated, minor_version
 from devenv.errors import DevenvError
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
@@ -18,10 +19,14 @@ from devenv.stamp import take_signatures, write_stamp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """`spec` is the environment's store path; `notices` are lines for people."""
+    """`spec` is the environment's store path; `notices` are lines for people.
+
+    `uncompiled` says whether byte code is missing that `realise_bytecode` would make.
+    """
 
     spec: str
     notices: tuple[str, ...]
+    uncompiled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +46,39 @@ class Status:
     next_step: str
 
 
+def realise_bytecode(project: Project) -> None:
+    """Make the packages and their byte code valid in the store; `prepare` then puts it into the view.
+
+    Takes no lock of the project's, so that nobody waits for what is only good to have.
+    """
+    from devenv.derivations.realise import realise
+    from devenv.store.local import Store
+
+    made, _ = instantiate_project(project)
+    with Store.open(project.workplace.layout) as store:
+        realise(
+            store,
+            made.graph,
+            (*made.targets, *made.later),
+            client=project.workplace.client,
+            pythons=_pythons(made),
+            reporter=project.settings.reporter,
+            jobs=project.workplace.jobs,
+            bring=substitution(project.workplace, store),
+        )
+
+
 def prepare(project: Project) -> Prepared:
     """Bring everything of the project's environment into being and return its spec.
+
+    Byte code is used where it is there, and not made.
 
     Killed at any point, it leaves the former environment or one that the next call completes. Raises StaleLock,
     FetchError, BuildError, ViewError, StoreError.
     """
     from devenv.composition import compose
     from devenv.derivations.realise import realise
+    from devenv.store.generations import record_generation
     from devenv.store.local import Store
 
     with _project_lock(project.root):
@@ -57,6 +87,7 @@ def prepare(project: Project) -> Prepared:
         made, notices = instantiate_project(project)
         place = project.workplace
         with Store.open(place.layout) as store:
+            bring = substitution(place, store)
             realise(
                 store,
                 made.graph,
@@ -65,14 +96,20 @@ def prepare(project: Project) -> Prepared:
                 pythons=_pythons(made),
                 reporter=project.settings.reporter,
                 jobs=place.jobs,
+                bring=bring,
             )
+            if bring is not None:
+                bring(node.out for node in made.later)
             composed = compose(project.root, made, store, project.settings.reporter)
+            record_generation(place.layout, project.root, composed.spec)
+            outputs = {node.out for node in made.later}
+            uncompiled = len(store.valid_paths(outputs)) < len(outputs)
         signatures |= take_signatures(composed.watched)
         environ: dict[str, str] = dict(project.settings.environ)
         if project.settings.store_dir:
             environ["DEVENV_STORE_DIR"] = project.settings.store_dir
         write_stamp(project.root, requested_store(environ), composed.spec, signatures)
-    return Prepared(spec=composed.spec, notices=(*notices, *composed.notices))
+    return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
 
 
 def _watched(project: Project) -> list[str]:

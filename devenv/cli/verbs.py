@@ -92,6 +92,17 @@ VERBS = (
         ),
     ),
     Verb(
+        name="compile",
+        summary="make the byte code of the project's Python packages now",
+        module="compile",
+        description=(
+            "`enter` starts this in the background, at the lowest priority, when byte code is missing. Run it "
+            "yourself to have it done when it returns, for instance while building an image. DEVENV_COMPILE=now "
+            "makes `enter` wait for it, DEVENV_COMPILE=never leaves it to Python."
+        ),
+        examples=(("devenv compile", "wait for it"),),
+    ),
+    Verb(
         name="schema",
         summary="print the JSON Schema of devenv.toml or env.json",
         module="schema",

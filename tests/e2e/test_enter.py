@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 from tests.e2e.projects import configure, npm_project, python_project
@@ -238,3 +239,27 @@ def test_a_copied_project_gets_an_environment_of_its_own(
     )
     text = (copy / ".devenv/python/bin/hello0").read_text()
     assert str(root) + "/" not in text
+
+
+def test_byte_code_is_made_after_entering_and_kept_for_the_next_checkout(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
+    root = make_project(tmp_path, user, registry)
+    user.run("lock", cwd=root)
+    user.run("enter", "-c", "python -c 'import wheel1'", cwd=root, DEVENV_COMPILE="background")
+    cache = root / ".devenv/python/lib/python3.11/site-packages/wheel2/__pycache__"
+    deadline = time.monotonic() + 60
+    while not (root / ".devenv/bytecode").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (compiled,) = cache.iterdir()
+    # The flags word of PEP 552: 1 is "hash-based, not checked", which no import writes by itself.
+    assert compiled.read_bytes()[4:8] == b"\1\0\0\0"
+    other = tmp_path / "other"
+    shutil.copytree(root, other, ignore=shutil.ignore_patterns("node_modules", ".devenv"))
+    user.run("enter", "-c", "true", cwd=other, DEVENV_COMPILE="never")
+    again = other / compiled.relative_to(root)
+    assert again.stat().st_ino == compiled.stat().st_ino
+    imported = (
+        other / ".devenv/python/lib/python3.11/site-packages/wheel1/__pycache__" / "__init__.cpython-311.pyc"
+    )
+    assert imported.read_bytes()[4:8] == b"\1\0\0\0", "what Python wrote itself meanwhile is replaced"

@@ -35,6 +35,8 @@ class User:
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "SHELL": "/bin/bash",
             "TERM": "dumb",
+            # A process in the background would go on after the test that started it.
+            "DEVENV_COMPILE": "now",
         }
 
     @property

@@ -6,10 +6,12 @@ import argparse
 import sys
 
 from devenv.cli import warm
+from devenv.cli.background import start_compiling
 from devenv.cli.commands import lock as lock_command
+from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
 from devenv.errors import DevenvError
-from devenv.preparation import prepare
+from devenv.preparation import prepare, realise_bytecode
 from devenv.project import StaleLock, lock_project
 
 
@@ -30,6 +32,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         if not _offer_to_lock(context, stale):
             raise
         lock_command.report(lock_project(project))
+    offer_to_trust(context, project)
+    compile_when = context.environ.get("DEVENV_COMPILE", "background")
+    if compile_when == "now":
+        realise_bytecode(project)
     prepared = prepare(project)
     context.close()
     if not arguments.quiet:
@@ -37,6 +43,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             sys.stderr.write(f"devenv: {notice}\n")
     sys.stderr.flush()
     sys.stdout.flush()
+    if prepared.uncompiled and compile_when == "background":
+        start_compiling(project, context)
     warm.become(request, prepared.spec, project.root, context.environ)
     return 0
 
