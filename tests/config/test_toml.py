@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devenv.config.errors import ConfigError
-from devenv.config.model import FOUND_BY_THEMSELVES, Config, LockfileConfig
-from devenv.config.toml import parse_config
+from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, LockfileConfig, UserConfig
+from devenv.config.toml import parse_config, parse_user_config
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Unset
 from devenv.errors import Problems
 
@@ -304,6 +305,32 @@ REFUSED = {
     "registry without host": ("[registries]", 'npm = "https:///x"', "registries.npm", "expected a URL", ""),
     "registry with a bad port": ("[registries]", 'npm = "https://a.test:x/"', "registries.npm", "a URL", ""),
     "registry with a blank": ("[registries]", 'npm = "https://a.test/ b"', "registries.npm", "blank", ""),
+    "cache with a password": (
+        "[caches]",
+        'substituters = ["https://u:p@a.test/"]',
+        "caches.substituters[0]",
+        "password",
+        "netrc",
+    ),
+    "cache of no kind": (
+        "[caches]",
+        'substituters = ["s3://x"]',
+        "caches.substituters[0]",
+        "URL",
+        "file:///",
+    ),
+    "cache beside the project": ("[caches]", 'substituters = ["./x"]', "caches.substituters[0]", "URL", ""),
+    "one cache as text": ("[caches]", 'substituters = "/x"', "caches.substituters", "array", '["/x"]'),
+    "key without a name": ("[caches]", 'trusted-keys = ["abc"]', "caches.trusted-keys[0]", "public key", ""),
+    "key too short": ("[caches]", 'trusted-keys = ["k:QUJD"]', "caches.trusted-keys[0]", "32 bytes", ""),
+    "key spelled as Nix does": (
+        "[caches]",
+        "trusted-public-keys = []",
+        "caches.trusted-public-keys",
+        "unknown key",
+        "trusted-keys",
+    ),
+    "signing key": ("[caches]", 'signing-key = "x"', "caches.signing-key", "unknown key", "config.toml"),
     "password": ("[registries]", 'npm = "https://u:p@a.test/"', "registries.npm", "password", "netrc"),
 }
 
@@ -444,3 +471,38 @@ def test_any_value_in_any_place_is_a_config_or_our_error(members: dict[str, str]
 def test_a_variable_keeps_its_text(value: str) -> None:
     text = f"[env]\nX = {json.dumps(value, ensure_ascii=False)}\n"
     assert parse_config(text, "devenv.toml").env["X"] == (Set(value=value, origin="devenv.toml:2"),)
+
+
+KEY = "team-1:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+CACHES = f"""\
+[caches]
+substituters = ["https://cache.test/x", "file:///srv/cache", "/srv/other", "file:///srv/cache"]
+trusted-keys = ["{KEY}"]
+"""
+
+
+def test_caches_are_read_in_their_order_each_once() -> None:
+    expected = Caches(
+        substituters=("https://cache.test/x", "file:///srv/cache", "/srv/other"), trusted_keys=(KEY,)
+    )
+    assert parse_config(CACHES, "devenv.toml").caches == expected
+    assert parse_user_config(CACHES, "config.toml") == UserConfig(caches=expected)
+
+
+def test_a_users_own_file_may_hold_a_login_and_names_a_key() -> None:
+    text = '[caches]\nsubstituters = ["https://u:p@cache.test"]\nsigning-key = "team-1"\n'
+    found = parse_user_config(text, "config.toml")
+    assert found.caches.substituters == ("https://u:p@cache.test",) and found.signing_key == "team-1"
+    assert parse_user_config("", "config.toml") == UserConfig()
+
+
+@pytest.mark.parametrize("text", ["[packages]", 'name = "x"', '[caches]\nsubstituters = ["x"]', "[caches"])
+def test_other_things_in_a_users_file_are_problems_of_that_file(text: str) -> None:
+    with pytest.raises((ConfigError, Problems), match=r"config\.toml"):
+        parse_user_config(text, "config.toml")
+
+
+@given(st.text())
+def test_any_users_file_is_a_value_or_our_error(text: str) -> None:
+    with suppress(ConfigError, Problems):
+        parse_user_config(text, "config.toml")
