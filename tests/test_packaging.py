@@ -30,7 +30,18 @@ def test_import_contracts_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
-HEAVY = {"argparse", "tomllib", "subprocess", "json", "re", "typing", "dataclasses", "pathlib", "urllib3", "rich"}
+HEAVY = {
+    "argparse",
+    "tomllib",
+    "subprocess",
+    "json",
+    "re",
+    "typing",
+    "dataclasses",
+    "pathlib",
+    "urllib3",
+    "rich",
+}
 
 
 def test_the_warm_path_imports_nothing_heavy() -> None:

@@ -81,6 +81,7 @@ def make_mount_points(scratch: Scratch, store_dir: str, inputs: Iterable[str]) -
     The paths to mount. Raises OSError.
     """
     _make_store_in_tmp(scratch, store_dir)
+    file = ""  # a link to one empty file is made faster than another one
     mounted = []
     for path in inputs:
         point = f"{scratch.store}/{os.path.basename(path)}"
@@ -90,7 +91,10 @@ def make_mount_points(scratch: Scratch, store_dir: str, inputs: Iterable[str]) -
             continue
         if stat.S_ISDIR(mode):
             os.mkdir(point, 0o555)
+        elif file:
+            os.link(file, point)
         else:
+            file = point
             os.close(os.open(point, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
         mounted.append(path)
     return mounted

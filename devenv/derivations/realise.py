@@ -29,7 +29,9 @@ from devenv.events import Finished, Notice, Planned, Printed, Reporter, Started
 from devenv.fetch.download import Download, download
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath, digest_of
+from devenv.store.errors import explaining
 from devenv.store.local import PathInfo, Store
+from devenv.store.locks import PathLocks
 from devenv.store.tree import canonicalise, scan
 
 if TYPE_CHECKING:
@@ -136,10 +138,11 @@ def _foreign(node: Node) -> BuildError:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """Finished outputs that are not registered yet, each with its tree."""
+    """Finished outputs that are not registered yet, each with its tree. `locks` are on their paths, if they are held."""
 
     node: Node
     outputs: tuple[tuple[PathInfo, str], ...]
+    locks: PathLocks | None = None
 
 
 # Makes who runs builders that are programs: of a store, in a temporary directory of it.
@@ -176,6 +179,8 @@ class _Run:
         self._options = options
         self._programs = programs
         self._processes: Processes | None = None
+        # On outputs that are being built, or are but not registered.
+        self._locks: set[PathLocks] = set()
 
     def run(self, plan: Plan, jobs: int) -> None:
         """Do all that can be done; `schedule.problems` says what could not. Raises what stops everything."""
@@ -200,6 +205,8 @@ class _Run:
                 worker.close()
             if self._processes is not None:
                 self._processes.close()
+            for locks in tuple(self._locks):
+                self._release(locks)
 
     def _start_builds(self, plan: Plan, jobs: int) -> list[threading.Thread]:
         own = sum(not is_process(node) for node in plan.builds)
@@ -280,34 +287,49 @@ class _Run:
         while node := self._schedule.build():
             self._reporter.event(Started(kind="build", key=node.out, label=node.label))
             made = None
-            begun = time.monotonic()
             try:
                 made = self._run_builder(node) if is_process(node) else self._build(worker, node)
-                self._note_cost(node, time.monotonic() - begun)
             except DevenvError as error:
                 self._fail(node, error)
             self._reporter.event(Finished(key=node.out, failed=made is None))
             if made is not None:
                 self._made.put(made)
 
-    def _note_cost(self, node: Node, seconds: float) -> None:
-        memory: int | None = 0
-        if self._processes is not None and is_process(node):
-            memory = self._processes.memory_of(node)
-        if memory is not None:
-            self.costs.append((node, Cost(seconds, memory)))
-
     def _run_builder(self, node: Node) -> _Made:
+        """Under locks on the outputs, as Nix takes them, so that of several processes only one builds."""
         assert self._processes is not None
-        made = self._processes.build(
-            node, lambda line: self._reporter.event(Printed(key=node.out, line=line))
-        )
-        return _Made(node, tuple((each.info, each.tree) for each in made))
+        waits = Notice(text=f"{node.label}: another process is building it; waiting for that.")
+        locks = PathLocks(node.outputs.values(), waiting=lambda: self._reporter.event(waits))
+        with explaining("locking", node.out):
+            locks.take()
+        self._locks.add(locks)
+        try:
+            if len(self._store.valid_paths(node.outputs.values())) == len(node.outputs):
+                return _Made(node, (), locks)
+            begun = time.monotonic()
+            made = self._processes.build(
+                node, lambda line: self._reporter.event(Printed(key=node.out, line=line))
+            )
+            memory = self._processes.memory_of(node)
+            if memory is not None:
+                self.costs.append((node, Cost(time.monotonic() - begun, memory)))
+            return _Made(node, tuple((each.info, each.tree) for each in made), locks)
+        except BaseException:
+            self._release(locks)
+            raise
+
+    def _release(self, locks: PathLocks | None) -> None:
+        if locks is not None and locks in self._locks:
+            self._locks.discard(locks)
+            locks.release()
 
     def _build(self, worker: Worker | None, node: Node) -> _Made:
         assert worker is not None
+        begun = time.monotonic()
         worker.send(self._request(node))
-        return self._receive(worker, node)
+        made = self._receive(worker, node)
+        self.costs.append((node, Cost(time.monotonic() - begun)))
+        return made
 
     def _request(self, node: Node) -> dict[str, Any]:
         # Our builders copy or name these and nothing else, so what those refer to cannot occur.
@@ -355,14 +377,19 @@ class _Run:
 
     def _register(self, batch: list[_Made]) -> None:
         try:
-            self._store.register_outputs([output for made in batch for output in made.outputs])
+            outputs = [output for made in batch for output in made.outputs]
+            held = {path for made in batch if made.locks is not None for path in made.node.outputs.values()}
+            self._store.register_outputs(outputs, held=held)
         except DevenvError as error:
             if len(batch) == 1:
+                self._release(batch[0].locks)
                 self._fail(batch[0].node, error)
                 return
             for made in batch:
                 self._register([made])
             return
+        for made in batch:
+            self._release(made.locks)
         self._schedule.done([made.node for made in batch])
 
     def _fail(self, node: Node, error: DevenvError) -> None:

@@ -259,9 +259,12 @@ class Store:
         )
         self.register_outputs(((info, tree),))
 
-    def register_outputs(self, outputs: Iterable[tuple[PathInfo, str]]) -> None:
+    def register_outputs(
+        self, outputs: Iterable[tuple[PathInfo, str]], *, held: Collection[StorePath] = ()
+    ) -> None:
         """Like `register_output` for many at once, which is several times faster. What one refers to comes before it.
 
+        `held` are paths whose `PathLocks` the caller has.
         After an error some may be registered; trying each by itself shows which one is to blame.
         """
         found = {info.path: (info, tree) for info, tree in outputs}
@@ -269,7 +272,8 @@ class Store:
         paths = list(found)
         for start in range(0, len(paths), _PATHS_AT_ONCE):
             batch = paths[start : start + _PATHS_AT_ONCE]
-            with explaining("adding to the store", batch[0]), PathLocks(batch):
+            free = [path for path in batch if path not in held]
+            with explaining("adding to the store", batch[0]), PathLocks(free):
                 self._move_in({path: found[path] for path in batch})
 
     def _move_in(self, outputs: dict[StorePath, tuple[PathInfo, str]]) -> None:

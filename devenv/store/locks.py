@@ -74,30 +74,36 @@ class PathLocks:
     file: keep the number well below the limit on those.
     """
 
-    __slots__ = ("_held", "_paths")
+    __slots__ = ("_held", "_paths", "_waiting")
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], waiting: Callable[[], None] | None = None) -> None:
+        """`waiting` is called for each lock that somebody else holds."""
         self._paths = sorted(set(paths))
+        self._waiting = waiting
         self._held: list[tuple[int, str]] = []
 
     def __enter__(self) -> None:
+        self.take()
+
+    def take(self) -> None:
+        """Wait until all are ours; `release` gives them back. Raises OSError."""
         try:
             for path in self._paths:
                 self._take(f"{path}.lock")
         except BaseException:
-            self._release()
+            self.release()
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
+        self.release()
 
     def _take(self, name: str) -> None:
         while True:
             descriptor = open_lock_file(name)
             try:
-                lock(descriptor, exclusive=True)
+                lock(descriptor, exclusive=True, waiting=self._waiting)
                 status = os.fstat(descriptor)
             except BaseException:
                 os.close(descriptor)  # not ours: an interrupt while another one holds it
@@ -107,7 +113,8 @@ class PathLocks:
                 return
             os.close(descriptor)
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """From any thread, once."""
         while self._held:
             descriptor, name = self._held.pop()
             discard_lock_file(descriptor, name)

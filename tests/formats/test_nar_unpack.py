@@ -70,7 +70,13 @@ def test_any_tree_is_unpacked_as_it_was_archived(node: object, step: int) -> Non
 @pytest.mark.parametrize("step", [1000, 1 << 16, 1 << 24])
 def test_large_files_come_in_pieces(size: int, step: int) -> None:
     data = bytes(range(251)) * (size // 251 + 1)
-    rows: list[Event] = [Directory(b""), File(b"a", False, size), Chunk(data[:size]), File(b"b", True, 0), Leave()]
+    rows: list[Event] = [
+        Directory(b""),
+        File(b"a", False, size),
+        Chunk(data[:size]),
+        File(b"b", True, 0),
+        Leave(),
+    ]
     recorder = Recorder()
     unpack(cut(archive(rows), step), recorder)
     assert recorder.rows == rows
