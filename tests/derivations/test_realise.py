@@ -21,7 +21,7 @@ from devenv.derivations.packages import bytecode_node, link_node, write_node
 from devenv.errors import Problems
 from devenv.events import Finished, Notice, Planned, Started
 from devenv.fetch.errors import FetchError, MismatchError
-from devenv.formats.store_path import digest_of
+from devenv.formats.store_path import StorePath, digest_of
 from devenv.store.errors import StoreError
 from devenv.store.layout import Layout
 from devenv.store.local import PathInfo, Store
@@ -200,7 +200,7 @@ def test_a_defect_in_a_builder_is_not_passed_off_as_the_users_mistake(bench: Ben
 def test_a_full_disk_stops_everything_with_one_error(
     bench: Bench, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Store, outputs: object) -> None:
+    def full(self: Store, outputs: object, *, held: object) -> None:
         raise StoreError("the disk is full") from OSError(28, "No space left on device")
 
     monkeypatch.setattr(Store, "register_outputs", full)
@@ -214,10 +214,10 @@ def test_one_output_that_cannot_be_registered_does_not_stop_the_others(
     nodes = [bench.node(site.npm(f"p{number}")) for number in range(8)]
     register = Store.register_outputs
 
-    def refusing(self: Store, outputs: list[tuple[PathInfo, str]]) -> None:
+    def refusing(self: Store, outputs: list[tuple[PathInfo, str]], *, held: set[StorePath]) -> None:
         if any(info.path == nodes[3].out for info, _ in outputs):
             raise StoreError("cannot register that")
-        register(self, outputs)
+        register(self, outputs, held=held)
 
     monkeypatch.setattr(Store, "register_outputs", refusing)
     with pytest.raises(StoreError, match="cannot register that"):
