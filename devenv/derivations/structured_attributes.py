@@ -75,7 +75,7 @@ def _word(value: object) -> str | None:
         return "1"
     if value is None or value is False:
         return "''" if value is None else ""
-    if isinstance(value, int | float) and value == int(value):
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
     return None
 
