@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Protocol
 
 from devenv.store.errors import StoreError
@@ -93,7 +94,12 @@ def compress(name: str, chunks: Iterable[bytes], level: int | None = None) -> It
 def _has_wheel() -> bool:
     if "zstandard" in sys.modules:
         return sys.modules["zstandard"] is not None
-    return importlib.util.find_spec("zstandard") is not None
+    return _is_installed("zstandard")
+
+
+@cache
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
 
 
 # Reading

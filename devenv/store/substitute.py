@@ -28,7 +28,8 @@ from devenv.store.local import PathInfo, Store
 from devenv.store.misses import Misses
 from devenv.store.receiving import RefusedError, UntrustedError, check_trust, receive
 
-THREADS = 16
+THREADS = 16  # that wait for the network
+_LOCAL_THREADS = 4
 _NOTICES = 3  # of one kind, in full
 
 # What every further object would meet as well.
@@ -195,7 +196,8 @@ class Substituters:
             def begin(path: StorePath) -> tuple[PathInfo, str]:
                 return self._receive(offers[path], f"{directory}/{digest_of(path)}")
 
-            problems = in_order(needs, begin, self._register, threads=THREADS, stop=self._cancel)
+            threads = _LOCAL_THREADS if all(offer.cache.is_local for offer in offers.values()) else THREADS
+            problems = in_order(needs, begin, self._register, threads=threads, stop=self._cancel)
         if self._hopeless is not None:
             raise self._hopeless
         return problems

@@ -286,8 +286,9 @@ class _TreeWriter:
     def __init__(self, target: bytes) -> None:
         self._place = target  # what an entry's name is put behind
         self._above: list[bytes] = []
-        # A mode given to open(2) saves a call for each file, where the umask leaves it as it is.
-        self._masked = bool(_umask() & 0o555)
+        # Whether a mode given to open(2) is not what the file gets. Found out for directories only, where it saves
+        # a call for each file.
+        self._masked = True
 
     def file(self, name: bytes, executable: bool, data: bytes) -> None:
         mode = _PROGRAM if executable else _FILE
@@ -318,6 +319,8 @@ class _TreeWriter:
     def enter(self, name: bytes) -> None:
         path = self._place + name
         os.mkdir(path, 0o700)
+        if not self._above:
+            self._masked = bool(_umask() & 0o555)
         self._above.append(self._place)
         self._place = path + b"/"
 

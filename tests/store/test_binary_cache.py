@@ -256,7 +256,7 @@ def replace_archive(cache: Path, path: StorePath, data: bytes) -> None:
 
 def bomb(cache: Path, path: StorePath) -> None:
     replace_archive(
-        cache, path, bz2.compress(nar.MAGIC + nar.FILE + (1 << 40).to_bytes(8, "little") + bytes(1 << 28))
+        cache, path, bz2.compress(nar.MAGIC + nar.FILE + (1 << 40).to_bytes(8, "little") + bytes(1 << 25))
     )
     rewrite(cache, path, "Compression", "bzip2")
 

@@ -21,8 +21,8 @@ from devenv.store.local import Store
 from devenv.store.tree import scan
 from tests.store.caches import bring, set_aside
 
-FEW, MANY = 8, 100
-COUNT = 120  # objects
+FEW, MANY = 5, 100
+COUNT = 80  # objects
 
 
 def chain(store: Store) -> list[StorePath]:
