@@ -133,8 +133,9 @@ class Running:
 
     def kill(self) -> None:
         """End everything in it. `wait` says when it has ended."""
+        # Not by a message: one that is left unread would take those of the other side with it.
         with suppress(OSError):
-            self._report.send(b"K")
+            self._report.shutdown(socket.SHUT_WR)
 
     def wait(self) -> int:
         """The exit status of its first process, negative for a signal. Everything in it has ended by then.
