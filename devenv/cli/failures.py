@@ -58,10 +58,12 @@ def _flatten(error: DevenvError) -> Iterator[DevenvError]:
 
 def _report_bug(environ: Mapping[str, str]) -> int:
     import platform
+    import re
     import tempfile
     import traceback
 
     text = f"devenv {sys.argv[1:]}\nPython {sys.version}\n{platform.platform()}\n\n{traceback.format_exc()}"
+    text = re.sub(r"://[^/@\s]+@", "://", text)  # logins in URLs of the command line
     home = environ.get("HOME", "")
     state = environ.get("XDG_STATE_HOME") or (os.path.join(home, ".local/state") if home else "")
     for folder in (os.path.join(state, "devenv") if state else None, None):
