@@ -8,9 +8,9 @@ thread waits for orders on descriptor 0, a SOCK_SEQPACKET socket:
              [ "X", wait status, " ", memory ]         the first process has ended, and all others with it
 
 `request` is a file with the bytes of `enter.request`, `report` a socket of the same kind. `memory` is the most
-that a process in it had, in kilobytes, as far as it was waited for; both numbers are decimal. Anything said on it, or
-its end, kills the sandbox. When the orders end, because devenv wants that or is dead, all sandboxes are killed, and
-this process ends when they have.
+that a process in it had, in kilobytes, as far as it was waited for; both numbers are decimal. When nothing
+can be said any more on its other side, the sandbox is killed. When the orders end, because devenv wants that or is
+dead, all sandboxes are killed, and this process ends when they have.
 """
 
 from __future__ import annotations
@@ -102,7 +102,6 @@ class _Zygote:
         become(os.pread(request, size, 0), (stdin, stdout, stderr), report, self._myself)
 
     def _no_longer_wanted(self, report: int) -> None:
-        os.read(report, 1)  # what is left unread would undo what is written
         self._poll.unregister(report)
         os.kill(self._reports[report], _KILL)
 
