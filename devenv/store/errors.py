@@ -50,6 +50,17 @@ class explaining:
             raise _from_database(self.doing, self.path, error) from error
 
 
+# What every further object would meet as well.
+_HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO})
+
+
+def is_hopeless(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is one that going on would only meet again."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    return error is not None and error.errno in _HOPELESS
+
+
 _ELSEWHERE = "another store is chosen with --store-dir or DEVENV_STORE_DIR"
 _FULL = f"Free some space there; {_ELSEWHERE}."
 

@@ -19,6 +19,7 @@ from devenv.formats.signing import SecretKey
 from devenv.formats.store_path import StorePath, digest_of, name_of
 from devenv.store.binary_cache import LOOKUPS_AT_ONCE, BinaryCache, signed
 from devenv.store.compression import check_name, default
+from devenv.store.errors import is_hopeless
 from devenv.store.in_order import in_order
 from devenv.store.local import PathInfo, Store
 from devenv.store.receiving import RefusedError
@@ -55,6 +56,7 @@ class Pusher:
         # Compressing needs processors, uploading waits for the network.
         self._threads = max(jobs, 1) if cache.is_local else max(jobs, LOOKUPS_AT_ONCE)
         self._cancel, self._cancelled = cancel, cancelled
+        self._hopeless: DevenvError | None = None
 
     def push(self, paths: Iterable[StorePath], *, again: bool = False) -> Pushed:
         """`paths` and all that they refer to. `again`: also what the cache has already, in case it is damaged.
@@ -76,6 +78,8 @@ class Pusher:
         problems = dict(self._publish(to_sign))
         written: dict[StorePath, int] = {}
         problems.update(self._write(missing, written))
+        if self._hopeless is not None:
+            raise self._hopeless
         raise_problems(problems[path] for path in sorted(problems))
         resigned = {info.path for info in to_sign}
         return Pushed(
@@ -123,6 +127,8 @@ class Pusher:
             return in_order(needs, begin, finish, threads=self._threads, stop=self._cancel)
 
     def _archive(self, info: PathInfo, scratch: str) -> NarInfo:
+        if self._hopeless is not None:
+            raise self._hopeless
         self._reporter.event(
             Started(kind="transfer", key=info.path, label=name_of(info.path), size=info.nar_size)
         )
@@ -133,6 +139,10 @@ class Pusher:
             )
             failed = False
             return found
+        except DevenvError as error:
+            if is_hopeless(error):
+                self._hopeless = self._hopeless or error
+            raise
         finally:
             self._reporter.event(Finished(key=info.path, failed=failed))
 
@@ -165,5 +175,7 @@ class Pusher:
         except CancelledError:
             raise
         except DevenvError as error:
+            if is_hopeless(error):
+                self._hopeless = self._hopeless or error
             return info.path, error
         return info.path, None

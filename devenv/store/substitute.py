@@ -8,7 +8,6 @@ builds. `strict` turns all this into errors, for those who want an object from a
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from devenv.formats.store_path import StorePath, digest_of, name_of
 from devenv.store import tree as trees
 from devenv.store.binary_cache import BinaryCache
 from devenv.store.cache_files import CacheError
+from devenv.store.errors import is_hopeless
 from devenv.store.in_order import in_order
 from devenv.store.local import PathInfo, Store
 from devenv.store.misses import Misses
@@ -31,9 +31,6 @@ from devenv.store.receiving import RefusedError, UntrustedError, check_trust, re
 THREADS = 16  # that wait for the network
 _LOCAL_THREADS = 4
 _NOTICES = 3  # of one kind, in full
-
-# What every further object would meet as well.
-_HOPELESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +221,7 @@ class Substituters:
         except CancelledError:
             raise
         except DevenvError as error:
-            if _is_hopeless(error):
+            if is_hopeless(error):
                 self._hopeless = self._hopeless or error
                 raise
             for other in self._others(offer):
@@ -311,9 +308,3 @@ def _untrusted_text(error: UntrustedError, count: int) -> str:
     many = f" The same goes for {count - 1} more." if count > 1 else ""
     hint = f" ({error.hint})" if error.hint else ""
     return f"{error}.{many}{hint}"
-
-
-def _is_hopeless(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, OSError):
-        error = error.__cause__
-    return error is not None and error.errno in _HOPELESS

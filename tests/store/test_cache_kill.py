@@ -1,4 +1,4 @@
-"""Ended by SIGKILL at random instants, pushing leaves a whole cache and pulling leaves a whole store."""
+"""Ended by SIGKILL at random instants, or by a full disk, pushing leaves a whole cache, pulling a whole store."""
 
 from __future__ import annotations
 
@@ -134,3 +134,65 @@ def test_a_killed_pull_leaves_a_whole_store(layout: Layout, tmp_path: Path, time
     with Store.open(layout):
         pass
     assert sorted(os.listdir(layout.tmp)) in ([], ["downloads"]), "what killed ones left is gone"
+
+
+# Mounts a small disk at $1, runs the command there, which must fail, makes the disk larger, runs it again.
+_SMALL_DISK = """
+place=$1; shift
+mount -t tmpfs -o size=700k,mode=755 none "$place" || exit 77
+"$@" && exit 2
+cp -a "$place" "$COPY"
+mount -o remount,size=50m "$place"
+"$@" || exit 3
+cp -a "$place" "$COPY-after"
+"""
+
+
+def on_a_small_disk(place: Path, tmp_path: Path, command: list[str]) -> str:
+    """What the command said when the disk was full. Copies of it, then and at last, are at tmp_path/disk[-after]."""
+    words = [sys.executable, "-m", "devenv", "cache", *command, "--quiet"]
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", _SMALL_DISK, "sh", str(place), *words],
+        env={**os.environ, "HOME": str(tmp_path), "COPY": str(tmp_path / "disk")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no mount namespaces for ordinary users here: {done.stderr.strip()}")
+    assert done.returncode == 0, f"{done.returncode}: {done.stderr}"
+    return done.stderr
+
+
+def test_a_full_disk_under_a_cache_is_one_error_and_goes_on_later(layout: Layout, tmp_path: Path) -> None:
+    with Store.open(layout) as store:
+        paths = chain(store)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    said = on_a_small_disk(
+        cache,
+        tmp_path,
+        ["push", f"file://{cache}", paths[-1], "--store-dir", layout.store, "--compression", "none"],
+    )
+    assert said.count("No space left") == 1 and str(cache) in said, said
+    assert check_cache(tmp_path / "disk", layout) < COUNT
+    assert check_cache(tmp_path / "disk-after", layout) == COUNT
+
+
+def test_a_full_disk_under_a_store_is_one_error_and_goes_on_later(layout: Layout, tmp_path: Path) -> None:
+    url = f"file://{tmp_path / 'cache'}"
+    with Store.open(layout) as store:
+        paths = chain(store)
+    command = [sys.executable, "-m", "devenv", "cache", "push", url, paths[-1], "--store-dir", layout.store]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    set_aside(layout)
+    root = Path(layout.root)
+    root.mkdir()
+    said = on_a_small_disk(root, tmp_path, ["pull", url, paths[-1], "--store-dir", layout.store])
+    assert said.count("No space left") + said.count("disk is full") == 1, said
+    root.rmdir()
+    os.rename(tmp_path / "disk", root)
+    assert check_store(layout, paths) < COUNT
+    set_aside(layout)
+    os.rename(tmp_path / "disk-after", root)
+    assert check_store(layout, paths) == COUNT
