@@ -24,6 +24,7 @@ from devenv.formats.hashes import Hash
 from devenv.store.layout import Layout
 from devenv.store.local import Store
 from tests.derivations.workshop import SYSTEM, Workshop
+from tests.store.test_hostile import in_namespace
 from tests.support.sandboxes import require_sandboxes
 
 
@@ -556,6 +557,42 @@ def test_a_machine_without_user_namespaces_is_explained(
     assert done.stdout.startswith("BuildError cannot build made: "), done.stderr
     assert "user.max_user_namespaces is 0" in done.stdout
     assert "sysctl -w user.max_user_namespaces=" in done.stdout
+
+
+FULL = """
+import os, sys
+from tests.derivations.workshop import Workshop
+from devenv.store.layout import Layout
+from devenv.store.local import Store
+from devenv.errors import DevenvError
+with Store.open(Layout(sys.argv[1])) as store:
+    shop = Workshop(store, sys.argv[1])
+    for name, script in (("log", "head -c 9000000 /dev/zero; touch $out"), ("out", "head -c 9000000 /dev/zero > $out")):
+        try:
+            shop.build(shop.node(script, name))
+        except DevenvError as error:
+            print(type(error).__name__, error, error.hint)
+        for directory, _, files in os.walk(store.layout.log):
+            for file in files:
+                os.unlink(f"{directory}/{file}")
+    small = shop.node("echo small > $out", "small")
+    shop.build(small)
+    print(shop.text(small), sorted(name.partition("-")[2] for name in os.listdir(store.layout.store)))
+"""
+
+
+def test_a_full_disk_is_an_error_and_spoils_nothing(tmp_path: Path) -> None:
+    require_sandboxes()
+    (tmp_path / "disk").mkdir()
+    disk = str((tmp_path / "disk").resolve())
+    done = in_namespace(Path(disk), "size=4m", sys.executable, "-c", FULL, disk)
+    assert done.returncode == 0, done.stderr
+    log, out, *last = done.stdout.split("\n", 2)
+    assert log.startswith("StoreError writing the log ")
+    assert "No space left on device" in log
+    assert "Free some space" in log
+    assert "No space left on device" in out  # for the builder's own message about it there is none, either
+    assert last[0].endswith("small\n ['log.drv', 'out.drv', 'small', 'small.drv']\n")
 
 
 # Ends from outside
