@@ -15,12 +15,17 @@ from devenv.project import Workplace
 if TYPE_CHECKING:
     from devenv.derivations.graph import Graph
     from devenv.derivations.process import BuildOptions
+    from devenv.foresight import Foreseen
     from devenv.store.layout import Layout
     from devenv.store.local import Store
 
 
 def realise_derivations(
-    place: Workplace, drvs: Sequence[StorePath], options: BuildOptions | None = None
+    place: Workplace,
+    drvs: Sequence[StorePath],
+    options: BuildOptions | None = None,
+    *,
+    keep_going: bool = True,
 ) -> list[StorePath]:
     """Make all outputs of these .drv files valid; gives them, in the order of the files and of their names.
 
@@ -44,9 +49,20 @@ def realise_derivations(
             reporter=place.settings.reporter,
             jobs=place.jobs,
             options=options,
+            keep_going=keep_going,
             bring=substitution(place, store),
         )
     return [path for node in targets for _, path in sorted(node.outputs.items())]
+
+
+def foresee_derivations(place: Workplace, drvs: Sequence[StorePath]) -> Foreseen:
+    """What `realise_derivations` would do. Writes nothing."""
+    from devenv.derivations.loading import load_graph
+    from devenv.foresight import foresee
+
+    graph, problems = load_graph(place.layout.store_dir, drvs)
+    raise_problems(problems.values())
+    return foresee(place.layout, [graph.nodes[drv] for drv in drvs])
 
 
 def host_pythons(place: Workplace, graph: Graph) -> dict[str, str]:

@@ -55,6 +55,22 @@ VERBS = (
         takes_program=True,
     ),
     Verb(
+        name="build",
+        summary="build what the project describes, or any derivation",
+        module="build",
+        description=(
+            "Builds the recipes of devenv.toml, [build.NAME], phase by phase in a sandbox, and prints where the results "
+            "are; .devenv/builds/NAME leads there as well. The state after each phase is kept: an edited phase runs "
+            "again, and what comes after it. DRV is a .drv file in the store, whoever wrote it."
+        ),
+        examples=(
+            ("devenv build", "all recipes"),
+            ("devenv build hello --from install", "the install phase again, and what follows"),
+            ("devenv build --dry-run", "what would be fetched and built, and how long that took before"),
+            ("devenv enter --build hello", "a shell where a phase failed, or in the build of any derivation"),
+        ),
+    ),
+    Verb(
         name="env",
         summary="show the environment as data, with the origin of each part",
         module="env",

@@ -19,7 +19,7 @@ from devenv.fetch.errors import TransientError
 from devenv.fetch.http import Client
 from devenv.fetch.urls import shown
 from devenv.formats.hashes import Hash
-from devenv.formats.store_path import StorePath, sanitize_name
+from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
 from devenv.recipes.errors import RecipeError
 from devenv.store.errors import explaining
 from devenv.store.local import Store
@@ -126,11 +126,9 @@ class Impure(RecipeError):
         self.findings = tuple(findings)
 
 
-def purified_path(purify: Purify, store: Store) -> StorePath:
+def purified_path(purify: Purify, store_dir: StoreDir) -> StorePath:
     """Where the thing is, or will be. Nothing is looked at."""
-    return store.store_dir.fixed_path(
-        sanitize_name(purify.name), Hash.parse_sri(purify.hash), purify.recursive
-    )
+    return store_dir.fixed_path(sanitize_name(purify.name), Hash.parse_sri(purify.hash), purify.recursive)
 
 
 def purify_into(purify: Purify, candidates: Sequence[Candidate], store: Store) -> StorePath:
@@ -138,7 +136,7 @@ def purify_into(purify: Purify, candidates: Sequence[Candidate], store: Store) -
 
     Raises Impure, and StoreError for the store's own troubles.
     """
-    path = purified_path(purify, store)
+    path = purified_path(purify, store.store_dir)
     if store.is_valid(path):
         store.add_temp_roots([path])
         return path

@@ -75,7 +75,7 @@ def scratch_path(store_dir: StoreDir, full_name: str) -> StorePath:
     phases wrote down would be wrong. This one stays; in the finished output its digest is replaced.
     """
     hash = Hash.of("sha256", f"devenv-scratch:{full_name}".encode())
-    return store_dir.output_path("scratch", hash, sanitize_name(full_name))
+    return store_dir.output_path("out", hash, sanitize_name(full_name))
 
 
 def with_final_digest(planned: Planned) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from devenv.recipes.phases import Phase
-from devenv.recipes.script import Values, exported, local
+from devenv.recipes.script import RUNNER, Values, exported, local
 
 # To be raised when the same values begin to mean another state.
 REVISION = 1
@@ -40,6 +40,7 @@ def _keys(values: Values, phases: Sequence[Phase], surroundings: Surroundings) -
     key = _digest(
         {
             "revision": REVISION,
+            "runner": RUNNER,
             "name": values.name,
             "env": exported(values),
             "attributes": dict(values.attributes),

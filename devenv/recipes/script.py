@@ -4,7 +4,7 @@
 
 runs the phases that are named, or all of them, in the directory $NIX_BUILD_TOP. Each runs in a shell of its own, so
 that a phase finds the same whether the one before it ran just now or long ago: files, and the directory in which
-that one ended, which is kept in `$NIX_BUILD_TOP/.phase`.
+that one ended, which is kept in `$NIX_BUILD_TOP/.phase`. Which began and which ended is in `.phases` beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from shlex import quote
 from devenv.config.builds import Data
 from devenv.recipes.phases import Phase
 
-PLACE = ".phase"  # in the build directory: where the last phase ended
+# In the build directory: where the last phase ended, and which phases began and ended.
+PLACE = ".phase"
+LOG = ".phases"
 
 # Without pinned programs nothing is found, rather than whatever the caller has.
 NO_PATH = "/path-not-set"
@@ -137,19 +139,27 @@ def _use_lines() -> Iterator[str]:
 
 _USE = tuple(_use_lines())
 
-_RUN = (
-    "run() (",
-    "    printf 'phase: %s\\n' \"$1\"",
-    "    place=",
-    f'    if [ -f "$NIX_BUILD_TOP/{PLACE}" ]; then IFS= read -r place <"$NIX_BUILD_TOP/{PLACE}"; fi',
-    '    cd "$NIX_BUILD_TOP/$place"',
-    "    unset place",
-    '    . "$2"',
-    "    case $PWD/ in",
-    f'    "$NIX_BUILD_TOP"/*) printf \'%s\\n\' "${{PWD#"$NIX_BUILD_TOP"}}" >"$NIX_BUILD_TOP/{PLACE}" ;;',
-    "    esac",
-    ")",
-)
+_RUN = f"""\
+run() {{
+    printf 'phase: %s\\n' "$1"
+    printf 'began %s\\n' "$1" >>"$NIX_BUILD_TOP/{LOG}"
+    (
+        place=
+        if [ -f "$NIX_BUILD_TOP/{PLACE}" ]; then IFS= read -r place <"$NIX_BUILD_TOP/{PLACE}"; fi
+        cd "$NIX_BUILD_TOP/$place"
+        unset place
+        . "$2"
+        case $PWD/ in
+        "$NIX_BUILD_TOP"/*) printf '%s\\n' "${{PWD#"$NIX_BUILD_TOP"}}" >"$NIX_BUILD_TOP/{PLACE}" ;;
+        esac
+    )
+    printf 'ended %s\\n' "$1" >>"$NIX_BUILD_TOP/{LOG}"
+}}
+""".splitlines()
+
+
+# What is the same in all builders.
+RUNNER = "\n".join((*_USE, *_RUN))
 
 
 def _text(value: Data) -> str | None:

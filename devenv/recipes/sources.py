@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from devenv.formats import nar
 from devenv.formats.hashes import Hash
-from devenv.formats.store_path import StorePath, sanitize_name
+from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
 from devenv.recipes.errors import RecipeError
 from devenv.store.local import Store
 from devenv.store.tree import restore
@@ -41,14 +41,14 @@ def source_hash(tree: SourceTree) -> Hash:
     return _hash(nar.write(events(tree)))
 
 
-def source_path(tree: SourceTree, store: Store) -> StorePath:
+def source_path(tree: SourceTree, store_dir: StoreDir) -> StorePath:
     """Where the object is, or would be. Nothing is written."""
-    return store.store_dir.source_path(_name(tree), source_hash(tree))
+    return store_dir.source_path(_name(tree), source_hash(tree))
 
 
 def add_source(tree: SourceTree, store: Store) -> StorePath:
     """Copy the files into the store, unless they are there."""
-    path = source_path(tree, store)
+    path = source_path(tree, store.store_dir)
     if store.is_valid(path):
         store.add_temp_roots([path])
         return path
@@ -56,6 +56,42 @@ def add_source(tree: SourceTree, store: Store) -> StorePath:
         copy = os.path.join(aside, "source")
         restore(nar.write(events(tree)), copy)
         return store.adopt_tree(_name(tree), copy, ())
+
+
+def file_events(tree: SourceTree, path: str) -> Iterator[nar.Event]:
+    """One file of the project, as an object by itself."""
+    full = os.fsencode(os.path.join(tree.project, path))
+    try:
+        real = os.path.realpath(full)
+        status = os.stat(real)
+        inside = os.path.commonpath((real, os.path.realpath(os.fsencode(tree.project))))
+        if not stat.S_ISREG(status.st_mode) or inside != os.path.realpath(os.fsencode(tree.project)):
+            raise _refuse(tree, f"{path} is no file of the project")
+        for event in _leaf(tree, real, os.fsencode(path), status):
+            yield nar.File(b"", False, event.size) if isinstance(event, nar.File) else event
+    except OSError as error:
+        raise _refuse(tree, f"reading {path}: {error.strerror}") from error
+
+
+def file_path(tree: SourceTree, path: str, store_dir: StoreDir) -> StorePath:
+    """Where the object of one file is, or would be. Nothing is written."""
+    return store_dir.source_path(_file_name(path), _hash(nar.write(file_events(tree, path))))
+
+
+def add_file(tree: SourceTree, path: str, store: Store) -> StorePath:
+    """Copy one file into the store, unless it is there."""
+    found = file_path(tree, path, store.store_dir)
+    if store.is_valid(found):
+        store.add_temp_roots([found])
+        return found
+    with store.temporary_directory() as aside:
+        copy = os.path.join(aside, "file")
+        restore(nar.write(file_events(tree, path)), copy)
+        return store.adopt_tree(_file_name(path), copy, ())
+
+
+def _file_name(path: str) -> str:
+    return sanitize_name(path.rpartition("/")[2])
 
 
 def _name(tree: SourceTree) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from devenv.building import check_recipes
 from devenv.cli.context import Context
 from devenv.project import instantiate_project
 
@@ -14,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    check_recipes(context.project)
     made, notices = instantiate_project(context.project)
     for notice in notices:
         sys.stderr.write(f"devenv: {notice}\n")

@@ -12,7 +12,7 @@ from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
 from devenv.errors import DevenvError
 from devenv.preparation import prepare, realise_bytecode
-from devenv.project import StaleLock, lock_project
+from devenv.project import Project, StaleLock, instantiate_project, lock_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +20,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", dest="line", metavar="LINE", help="run one line in your shell instead")
     parser.add_argument("--shell", metavar="NAME", help="bash, zsh or fish (default: your own)")
     parser.add_argument("--pure", action="store_true", help="start without the variables of your session")
+    parser.add_argument(
+        "--build", metavar="NAME|DRV", help="enter the build of a recipe or derivation instead"
+    )
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help="only say what would be fetched and built"
+    )
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    if arguments.build is not None:
+        from devenv.cli.commands import enter_build
+
+        return enter_build.run(arguments, context)
     request = _request(arguments)
     arguments.project = request.project or request.directory
     project = context.project
+    if arguments.dry_run:
+        return _foresee(arguments, project)
     try:
         project.current_lock()
     except StaleLock as stale:
@@ -47,6 +59,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         start_compiling(project, context)
     warm.become(request, prepared.spec, project.root, context.environ)
     return 0
+
+
+def _foresee(arguments: argparse.Namespace, project: Project) -> int:
+    from devenv.cli.commands.build import show_foreseen
+    from devenv.foresight import foresee
+
+    made, _ = instantiate_project(project)
+    return show_foreseen(arguments, foresee(project.workplace.layout, made.targets))
 
 
 def _offer_to_lock(context: Context, stale: StaleLock) -> bool:
