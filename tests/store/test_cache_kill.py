@@ -136,13 +136,14 @@ def test_a_killed_pull_leaves_a_whole_store(layout: Layout, tmp_path: Path, time
     assert sorted(os.listdir(layout.tmp)) in ([], ["downloads"]), "what killed ones left is gone"
 
 
-# Mounts a small disk at $1, runs the command there, which must fail, makes the disk larger, runs it again.
+# Mounts a disk at $1 that is nearly full, runs the command there, which must fail, makes room, runs it again.
 _SMALL_DISK = """
 place=$1; shift
-mount -t tmpfs -o size=700k,mode=755 none "$place" || exit 77
+mount -t tmpfs -o size=20m,mode=755 none "$place" || exit 77
+head -c 20200k /dev/zero > "$place/filler" || exit 4
 "$@" && exit 2
+rm "$place/filler"
 cp -a "$place" "$COPY"
-mount -o remount,size=50m "$place"
 "$@" || exit 3
 cp -a "$place" "$COPY-after"
 """
