@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from devenv.derivations.packages import BYTECODE
+from devenv.derivations.packages import BYTECODE, FETCH
 from devenv.errors import DevenvError, raise_problems
 from devenv.formats.store_path import StorePath
 from devenv.project import Workplace
@@ -44,7 +44,7 @@ def realise_derivations(
             store,
             graph,
             targets,
-            client=place.client,
+            client=place.client if _fetches(graph) else None,
             pythons=host_pythons(place, graph),
             reporter=place.settings.reporter,
             jobs=place.jobs,
@@ -63,6 +63,10 @@ def foresee_derivations(place: Workplace, drvs: Sequence[StorePath]) -> Foreseen
     graph, problems = load_graph(place.layout.store_dir, drvs)
     raise_problems(problems.values())
     return foresee(place.layout, [graph.nodes[drv] for drv in drvs])
+
+
+def _fetches(graph: Graph) -> bool:
+    return any(node.derivation.builder == FETCH for node in graph.nodes.values())
 
 
 def host_pythons(place: Workplace, graph: Graph) -> dict[str, str]:

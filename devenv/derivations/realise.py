@@ -26,7 +26,6 @@ from devenv.derivations.substitution import Bring, substitute
 from devenv.derivations.workers import Worker
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Finished, Notice, Planned, Printed, Reporter, Started
-from devenv.fetch.download import Download, download
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.store.errors import explaining
@@ -50,7 +49,7 @@ def realise(
     graph: Graph,
     targets: Iterable[Node],
     *,
-    client: Client,
+    client: Client | None,
     pythons: Mapping[str, str],
     reporter: Reporter,
     jobs: int,
@@ -67,7 +66,7 @@ def realise(
     builders that are programs are run, `programs` who runs them instead of `Processes`. Raises BuildError, FetchError
     and StoreError, as `Problems` when there are several: a failure stops only what depends on it, or, without
     `keep_going`, all that has not begun. On KeyboardInterrupt all work stops at once; `client` cannot be used any
-    more then.
+    more then. It may be None where nothing has to be fetched.
     """
     wanted = tuple(targets)
     below = requisites(wanted)
@@ -157,7 +156,7 @@ class _Run:
         store: Store,
         schedule: Schedule,
         directory: str,
-        client: Client,
+        client: Client | None,
         pythons: dict[str, str],
         reporter: Reporter,
         options: BuildOptions | None,
@@ -239,7 +238,8 @@ class _Run:
     def _cancel(self) -> None:
         self._cancelled.set()
         self._schedule.stop()
-        self._client.cancel()
+        if self._client is not None:
+            self._client.cancel()
         for worker in self._workers:
             worker.kill()
         if self._processes is not None:
@@ -262,6 +262,11 @@ class _Run:
             raise BuildError(f"cannot fetch {node.label}: {node.path} has no hash", package=node.label)
         name = digest_of(node.out)
         tree = f"{self._directory}/{name}"
+        # Loaded only here: a client takes longer than most builds.
+        from devenv.fetch.download import Download, download
+
+        if self._client is None:
+            raise BuildError(f"cannot fetch {node.label}: nothing can be fetched here", package=node.label)
         download(
             self._client,
             Download(url=derivation.env["url"], hash=expected, size=node.size, label=node.label),
