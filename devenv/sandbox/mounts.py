@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from devenv.sandbox.errors import SandboxError
 from devenv.sandbox.spec import Bind, Directory, File, Mount, Proc, ReadOnly, Symlink, Terminals, Tmpfs
@@ -185,7 +186,7 @@ class _Root:
     def _locks(self) -> Iterator[Operation]:
         """Read-only where things had to be made before, and the groups."""
         for mount in self._mounts:
-            if mount in self._groups:
+            if mount.target in self._groups:
                 yield ("lock", mount.target[1:], True)
                 yield ("unlock", mount.target[1:])
             elif isinstance(mount, Tmpfs) and not mount.writable and mount.target not in self._grouped:
@@ -194,18 +195,24 @@ class _Root:
             yield ("lock", "", False)
 
 
-def _groups(mounts: Sequence[Mount]) -> dict[Mount, tuple[str, ...]]:
+def _groups(mounts: Sequence[Mount]) -> dict[str, tuple[str, ...]]:
     """Writable directories of the machine with nothing but read-only mounts in them, as a build's store.
 
     They are locked as a whole and then unlocked by themselves: two calls, however many mounts there are.
     """
-    found: dict[Mount, tuple[str, ...]] = {}
-    for outer in mounts:
+    found: dict[str, tuple[str, ...]] = {}
+    for position, outer in enumerate(mounts, 1):
         if isinstance(outer, Bind) and outer.writable:
-            inside = [mount for mount in mounts if is_inside(mount.target, outer.target)]
-            if inside and all(_is_read_only(mount) for mount in inside):
-                found[outer] = tuple(mount.target for mount in inside)
+            inside = _following(mounts[position:], outer.target)
+            targets = [mount.target if _is_read_only(mount) else "" for mount in inside]
+            if targets and all(targets):
+                found[outer.target] = tuple(targets)
     return found
+
+
+def _following(mounts: Sequence[Mount], directory: str) -> Iterator[Mount]:
+    """Those inside of `directory`: in normal order they come right after it."""
+    return takewhile(lambda mount: is_inside(mount.target, directory), mounts)
 
 
 def _is_read_only(mount: Mount) -> bool:
