@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 import random
 import re
@@ -603,6 +604,6 @@ def test_a_real_lock_with_replaced_values_gives_a_plan_or_our_error(folder: str,
             if isinstance(node[key], dict | list) and node[key] and chance.random() < 0.8:
                 node = node[key]
                 continue
-            node[key] = chance.choice(VALUES)
+            node[key] = copy.deepcopy(chance.choice(VALUES))
             break
     planned_or_refused(tomlkit.dumps(top))

@@ -66,7 +66,7 @@ for name in "$@"; do
         'declare -a'*) declare -n list=$name; printf '%s\\0' "${list[@]}"; unset -n list ;;
         *) printf '%s\\0' "${!name}" ;;
     esac
-    printf '\\1\\0'
+    printf 'end of the value 5d1f\\0'
 done
 """
 
@@ -83,7 +83,7 @@ def test_bash_reads_the_values_that_were_written(attributes: dict[str, Any]) -> 
         check=False,
     )
     assert done.stderr == b""
-    found = done.stdout.decode().split("\0\1\0")[:-1]
+    found = done.stdout.decode().split("\0end of the value 5d1f\0")[:-1]
     for name, text in zip([*readable, "outputs"], found, strict=True):
         value = {"out": "/o"} if name == "outputs" else attributes[name]
         wanted = expected(value)

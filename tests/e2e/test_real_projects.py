@@ -51,7 +51,6 @@ def test_npm_installs_globally_into_the_project(tmp_path: Path, user: User) -> N
     assert (tmp_path / ".devenv/npm/bin/semver").exists()
 
 
-@pytest.mark.slow
 def test_a_front_end_locked_by_npm_today(tmp_path: Path, user: User) -> None:
     (tmp_path / "package.json").write_text(
         json.dumps(
@@ -88,7 +87,6 @@ def test_a_front_end_locked_by_npm_today(tmp_path: Path, user: User) -> None:
     assert list((tmp_path / "dist/assets").glob("*.js"))
 
 
-@pytest.mark.slow
 def test_jupyterlab_locked_by_uv_today(tmp_path: Path, user: User) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "notes"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["jupyterlab"]\n'
