@@ -20,7 +20,7 @@ from devenv.derivations.program import TOP
 from devenv.env.enter import enter_command
 from devenv.env.nix_shell import find_bash
 from devenv.env.object import render_object
-from devenv.env.spec import Set, Spec
+from devenv.env.spec import Append, Set, Spec
 from devenv.errors import DevenvError
 from devenv.events import Notice
 from devenv.plugins import load_shells
@@ -28,7 +28,7 @@ from devenv.project import Project, Workplace
 from devenv.recipes.instantiate import HOST_PATHS, Planned
 from devenv.recipes.kept import Kept, KeptTree
 from devenv.recipes.running import output_place, recipe_options, restore, scratch_node, write_generated
-from devenv.recipes.script import PLACE
+from devenv.recipes.script import HOST_PATH, PLACE
 from devenv.recipes.shell import build_spec, recipe_spec
 from devenv.sandbox.spec import Bind, SandboxSpec
 from devenv.store.errors import explaining
@@ -188,6 +188,7 @@ def _run(
     notice: Callable[[str], None],
 ) -> int:
     """Start the shell with the environment `spec`, in the directory `inner` of the build."""
+    spec = _with_tools(spec)
     sandboxed = _is_possible(notice)
     if not sandboxed:
         spec = _moved(spec, room)
@@ -230,7 +231,9 @@ def _run_stdenv(
     top = TOP if sandboxed else room.scratch.build
     bash = builder if os.path.basename(builder) == "bash" and os.access(builder, os.X_OK) else find_bash()
     with open(os.path.join(room.scratch.build, _RC), "w", encoding="ascii") as file:
-        file.write("source \"$stdenv/setup\"\nset +e +u +o pipefail\nPS1='(build) \\w$ '\n")
+        file.write(
+            "source \"$stdenv/setup\"\nset +e +u +o pipefail\nPATH=$PATH:/usr/bin:/bin\nPS1='(build) \\w$ '\n"
+        )
     rc = f"{top}/{_RC}"
     argv = [bash, "--rcfile", rc, "-i"]
     if request.line is not None:
@@ -254,6 +257,15 @@ def _is_possible(notice: Callable[[str], None]) -> bool:
             f"This shell is not kept apart from the machine, and has other paths than the build: {found.reason}."
         )
     return found.works
+
+
+def _with_tools(spec: Spec) -> Spec:
+    """Behind what the build finds, the machine's programs: a person needs some to look around."""
+    tools = Append(entries=tuple(HOST_PATH.split(":")), origin="devenv enter --build")
+    operations = spec.variables.get("PATH", ())
+    if any(isinstance(entry, Set) and entry.value.endswith(HOST_PATH) for entry in operations):
+        return spec
+    return replace(spec, variables={**spec.variables, "PATH": (*operations, tools)})
 
 
 def _moved(spec: Spec, room: Room) -> Spec:

@@ -209,7 +209,7 @@ def _size(path: str) -> int:
     try:
         with open(path, encoding="ascii") as file:
             return int(json.loads(file.readline())["size"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0
 
 

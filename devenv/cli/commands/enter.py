@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--build", metavar="NAME|DRV", help="enter the build of a recipe or derivation instead"
     )
     parser.add_argument(
+        "--sandbox-path",
+        action="append",
+        metavar="PATH[=SOURCE][?]",
+        help="with --build: show a path of this machine to all builds",
+    )
+    parser.add_argument(
         "-n", "--dry-run", action="store_true", help="only say what would be fetched and built"
     )
 

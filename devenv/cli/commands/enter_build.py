@@ -25,7 +25,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             hint="--project says where the recipe is",
         )
     request = ShellRequest(shell=arguments.shell, line=arguments.line, program=tuple(arguments.program or ()))
-    options = BuildOptions(environ=dict(context.environ))
+    shown = None if arguments.sandbox_path is None else tuple(arguments.sandbox_path)
+    options = BuildOptions(environ=dict(context.environ), sandbox_paths=shown)
     if not is_derivation(arguments.build):
         return enter_recipe(context.project, arguments.build, request, options)
     place = context.workplace()
