@@ -11,20 +11,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from devenv.derivations.errors import BuildError
+from devenv.derivations.graph import Node
 from devenv.derivations.outputs import HashMismatch
 from devenv.derivations.process import BuilderFailed
 from devenv.errors import Problems
 from devenv.events import Finished, Printed, Started
 from devenv.formats.hashes import Hash
+from devenv.formats.store_path import StorePath
 from devenv.store.layout import Layout
 from devenv.store.local import Store
+from devenv.store.tree import scan
 from tests.derivations.workshop import SYSTEM, Workshop
 from tests.store.test_hostile import in_namespace
+from tests.support.nix import Nix
 from tests.support.sandboxes import require_sandboxes
 
 
@@ -564,6 +569,7 @@ import os, sys
 from tests.derivations.workshop import Workshop
 from devenv.store.layout import Layout
 from devenv.store.local import Store
+from devenv.store.tree import scan
 from devenv.errors import DevenvError
 with Store.open(Layout(sys.argv[1])) as store:
     shop = Workshop(store, sys.argv[1])
@@ -602,6 +608,7 @@ import sys
 from tests.derivations.workshop import Workshop
 from devenv.store.layout import Layout
 from devenv.store.local import Store
+from devenv.store.tree import scan
 with Store.open(Layout(sys.argv[1])) as store:
     shop = Workshop(store, sys.argv[1])
     shop.build(*[shop.node(sys.argv[2] + f" # {number}", f"n{number}") for number in range(3)])
@@ -676,3 +683,57 @@ def test_a_build_that_was_cut_off_is_built_again(layout: Layout, shop: Workshop)
     assert not os.path.lexists(node.out)
     shop.build(node)
     assert shop.text(node) == "x\n"
+
+
+GRAPH = """
+import sys
+from tests.derivations.test_process import layers
+from tests.derivations.workshop import Workshop
+from devenv.store.layout import Layout
+from devenv.store.local import Store
+from devenv.store.tree import scan
+with Store.open(Layout(sys.argv[1])) as store:
+    shop = Workshop(store, sys.argv[1])
+    shop.build(*layers(shop))
+"""
+
+
+def layers(shop: Workshop) -> list[Node]:
+    """Four layers of three derivations with two outputs each, which refer to those below and to each other."""
+    below: list[Node] = []
+    for layer in range(4):
+        below = [
+            shop.node(
+                f'echo {" ".join(node.outputs["lib"] for node in below)} > "$lib"; mkdir "$out"; '
+                f'head -c 200000 /dev/urandom > "$out/f"; ln -s "$lib" "$out/lib"',
+                f"n{layer}{number}",
+                outputs=["out", "lib"],
+                inputs=[(node, ["lib"]) for node in below],
+            )
+            for number in range(3)
+        ]
+    return below
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_registers_nothing_wrong(
+    layout: Layout, tmp_path: Path, nix: Nix, kills: int
+) -> None:
+    require_sandboxes()
+    random = Random(kills)
+    command = [sys.executable, "-c", GRAPH, layout.root]
+    for _ in range(kills):
+        with subprocess.Popen(command, cwd=Path(__file__).parents[2], start_new_session=True) as process:
+            time.sleep(random.uniform(0.1, 0.6))
+            process.kill()
+        with Store.open(layout) as store:  # every registered path is there and as registered
+            for name in os.listdir(layout.store):
+                path = StorePath(f"{layout.store}/{name}")
+                info = None if name == ".links" or name.endswith(".lock") else store.info(path)
+                assert info is None or scan(path, ()).nar_hash == info.nar_hash
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True)
+    nix.verify()
+    with Store.open(layout) as store:
+        shop = Workshop(store, str(tmp_path))
+        for node in layers(shop):
+            assert len(store.closure([node.out])) == len({node.out, *store.closure([node.outputs["lib"]])})
