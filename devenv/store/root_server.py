@@ -11,7 +11,8 @@ import os
 import selectors
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -33,6 +34,9 @@ class RootServer:
         self._kept: set[str] = set()
         self._claimed: set[str] = set()
         self._buffers: dict[socket.socket, bytes] = {}
+        # What each client that is still there was told to be kept.
+        self._answered: dict[socket.socket, set[str]] = {}
+        self._is_closing = False
 
     def __enter__(self) -> Self:
         with explaining("listening for roots", self._directory):
@@ -79,6 +83,22 @@ class RootServer:
         with self._state:
             return digest_of(path) in self._kept
 
+    def settle(self, recorded: Callable[[], set[str]], patience: float) -> None:
+        """Answer nobody any more, and wait until what was answered is `recorded`, at most `patience` seconds.
+
+        A client writes a path to its file of temporary roots only when it has got the answer. Until then a
+        collection that begins after this one would know nothing of it.
+        """
+        with self._state:
+            self._is_closing = True
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            with self._state:
+                answered = set().union(*self._answered.values())
+            if not answered or answered <= recorded():
+                return
+            time.sleep(0.005)
+
     def _serve(self) -> None:
         while True:
             for key, _ in self._selector.select():
@@ -94,30 +114,38 @@ class RootServer:
             client, _ = self._listener.accept()
             client.settimeout(10)
             self._buffers[client] = b""
+            with self._state:
+                self._answered[client] = set()
             self._selector.register(client, selectors.EVENT_READ)
 
     def _receive(self, client: socket.socket) -> None:
+        if self._is_closing:
+            self._selector.unregister(client)  # it tries again when it finds the connection closed
+            return
         try:
             data = client.recv(65536)
             *lines, rest = (self._buffers[client] + data).split(b"\n")
             if data and len(rest) <= _LINE_LIMIT:
                 self._buffers[client] = rest
                 for line in lines:
-                    self._take(line)
+                    self._take(line, client)
                     client.sendall(b"1")
                 return
         except OSError:
             pass
         self._selector.unregister(client)
         del self._buffers[client]
+        with self._state:
+            del self._answered[client]
         client.close()
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, client: socket.socket) -> None:
         if not line.startswith(self._prefix):
             return  # nothing of this store; like Nix, answer all the same
         digest = line[len(self._prefix) :][:DIGEST_LENGTH].decode("ascii", "replace")
         with self._state:
             self._kept.add(digest)
+            self._answered[client].add(os.fsdecode(line))
             while digest in self._claimed:
                 self._state.wait()
 

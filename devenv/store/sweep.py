@@ -55,6 +55,7 @@ LINKS = ".links"
 # How long those who come while a collection waits are made to wait, and how long they are not. In seconds.
 _FIRST_FOR, _LAST_FOR = 2.0, 8.0
 _POLL = 0.01
+_PATIENCE = 1.0  # seconds, with those who ask to keep something and then do not write it down
 _FORGOTTEN_AFTER = 7 * 24 * 3600  # seconds until a partial download is garbage
 # With fewer bytes free than this, space is made before more of it is taken.
 _SCARCE = 16 * 1024 * 1024
@@ -225,6 +226,7 @@ class _Collection:
         for path in self._others(objects):
             self._remove_other(path, trash)
         self._delete(objects, plan.dead, trash)
+        self._settle()
 
     def run_for(self, wanted: set[StorePath], with_referrers: bool, trash: Trash) -> None:
         """Delete `wanted`, unless a root reaches some of it."""
@@ -236,6 +238,7 @@ class _Collection:
             wanted |= referrers_closure(objects, wanted)
         raise_problems(_objections(objects, roots, wanted, self.policy))
         self._delete(objects, deletion_order(objects, wanted), trash)
+        self._settle()
 
     def _plan(self) -> tuple[Objects, list[Profile], Plan]:
         objects = self.database.objects()
@@ -334,6 +337,12 @@ class _Collection:
             finally:
                 server.release()
         self.done.live += len(kept)
+
+    def _settle(self) -> None:
+        """Have the roots that were sent written down before another collection may begin."""
+        assert self.server is not None
+        search = RootSearch(self.layout, ())
+        self.server.settle(lambda: {path for path, _ in search.temporary(tidy=False)}, _PATIENCE)
 
     def _move(self, path: str, trash: Trash, *, at_once: bool = False) -> None:
         try:

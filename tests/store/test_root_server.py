@@ -86,6 +86,42 @@ def test_who_asks_for_what_is_being_deleted_waits(layout: Layout, server: RootSe
     assert server.claim([claimed]) == []
 
 
+def test_an_end_where_nobody_asked_waits_for_nothing(layout: Layout, server: RootServer) -> None:
+    with connect(layout):
+        server.settle(lambda: pytest.fail("nothing was answered"), 5)
+
+
+def test_an_end_waits_for_those_who_are_still_there(layout: Layout) -> None:
+    os.makedirs(layout.state)
+    path = some_path(layout, 1)
+    written: set[str] = set()
+    with RootServer(layout) as server, connect(layout) as client:
+        client.sendall(path.encode() + b"\n")
+        assert client.recv(1) == b"1"
+        threading.Timer(0.2, written.add, [path]).start()
+        began = time.monotonic()
+        server.settle(lambda: set(written), 10)
+        assert 0.1 < time.monotonic() - began < 5
+        client.sendall(path.encode() + b"\n")  # too late for this collection
+        client.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_an_end_does_not_wait_for_ever(layout: Layout, leaves: bool) -> None:
+    os.makedirs(layout.state)
+    with RootServer(layout) as server, connect(layout) as client:
+        client.sendall(some_path(layout, 1).encode() + b"\n")
+        assert client.recv(1) == b"1"
+        if leaves:
+            client.close()
+            time.sleep(0.1)
+        began = time.monotonic()
+        server.settle(set, 1)
+        assert (time.monotonic() - began < 0.5) == leaves
+
+
 @pytest.mark.parametrize(
     "data",
     [b"garbage\n", b"\n", b"/elsewhere/0-x\n", b"\0\xff\n", b"x" * 100_000, b"/\n" * 1000],
