@@ -64,7 +64,7 @@ def watched_files(project: str) -> list[str]:
     """The files that the stamp records; none where there is no stamp. Never raises."""
     try:
         with open(stamp_path(project), encoding="utf-8", errors="surrogateescape") as file:
-            return [record.partition(" ")[2] for record in file.read().splitlines()[2:]]
+            return [record.partition(" ")[2] for record in file.read().split("\n")[3:-1]]
     except OSError:
         return []
 
