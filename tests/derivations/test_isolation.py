@@ -20,7 +20,7 @@ from devenv.derivations.graph import Node
 from devenv.formats.hashes import Hash
 from devenv.store.local import Store
 from tests.derivations.workshop import Workshop
-from tests.support.sandboxes import require_sandboxes
+from tests.support.sandboxes import HOST_PATHS, require_sandboxes
 
 
 @pytest.fixture
@@ -52,8 +52,9 @@ def attacker(shop: Workshop, code: str, **fields: Any) -> Node:
 
 
 def attempts(shop: Workshop, code: str, **fields: Any) -> list[str]:
+    options = fields.pop("options", {})
     node = attacker(shop, code, **fields)
-    shop.build(node)
+    shop.build(node, **options)
     return shop.text(node).splitlines()
 
 
@@ -240,14 +241,17 @@ def test_two_builds_do_not_see_each_other(shop: Workshop) -> None:
         assert shop.text(node).splitlines() == ["done: None"] * 4 + ["done: 1"]
 
 
-def test_a_build_cannot_change_what_is_not_its_own(shop: Workshop) -> None:
+def test_a_build_cannot_change_what_is_not_its_own(shop: Workshop, tmp_path: Path) -> None:
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    (shown / "f").write_text("mine")
     input_drv = shop.node('mkdir "$out"; echo x > "$out/f"', "input")
     text = shop.store.add_text("text", b"text")
     found = attempts(
         shop,
         f"""
-        for path in ({text!r}, {input_drv.out!r} + "/f", {input_drv.out!r} + "/new", "/usr/new", os.__file__, "/new",
-                     "/etc/passwd", "/etc/new", "/dev/new"):
+        for path in ({text!r}, {input_drv.out!r} + "/f", {input_drv.out!r} + "/new", "/shown/new", "/shown/f",
+                     "/new", "/etc/passwd", "/etc/new", "/dev/new"):
             attempt(write, path)
         for path in ({text!r}, {input_drv.out!r}, {input_drv.out!r} + "/f"):
             attempt(os.chmod, path, 0o777)
@@ -259,6 +263,7 @@ def test_a_build_cannot_change_what_is_not_its_own(shop: Workshop) -> None:
         """,
         sources=[text],
         inputs=[input_drv],
+        options={"sandbox_paths": (*HOST_PATHS, f"/shown={shown}")},
     )
     reasons = set(found[:15])
     assert reasons <= {"Read-only file system", "Permission denied"}
@@ -267,7 +272,7 @@ def test_a_build_cannot_change_what_is_not_its_own(shop: Workshop) -> None:
     assert Path(text).read_text() == "text"
     assert os.listdir(input_drv.out) == ["f"]
     assert os.stat(f"{input_drv.out}/f").st_mtime == 1
-    assert not os.path.exists("/usr/new")
+    assert [(path.name, path.read_text()) for path in shown.iterdir()] == [("f", "mine")]
 
 
 def test_only_outputs_get_into_the_store(shop: Workshop) -> None:
