@@ -244,10 +244,11 @@ def test_the_users_settings_change_nothing(shell: str, settings: dict[str, str],
     assert after == outside
 
 
+# Names only: a value may well be a path of somebody who is, or keeps a checkout that is, called devenv.
 NOTHING_LEFT = {
-    "bash": "true nothing; declare -p | grep -i devenv; declare -F | grep devenv; alias | grep gs; true",
-    "zsh": "typeset | grep -i devenv; print -rl -- ${(k)functions} | grep devenv; alias | grep gs; true",
-    "fish": "set | grep -i devenv; functions -a | grep -i devenv; functions -q gs; and echo gs; true",
+    "bash": "true nothing; compgen -v | grep -i devenv; declare -F | grep devenv; alias | grep gs; true",
+    "zsh": "print -rl -- ${(k)parameters} | grep -i devenv; print -rl -- ${(k)functions} | grep devenv; alias | grep gs; true",
+    "fish": "set -n | grep -i devenv; functions -a | grep -i devenv; functions -q gs; and echo gs; true",
 }
 
 
