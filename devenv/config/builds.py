@@ -17,28 +17,6 @@ from devenv.config.shapes import Literal, quoted
 # What an attribute may be: everything that both TOML and JSON can say.
 Data = str | int | float | bool | list["Data"] | dict[str, "Data"]
 
-# Variables that a builder is given by devenv or sets itself. Attributes become shell variables, too.
-_TAKEN_VARIABLES = frozenset(
-    (
-        *(
-            "out",
-            "outputs",
-            "name",
-            "version",
-            "system",
-            "builder",
-            "args",
-            "env",
-            "inputs",
-            "sources",
-            "patches",
-        ),
-        *("HOME", "PATH", "PWD", "OLDPWD", "SHELL", "IFS", "PS1", "PS2", "PS4", "PPID", "OPTARG", "OPTIND"),
-        *("TMPDIR", "TEMPDIR", "TMP", "TEMP", "TERM", "LINENO", "ENV", "_"),
-    )
-)
-_TAKEN_PREFIXES = ("NIX_", "DEVENV_", "__", "input_", "BASH_", "LD_")
-
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -224,13 +202,6 @@ def read_size(text: str | int) -> int:
         return text
     number, unit = text.rstrip("KMGT"), text[-1:] if text[-1:] in "KMGT" else ""
     return int(number) * _UNITS[unit]
-
-
-def why_taken(name: str) -> str | None:
-    """Why a recipe cannot use this name for a variable or an attribute."""
-    if name in _TAKEN_VARIABLES or name.startswith(_TAKEN_PREFIXES):
-        return "it is set by devenv, or by the shell, in every build"
-    return None
 
 
 def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from devenv.config.builds import why_taken
 from devenv.config.paths import normal_path
-from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved
+from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved, why_taken
 from devenv.config.shapes import (
     Anything,
     Array,

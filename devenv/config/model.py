@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from devenv.adapter import Options
-from devenv.config.builds import Build, Fetch, Purify
 from devenv.env.spec import Operation
+
+if TYPE_CHECKING:
+    from devenv.config.builds import Build, Fetch, Purify
 
 Ecosystem = Literal["npm", "python"]
 

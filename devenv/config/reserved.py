@@ -142,3 +142,35 @@ def reserved_pattern() -> str:
     names = sorted(name for _, names, _ in _VARIABLES for name in names)
     beginnings = sorted(beginning for _, _, found in _VARIABLES for beginning in found)
     return f"^({'|'.join(names)}|({'|'.join(beginnings)}).*)$"
+
+
+# In builds
+
+# Variables that a builder is given by devenv or sets itself. Attributes become shell variables, too.
+_TAKEN_VARIABLES = frozenset(
+    (
+        *(
+            "out",
+            "outputs",
+            "name",
+            "version",
+            "system",
+            "builder",
+            "args",
+            "env",
+            "inputs",
+            "sources",
+            "patches",
+        ),
+        *("HOME", "PATH", "PWD", "OLDPWD", "SHELL", "IFS", "PS1", "PS2", "PS4", "PPID", "OPTARG", "OPTIND"),
+        *("TMPDIR", "TEMPDIR", "TMP", "TEMP", "TERM", "LINENO", "ENV", "_"),
+    )
+)
+_TAKEN_PREFIXES = ("NIX_", "DEVENV_", "__", "input_", "BASH_", "LD_")
+
+
+def why_taken(name: str) -> str | None:
+    """Why a recipe cannot use this name for a variable or an attribute."""
+    if name in _TAKEN_VARIABLES or name.startswith(_TAKEN_PREFIXES):
+        return "it is set by devenv, or by the shell, in every build"
+    return None

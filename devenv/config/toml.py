@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from devenv.config.builds import contradictions, read_builds, read_fetches, read_purifies
 from devenv.config.errors import ConfigError
 from devenv.config.fields import DOCUMENT, USER_DOCUMENT, split_alias
 from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, Ecosystem, LockfileConfig, UserConfig
@@ -22,6 +21,7 @@ MAX_SIZE = 1 << 20  # bytes; far beyond what anybody writes by hand
 
 Contradiction = tuple[Keys, str, str | None]
 
+_BUILD_TABLES = frozenset({"build", "fetch", "purify"})
 _ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python"}
 
 
@@ -136,7 +136,10 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     for name in data.get("aliases", {}):
         if name in data.get("scripts", {}):
             yield ("aliases", name), "there is a script of this name as well", "keep one of them"
-    yield from contradictions(data)
+    if data.keys() & _BUILD_TABLES:
+        from devenv.config.builds import contradictions
+
+        yield from contradictions(data)
 
 
 def _lockfile_contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:
@@ -187,9 +190,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
         scripts=dict(data.get("scripts", {})),
         registries=dict(data.get("registries", {})),
         caches=_caches(data.get("caches", {})),
-        builds=read_builds(data.get("build", {}), origin),
-        fetches=read_fetches(data.get("fetch", {}), origin),
-        purifies=read_purifies(data.get("purify", {}), origin),
+        **(_builds(data, origin) if data.keys() & _BUILD_TABLES else {}),
     )
 
 
@@ -198,6 +199,17 @@ def _caches(data: Mapping[str, Any]) -> Caches:
         substituters=tuple(dict.fromkeys(data.get("substituters", ()))),
         trusted_keys=tuple(dict.fromkeys(data.get("trusted-keys", ()))),
     )
+
+
+def _builds(data: Mapping[str, Any], origin: Callable[..., str]) -> dict[str, Any]:
+    """What few projects have, and takes time to import."""
+    from devenv.config.builds import read_builds, read_fetches, read_purifies
+
+    return {
+        "builds": read_builds(data.get("build", {}), origin),
+        "fetches": read_fetches(data.get("fetch", {}), origin),
+        "purifies": read_purifies(data.get("purify", {}), origin),
+    }
 
 
 def _lockfiles(data: Mapping[str, Any]) -> Iterator[LockfileConfig]:

@@ -298,6 +298,7 @@ class _Run:
                 self._fail(node, error)
             self._reporter.event(Finished(key=node.out, failed=made is None))
             if made is not None:
+                self._schedule.built(node)
                 self._made.put(made)
 
     def _run_builder(self, node: Node) -> _Made:

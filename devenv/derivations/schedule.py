@@ -97,11 +97,18 @@ class Schedule:
     def _fits(self, need: Resources) -> bool:
         # Fetches need nothing; a build that is alone may have it all.
         taken = [each for each in self._under_way.values() if each.cores]
-        if self._machine is None or not taken:
+        if self._needs is None or self._machine is None or not taken:
             return True
         cores = sum(each.cores for each in taken) + need.cores
         memory = sum(each.memory for each in taken) + need.memory
         return cores <= self._machine.cores and memory <= self._machine.memory
+
+    def built(self, node: Node) -> None:
+        """The builder of `node` has ended: what it needed of the machine is free, though nothing is valid yet."""
+        with self._changed:
+            if node.out in self._under_way:
+                self._under_way[node.out] = Resources(0, 0)
+                self._changed.notify_all()
 
     def done(self, nodes: Iterable[Node]) -> None:
         """The outputs of `nodes` are valid."""

@@ -216,6 +216,17 @@ def test_builds_share_what_the_machine_has(graph: Graph, needs: dict[str, Resour
     found.wait()
 
 
+def test_what_is_built_gives_back_what_it_had_before_it_is_registered(graph: Graph) -> None:
+    a, b = node(graph, "a"), node(graph, "b")
+    found = schedule(a, b, machine=Resources(2, 0), a=Resources(2, 0), b=Resources(2, 0))
+    assert handed_out(found) is a
+    found.built(a)
+    assert handed_out(found) is b
+    found.done([a, b])
+    found.built(a)
+    found.wait()
+
+
 def test_what_failed_gives_back_what_it_had(graph: Graph) -> None:
     a, b = node(graph, "a"), node(graph, "b")
     found = schedule(a, b, machine=Resources(2, 0), a=Resources(2, 0), b=Resources(2, 0))
