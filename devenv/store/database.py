@@ -19,7 +19,7 @@ from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
 from devenv.store import reserve
 from devenv.store.errors import StoreError, explaining, shown
-from devenv.store.locks import lock, open_lock_file
+from devenv.store.locks import lock, open_lock_file, try_lock
 from devenv.store.objects import Facts, Objects
 
 SCHEMA_VERSION = 10
@@ -28,6 +28,7 @@ SCHEMA_VERSION = 10
 # interrupt gets through.
 _PATIENCE_SECONDS = 3600
 _ONE_WAIT_SECONDS = 1.0
+_RETRY_SECONDS = 0.005
 
 _PRAGMAS = (
     "pragma foreign_keys = 1",  # removing a path removes its rows in Refs
@@ -79,10 +80,13 @@ class Database:
         os.makedirs(directory, exist_ok=True)
         self._big_lock = open_lock_file(os.path.join(directory, "big-lock"))
         lock(self._big_lock, exclusive=False)
-        if not self._exists():
-            lock(self._big_lock, exclusive=True)
-            if not self._exists():
-                self._create()
+        while not self._exists():
+            # Never waited for: who makes it at the same time shares the lock from then on, for as long as a build takes.
+            if try_lock(self._big_lock, exclusive=True):
+                if not self._exists():
+                    self._create()
+            else:
+                time.sleep(_RETRY_SECONDS)  # without the lock, which a failed try gives up
             lock(self._big_lock, exclusive=False)
         self._check_version()
         if self._connection is None:

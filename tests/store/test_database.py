@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,17 @@ database.close()
     database = Database(file)
     assert len(database.valid_paths(numbered(n * 100 + i) for n in range(4) for i in range(20))) == 80
     database.close()
+
+
+def test_who_comes_second_to_create_it_does_not_wait_until_the_first_is_done_with_it(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists = Database._exists
+    seen = [False]  # what the second one saw before the first made it
+    with closing(Database(file)), ThreadPoolExecutor(1) as threads:
+        monkeypatch.setattr(Database, "_exists", lambda self: seen.pop() if seen else exists(self))
+        second = threads.submit(Database, file)
+        second.result(timeout=10).close()
 
 
 def test_a_creation_that_was_killed_is_taken_up_again(file: str) -> None:
