@@ -7,21 +7,26 @@ relative to it:
     npm+@scope:<path>    below the registry of a scope     npm+@corp:@corp/x/-/x-1.0.0.tgz
     pypi:<path>          below what holds the simple index (the index URL without its last part)
     pypi-files:<path>    on the host where pip's default index keeps its files
+    debian:<path>        in a Debian archive             debian:pool/main/h/hello/hello_2.10-3_amd64.deb
+    debian-security:<path>   in the archive of its security fixes
 
 `[registries]` of devenv.toml overrides: keys `npm`, `npm+@scope`, `pypi`, `pypi-files` name the
-registry itself; any other key is the beginning of URLs and its value what replaces it.
+registry itself; any other key is the beginning of URLs and its value what replaces it. Archives have
+mirrors, any number of them: `debian` and `debian-security` there, else DEVENV_DEBIAN_MIRROR and
+DEVENV_DEBIAN_SECURITY_MIRROR (URLs with blanks between), else what apt is configured for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
 from typing import Protocol
 from urllib.parse import urlunsplit
 
+from devenv.fetch.apt_sources import ARCHIVES, apt_mirrors
 from devenv.fetch.credentials import Credentials
 from devenv.fetch.errors import EndpointError
 from devenv.fetch.npmrc import NpmConfig
@@ -49,12 +54,14 @@ class Endpoints:
         cache: str,
         wheel_text: WheelText,
         etc: str = "/etc",
+        mirrors: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._project, self._environ, self._cache, self._etc = project, environ, cache, etc
         self._wheel_text = wheel_text
         prefixes = {key: value for key, value in registries.items() if "://" in key}
         self._named = {key: value for key, value in registries.items() if "://" not in key}
         self._prefixes = sorted(prefixes.items(), key=lambda item: (-len(item[0]), item[0]))
+        self._mirrors = dict(mirrors or {})
         for key, value in registries.items():
             _check_registry(key, value)
 
@@ -68,8 +75,12 @@ class Endpoints:
         cache: str,
         offline: bool = False,
         etc: str = "/etc",
+        mirrors: Mapping[str, Sequence[str]] | None = None,
     ) -> Endpoints:
-        """Endpoints for `project`. `cache` is a directory; `offline` forbids even looking up defaults."""
+        """Endpoints for `project`. `cache` is a directory; `offline` forbids even looking up defaults.
+
+        `mirrors`: URLs by archive ("debian"), from the same table as `registries`.
+        """
 
         def wheel_text(endpoints: Endpoints, package: str) -> str | None:
             from devenv.fetch.python_index import npm_definitions_in_wheel
@@ -83,6 +94,7 @@ class Endpoints:
             cache=cache,
             wheel_text=wheel_text,
             etc=etc,
+            mirrors=mirrors,
         )
 
     @property
@@ -163,6 +175,39 @@ class Endpoints:
             return with_slash(named)
         return f"https://{self._pip_default.PyPI.file_storage_domain}/"
 
+    # Archives
+
+    def archive_mirrors(self, archive: str, *, date: str = "") -> tuple[str, ...]:
+        """The roots of an archive ("debian") in the order in which they are tried, each ending in "/".
+
+        `date` ("20260110T100203Z") is put for "{date}" in those that keep the past; without it they are left out.
+        Raises `EndpointError` where nothing says where the archive is.
+        """
+        found = []
+        for url in self._archive_urls(archive):
+            if "{date}" not in url or date:
+                plain = without_userinfo(url.replace("{date}", date))[0]
+                found.append(self._replaced(with_slash(plain)))
+        if not found:
+            raise EndpointError(
+                f"Cannot tell where the archive {archive!r} is: no setting names a mirror of it, and apt is not "
+                "configured for it on this machine.",
+                hint=f'Set `{archive} = ["https://..."]` under [registries] in devenv.toml, '
+                f"or {_mirror_variable(archive)}.",
+            )
+        return tuple(dict.fromkeys(found))
+
+    def _archive_urls(self, archive: str) -> tuple[str, ...]:
+        named = self._mirrors.get(archive) or self._environ.get(_mirror_variable(archive), "").split()
+        return tuple(named) or apt_mirrors(archive, self._etc)
+
+    def candidates(self, url: str) -> tuple[str, ...]:
+        """All URLs to try, in this order, for one that may be relative: several for a file of an archive."""
+        archive, _, path = url.partition(":")
+        if archive in ARCHIVES:
+            return tuple(mirror + path for mirror in self.archive_mirrors(archive))
+        return (self.absolute(url),)
+
     # Relative and absolute URLs
 
     def absolute(self, url: str) -> str:
@@ -183,6 +228,8 @@ class Endpoints:
             return self._pypi_base()
         if kind == _PYPI_FILES:
             return self._pypi_files_base()
+        if kind in ARCHIVES:
+            return self.archive_mirrors(kind)[0]
         raise EndpointError(
             f"Cannot use the URL {shown(url)!r}: {kind!r} is neither a registry that devenv knows "
             "nor http, https or file.",
@@ -279,6 +326,7 @@ class Endpoints:
         urls = [*self._named.values(), *(new for _, new in self._prefixes)]
         urls += [self.npm.text(key) or "" for key in self.npm.keys() if key.endswith("registry")]  # noqa: SIM118
         urls += [self.pip.index_url or "", *self.pip.extra_index_urls]
+        urls += [url for archive in ARCHIVES for url in self._archive_urls(archive)]
         return Credentials(
             environ=self._environ,
             npm=self.npm,
@@ -313,6 +361,10 @@ class Endpoints:
         if self.npm.get("strict-ssl") is False:
             return all(parsed(each).hostname != host for each in self._configured_registries())
         return True
+
+
+def _mirror_variable(archive: str) -> str:
+    return f"DEVENV_{archive.upper().replace('-', '_')}_MIRROR"
 
 
 def _check_registry(key: str, value: str) -> None:

@@ -1,0 +1,306 @@
+"""Getting a suite: its Release file from whichever mirror has one that is rightly signed, and its indices by hash."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from typing import IO
+
+from devenv.debian.errors import ArchiveError, DebianError, MissingSuite
+from devenv.debian.family import Suite
+from devenv.debian.keyring import trusted_keys
+from devenv.debian.locked import SuiteState
+from devenv.debian.release import IndexFile, Release, parse_release
+from devenv.errors import DevenvError
+from devenv.events import Notice, Reporter
+from devenv.fetch.download import Download, download
+from devenv.fetch.errors import CancelledError, FetchError, MismatchError, StatusError
+from devenv.fetch.http import Client
+from devenv.fetch.urls import parsed, shown
+from devenv.formats.errors import FormatError
+from devenv.formats.hashes import Hash
+from devenv.formats.openpgp import SigningKey, verify_clear_signed
+
+_RELEASE_LIMIT = 16 << 20  # bytes; Debian's are 0.2 MB
+_MISSING = frozenset({404, 410})
+_CHUNK = 1 << 20
+
+
+class Places:
+    """Where suites come from and where they are kept. `cache` is a directory of devenv's own."""
+
+    def __init__(self, client: Client, cache: str, reporter: Reporter) -> None:
+        self.client, self.reporter = client, reporter
+        self.cache = os.path.join(cache, "debian")
+        try:
+            os.makedirs(os.path.join(self.cache, "partial"), exist_ok=True)
+        except OSError as error:
+            raise _cannot_keep(self.cache, error) from error
+
+    @cached_property
+    def keys(self) -> tuple[SigningKey, ...]:
+        return trusted_keys(self.client.endpoints.environ)
+
+    def notice(self, text: str) -> None:
+        self.reporter.event(Notice(text=text))
+
+
+class OpenSuite:
+    """A suite whose Release file is verified."""
+
+    def __init__(self, places: Places, suite: Suite, release: Release, mirror: str | None) -> None:
+        self.places, self.suite, self.release = places, suite, release
+        self._mirror = mirror
+
+    @property
+    def state(self) -> SuiteState:
+        return SuiteState(self.suite.archive, self.suite.name, self.release.sha256, self.release.stamp)
+
+    def fetch(self, path: str) -> str | None:
+        """The file of an index ("main/Contents-amd64"), fetched into the cache, or None where the suite lacks it.
+
+        The caller deletes it. Raises `ArchiveError` where no mirror has the one that the Release file names.
+        """
+        index = self.release.best(path)
+        if index is None:
+            return None
+        target = os.path.join(
+            self.places.cache, "partial", f"{index.sha256}{os.path.splitext(index.path)[1]}"
+        )
+        problems: list[DevenvError] = []
+        for url in self._urls(index):
+            try:
+                self._download(url, index, target)
+                return target
+            except CancelledError:
+                raise
+            except (FetchError, OSError) as error:
+                problems.append(error if isinstance(error, DevenvError) else _cannot_keep(target, error))
+        raise self._unavailable(index, problems)
+
+    def _urls(self, index: IndexFile) -> Iterator[str]:
+        """The mirror of the Release file first: it is the one that should be in step with it."""
+        mirrors = self.places.client.endpoints.archive_mirrors(self.suite.archive)
+        ordered = sorted(mirrors, key=lambda mirror: mirror != self._mirror)
+        folder, _, _ = index.path.rpartition("/")
+        for mirror in ordered:
+            if self.release.by_hash:
+                yield f"{mirror}dists/{self.suite.name}/{folder}/by-hash/SHA256/{index.sha256}"
+            yield f"{mirror}dists/{self.suite.name}/{index.path}"
+
+    def _download(self, url: str, index: IndexFile, target: str) -> None:
+        item = Download(
+            url=url,
+            hash=Hash.from_hex("sha256", index.sha256),
+            size=index.size,
+            label=f"{self.suite.name} {index.path}",
+        )
+        client = self.places.client
+        if client.offline:
+            raise FetchError(f"{item.label} is not in the cache, and devenv works offline")
+        download(
+            client,
+            item,
+            target,
+            part=target + ".part",
+            reporter=self.places.reporter,
+            cancelled=client.cancelled,
+        )
+
+    def _unavailable(self, index: IndexFile, problems: list[DevenvError]) -> ArchiveError:
+        behind = any(isinstance(each, MismatchError) for each in problems)
+        offline = self.places.client.offline
+        what = (
+            "do not fit its Release file: it is being updated, or something alters it"
+            if behind
+            else "cannot be had"
+        )
+        lines = dict.fromkeys(str(problem) for problem in problems)
+        hint = (
+            "run the command once without --offline"
+            if offline
+            else "try again in some minutes, or name another mirror"
+        )
+        return ArchiveError(
+            "\n  ".join([f"the indices of {self.suite.name} {what} ({index.path})", *lines]),
+            archive=self.suite.archive,
+            suite=self.suite.name,
+            hint=hint,
+        )
+
+
+def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSuite:
+    """The suite's present edition, or the kept one if it was looked at within `max_age` seconds.
+
+    Offline, the kept one of any age. Raises `MissingSuite` where the mirrors have no such suite, `ArchiveError`
+    where none of them has one that can be used.
+    """
+    kept = _kept_path(places, suite)
+    if places.client.offline or _age(kept) < max_age:
+        found = _kept(places, suite, kept)
+        if found is not None:
+            return found
+    if places.client.offline:
+        raise _failed(suite, [DebianError("nothing is kept of it, and devenv works offline")])
+    return _current(places, suite, kept)
+
+
+def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
+    problems: list[DevenvError] = []
+    absent = 0
+    mirrors = places.client.endpoints.archive_mirrors(suite.archive)
+    for mirror in mirrors:
+        url = f"{mirror}dists/{suite.name}/InRelease"
+        try:
+            data = _read(places.client, url)
+            release = _verified(places, suite, data)
+        except CancelledError:
+            raise
+        except StatusError as error:
+            absent += error.status in _MISSING
+            problems.append(error)
+        except DevenvError as error:
+            problems.append(error if shown(url) in str(error) else DebianError(f"{shown(url)}: {error}"))
+        else:
+            for problem in problems:
+                places.notice(f"{suite.name}: another mirror was tried: {problem}")
+            known = _kept(places, suite, kept)
+            if known is not None and known.release.date > release.date:
+                # Whoever could put an old edition before us would keep fixes from us.
+                text = f"{shown(url)} is of {release.stamp}, older than the edition of {known.release.stamp} seen before"
+                problems.append(DebianError(text))
+                continue
+            _check_age(places, suite, release)
+            write_whole(kept, data)
+            return OpenSuite(places, suite, release, mirror)
+    older = _kept(places, suite, kept) if any("seen before" in str(each) for each in problems) else None
+    if older is not None:
+        places.notice(f"{suite.name}: {problems[-1]}; that one is used")
+        return older
+    if absent == len(mirrors):
+        raise MissingSuite(
+            f"there is no suite {suite.name} in the archive {suite.archive}: {problems[0]}",
+            archive=suite.archive,
+            suite=suite.name,
+            hint='check the base in devenv.toml or --base; bases are named such as "debian/bookworm"',
+        )
+    raise _failed(suite, problems)
+
+
+def _failed(suite: Suite, problems: list[DevenvError]) -> ArchiveError:
+    lines = dict.fromkeys(str(problem) for problem in problems)
+    hints = [problem.hint for problem in problems if problem.hint]
+    return ArchiveError(
+        "\n  ".join([f"the suite {suite.name} of the archive {suite.archive} cannot be used", *lines]),
+        archive=suite.archive,
+        suite=suite.name,
+        hint=hints[0] if hints else None,
+    )
+
+
+def _read(client: Client, url: str) -> bytes:
+    parts = parsed(url)
+    if parts.scheme != "file":
+        return client.get(url).body
+    try:
+        with open(parts.path, "rb") as file:
+            return file.read(_RELEASE_LIMIT)
+    except FileNotFoundError as error:
+        raise StatusError(f"Cannot read {url}: there is no such file.", status=404, url=url) from error
+    except OSError as error:
+        raise FetchError(f"Cannot read {url}: {error.strerror}.", url=url) from error
+
+
+def _verified(places: Places, suite: Suite, data: bytes) -> Release:
+    """The Release file of this very suite: another one's, rightly signed, would be an older distribution, say."""
+    signed = verify_clear_signed(data, places.keys, now=int(time.time()))
+    release = parse_release(signed.text)
+    if suite.name not in (release.codename, release.suite):
+        raise DebianError(
+            f"it is not {suite.name} but {release.codename or release.suite or 'a nameless suite'}"
+        )
+    return release
+
+
+def _check_age(places: Places, suite: Suite, release: Release) -> None:
+    if release.valid_until is not None and release.valid_until.timestamp() < time.time():
+        places.notice(
+            f"the mirror's {suite.name} was valid until {release.valid_until:%Y-%m-%d} only: fixes made since "
+            "then are not in it"
+        )
+
+
+# What is kept
+
+
+def _kept_path(places: Places, suite: Suite) -> str:
+    """By archive and place: two mirrors of one's own may have suites of the same name."""
+    return os.path.join(places.cache, f"{suite.archive}-{suite.name}.InRelease")
+
+
+def _age(path: str) -> float:
+    try:
+        return max(time.time() - os.stat(path).st_mtime, 0.0)
+    except OSError:
+        return float("inf")
+
+
+def _kept(places: Places, suite: Suite, path: str) -> OpenSuite | None:
+    """The kept edition, verified again: the cache is a directory that anything may have written to."""
+    try:
+        with open(path, "rb") as file:
+            return OpenSuite(places, suite, _verified(places, suite, file.read(_RELEASE_LIMIT)), None)
+    except (OSError, FormatError, DebianError):
+        return None
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Replace a file of the cache at once. Raises `DebianError`, for instance where the disk is full."""
+    aside = f"{path}.{os.getpid()}-{threading.get_ident()}"
+    try:
+        with open(aside, "wb") as file:
+            file.write(data)
+        os.replace(aside, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(aside)
+        raise _cannot_keep(path, error) from error
+
+
+def _cannot_keep(path: str, error: OSError) -> DebianError:
+    return DebianError(
+        f"writing {path}: {error.strerror or error}",
+        hint="the cache lies beside the store; free some space there, or move it with --store-dir",
+    )
+
+
+def plain_chunks(path: str, limit: int) -> Iterator[bytes]:
+    """The contents of an index in pieces, decompressed. Raises `FormatError` past `limit` bytes or for damage."""
+    size = 0
+    try:
+        with _opened(path) as file:
+            while chunk := file.read(_CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    raise FormatError(f"an index is larger than the {limit} bytes that its suite says")
+                yield chunk
+    except (lzma.LZMAError, gzip.BadGzipFile, EOFError) as error:
+        raise FormatError(f"an index cannot be decompressed: {error}") from error
+
+
+def _opened(path: str) -> lzma.LZMAFile | gzip.GzipFile | IO[bytes]:
+    if path.endswith(".xz"):
+        return lzma.open(path)
+    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
+
+
+def safe_name(text: str) -> str:
+    """A text from an archive as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.+-]", "_", text)[:80]
