@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
 
 from devenv.adapter import (
     AdapterError,
     Completions,
+    Ecosystem,
     ManifestFacts,
     NodeModules,
     NpmQuery,
@@ -35,7 +35,7 @@ from devenv.adapters._npm_tree import Tree, installed, node_names
 from devenv.formats.hashes import SIZES, Hash
 from devenv.formats.npm_places import MODULES, command_place, linking_order
 
-ecosystem: Literal["npm"] = "npm"
+ecosystem: Ecosystem = "npm"
 patterns = ("npm-shrinkwrap.json", "package-lock.json")
 sibling_names = ("package.json",)
 

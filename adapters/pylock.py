@@ -15,14 +15,23 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-from devenv.adapter import Completions, Editable, Options, Package, Plan, Query, SitePackages, Target
+from devenv.adapter import (
+    Completions,
+    Ecosystem,
+    Editable,
+    Options,
+    Package,
+    Plan,
+    Query,
+    SitePackages,
+    Target,
+)
 from devenv.adapters import _wheels
 from devenv.adapters._fields import Faults, Table, parse_toml
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 
-ecosystem: Literal["npm", "python"] = "python"
+ecosystem: Ecosystem = "python"
 patterns: tuple[str, ...] = ("pylock.toml", "pylock.*.toml")
 sibling_names: tuple[str, ...] = ()
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from devenv.adapter import (
     AdapterError,
     Completions,
+    Ecosystem,
     Options,
     Package,
     Plan,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ecosystem", "included_names", "patterns", "plan", "sibling_names"]
 
-ecosystem: Literal["npm", "python"] = "python"
+ecosystem: Ecosystem = "python"
 patterns: tuple[str, ...] = ("requirements.txt",)
 sibling_names: tuple[str, ...] = ()  # `included_names` tells which
 

@@ -10,15 +10,24 @@ import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, pairwise
-from typing import Literal
 
-from devenv.adapter import Completions, Editable, Options, Package, Plan, Query, SitePackages, Target
+from devenv.adapter import (
+    Completions,
+    Ecosystem,
+    Editable,
+    Options,
+    Package,
+    Plan,
+    Query,
+    SitePackages,
+    Target,
+)
 from devenv.adapters import _wheels
 from devenv.adapters._fields import Faults, Table, parse_toml
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 from devenv.adapters._uv_lock import EXTRAS, GROUPS, LockedPackage, UvLock, synthetic
 
-ecosystem: Literal["npm", "python"] = "python"
+ecosystem: Ecosystem = "python"
 patterns: tuple[str, ...] = ("uv.lock",)
 sibling_names: tuple[str, ...] = ("pyproject.toml",)
 

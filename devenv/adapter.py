@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
+
+Ecosystem = Literal["npm", "python", "cargo"]
+ECOSYSTEMS: tuple[Ecosystem, ...] = get_args(Ecosystem)
 
 
 class AdapterError(DevenvError):
@@ -92,7 +95,22 @@ class PypiQuery:
         return f"pypi:{self.name}=={self.version}"
 
 
-Query = NpmQuery | PypiQuery
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitQuery:
+    """What does the repository `url` hold at `commit`, submodules included? `commit` is a whole object name.
+
+    The answer is one file whose URL is "git+<url>#<commit>" and whose hash is the SHA-256 of the tree as a NAR.
+    """
+
+    url: str
+    commit: str
+
+    @property
+    def key(self) -> str:
+        return f"git:{self.url}#{self.commit}"
+
+
+Query = NpmQuery | PypiQuery | GitQuery
 
 # Answers to queries, by the query's key. An npm query has one file, a PyPI query any number.
 Completions = Mapping[str, tuple[RemoteFile, ...]]
@@ -103,14 +121,14 @@ class Package:
     """One package: a file to fetch and how to unpack it.
 
     `executables` are paths inside the package that must become executable (npm's bin targets, whose
-    modes in tarballs mean nothing). `manifests` are directories inside it, "" for itself, whose own package.json
+    modes in tarballs mean nothing). A "git-crate" is found in its repository by its name. `manifests` are directories inside it, "" for itself, whose own package.json
     names more of them, where the lockfile does not. `direct`: the lockfile names the file itself, not a version of
     an index, which an installed Python package has to say of itself (direct_url.json).
     """
 
     name: str
     version: str
-    format: Literal["npm", "wheel"]
+    format: Literal["npm", "wheel", "crate", "git-crate"]
     file: RemoteFile
     executables: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
@@ -170,7 +188,37 @@ class SitePackages:
     editables: tuple[Editable, ...] = ()
 
 
-View = NodeModules | SitePackages
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoSource:
+    """Where cargo believes that crates come from. `url` of a registry is as in Cargo.lock ("registry+...").
+
+    selector: of a git source, ("branch" | "tag" | "rev", its value); None means the default branch
+    """
+
+    url: str
+    kind: Literal["registry", "git"]
+    selector: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CargoSources:
+    """Directories that stand in for all sources of one Cargo.lock.
+
+    sources: by the text of the source in the lock, without a commit
+    crates:  by the same, directory name ("serde-1.0.0") -> package
+    lock:    the lockfile's text, by which cargo's wrapper knows whether the directories still fit
+    """
+
+    sources: Mapping[str, CargoSource]
+    crates: Mapping[str, Mapping[str, Package]]
+    lock: str
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        return tuple(package for crates in self.crates.values() for package in crates.values())
+
+
+View = NodeModules | SitePackages | CargoSources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +266,7 @@ class Adapter(Protocol):
     package.json, included requirements files); a missing one is simply absent.
     """
 
-    ecosystem: Literal["npm", "python"]
+    ecosystem: Ecosystem
     # Shell patterns of the file names that this adapter recognises, in order of preference.
     patterns: tuple[str, ...]
     # File names beside the lockfile whose texts `plan` wants to see.

@@ -11,7 +11,7 @@ from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
 from devenv.env.nix_shell import shell_derivation
 from devenv.env.object import render_object
-from devenv.environment import Instantiated, Recipe, object_name
+from devenv.environment import CargoLocks, Instantiated, Recipe, object_name
 from devenv.errors import DevenvError
 from devenv.events import Reporter
 from devenv.formats.derivation import references
@@ -139,7 +139,22 @@ def _views_of(
                 operations=partial(_operations_at, all_operations, place),
             )
         return
+    if isinstance(recipe.view, CargoLocks):
+        yield _cargo_view(project, recipe, recipe.view)
+        return
     yield _python_view(project, recipe, recipe.view, made, compiled)
+
+
+def _cargo_view(project: str, recipe: Recipe, view: CargoLocks) -> PlannedView:
+    from devenv.views.cargo import cargo_ops
+
+    root = os.path.join(project, recipe.root)
+    return PlannedView(
+        root=root,
+        # Its configuration names directories by absolute paths: in another place it is another view.
+        key=f"{recipe.path} {root}",
+        operations=lambda: cargo_ops(view.locks, recipe.trees, root=root, default_index=view.default_index),
+    )
 
 
 def _operations_at(all_operations: Callable[[], Mapping[str, Sequence[Op]]], place: str) -> Sequence[Op]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from devenv.adapter import Editable, NodeModules, Package, Plan, SitePackages
+from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, SitePackages
 from devenv.config.lock import LockedToolchain
 from devenv.config.model import Config
 from devenv.derivations.graph import Graph, Node
@@ -23,6 +23,7 @@ from devenv.providers.python_host import HostPython
 
 PYTHON_VIEW = ".devenv/python"
 NPM_PREFIX = ".devenv/npm"
+CARGO_VIEW = ".devenv/cargo"
 
 
 class PlatformError(DevenvError):
@@ -39,11 +40,22 @@ class PlannedLockfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CargoLocks:
+    """The Cargo projects of one environment: `locks` are their directories and what each lock means."""
+
+    locks: tuple[tuple[str, CargoSources], ...]
+    default_index: str | None
+
+
+View = NodeModules | SitePackages | CargoLocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A view as a store object to be: its JSON text names every package it is made of.
 
     `root` is where the view goes, relative to the project. `view` and `trees` are what the text says, as values:
-    `trees` maps a place (npm) or a package's name (Python) to the unpacked object. `bytecode` maps names to the byte
+    `trees` maps a place (npm), a package's name (Python) or a crate's key to the unpacked object. `bytecode` maps names to the byte
     code of packages; the text leaves it out, because a view without it is complete.
     """
 
@@ -52,7 +64,7 @@ class Recipe:
     path: StorePath
     text: bytes
     references: tuple[StorePath, ...]
-    view: NodeModules | SitePackages
+    view: View
     trees: Mapping[str, StorePath]
     bytecode: Mapping[str, StorePath]
 
@@ -82,14 +94,21 @@ def instantiate(
     store_dir: StoreDir,
     absolute_url: Callable[[str], str],
     platform: str,
+    cargo_index: Callable[[], str] | None = None,
 ) -> Instantiated:
-    """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64"."""
+    """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64".
+
+    `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
+    """
     maker = ViewMaker(store_dir, absolute_url)
     tools = maker.toolchains(toolchains, platform)
     recipes = [maker.node_view(entry) for entry in lockfiles if isinstance(entry.plan.view, NodeModules)]
     if python is not None:
         views = [entry for entry in lockfiles if isinstance(entry.plan.view, SitePackages)]
         recipes.append(maker.python_view(views, python))
+    cargo = [entry for entry in lockfiles if isinstance(entry.plan.view, CargoSources)]
+    if cargo:
+        recipes.append(maker.cargo_view(cargo, cargo_index() if cargo_index is not None else None))
     spec = Spec(
         name=config.name,
         variables=_variables(config, tools, recipes),
@@ -188,13 +207,30 @@ class ViewMaker:
         view = SitePackages(packages=packages, editables=editables)
         return self._recipe("python", PYTHON_VIEW, document, trees.values(), view, trees, bytecode)
 
+    def cargo_view(self, entries: Sequence[PlannedLockfile], default_index: str | None) -> Recipe:
+        """The crates of all Cargo locks of the project; a crate that several of them name is one object."""
+        from devenv.views.cargo import crate_key
+
+        trees, locks, documents = {}, [], []
+        for entry in entries:
+            view = entry.plan.view
+            assert isinstance(view, CargoSources)
+            locks.append((entry.directory, view))
+            for source, crates in view.crates.items():
+                for name, package in crates.items():
+                    trees[crate_key(source, name)] = self.package(package).out
+            documents.append({"lockfile": entry.path, "sources": list(view.sources)})
+        document = {"kind": "cargo", "locks": documents, "crates": trees, "default": default_index}
+        view_value = CargoLocks(locks=tuple(locks), default_index=default_index)
+        return self._recipe("cargo", CARGO_VIEW, document, trees.values(), view_value, trees, {})
+
     def _recipe(
         self,
         kind: str,
         root: str,
         document: object,
         references: Iterable[StorePath],
-        view: NodeModules | SitePackages,
+        view: View,
         trees: Mapping[str, StorePath],
         bytecode: Mapping[str, StorePath],
     ) -> Recipe:
@@ -280,6 +316,8 @@ def _variables(
             variables["VIRTUAL_ENV"] = [Set(value=f"${{project}}/{PYTHON_VIEW}", origin="packages.python")]
             # A PYTHONHOME from outside would make the interpreter ignore the view.
             variables["PYTHONHOME"] = [Unset(origin="packages.python")]
+        elif recipe.kind == "cargo":
+            path.append(Prepend(entries=(f"./{CARGO_VIEW}/bin",), origin="lockfiles.cargo"))
         else:
             place = os.path.normpath(os.path.join(recipe.root, "node_modules/.bin"))
             path.append(Prepend(entries=(f"./{place}",), origin=f"{place} of the lockfile"))

@@ -9,15 +9,11 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from devenv.adapter import Adapter, Completions, Options, Plan, Target
+from devenv.adapter import Adapter, Completions, Ecosystem, Options, Plan, Target
+from devenv.config.lockfile_names import found_by_themselves
 from devenv.config.model import Config, LockfileConfig
 from devenv.errors import DevenvError, raise_problems
 
-# When a directory holds several lockfiles of one ecosystem, the one that says most wins.
-PREFERENCE = {
-    "npm": ("npm-shrinkwrap.json", "package-lock.json"),
-    "python": ("uv.lock", "pylock.toml", "requirements.txt"),
-}
 # No lockfile of a real project comes near this; reading one whole must not exhaust memory.
 _MAX_BYTES = 256 * 1024 * 1024
 
@@ -45,7 +41,7 @@ class Lockfile:
     siblings: Mapping[str, str]
 
     @property
-    def ecosystem(self) -> str:
+    def ecosystem(self) -> Ecosystem:
         return self.adapter.ecosystem
 
     @property
@@ -95,8 +91,8 @@ def locate(root: str, config: Config) -> Config:
     return replace(config, lockfiles=tuple(found))
 
 
-def _first_existing(root: str, ecosystem: str) -> str | None:
-    names = PREFERENCE[ecosystem]
+def _first_existing(root: str, ecosystem: Ecosystem) -> str | None:
+    names = found_by_themselves(ecosystem)
     return next((name for name in names if os.path.isfile(os.path.join(root, name))), None)
 
 

@@ -116,9 +116,10 @@ def _watched(project: Project) -> list[str]:
     """Every file whose change may change the environment."""
     names = [CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)]
     if not project.lockfiles:
-        from devenv.lockfiles import PREFERENCE
+        from devenv.adapter import ECOSYSTEMS
+        from devenv.config.lockfile_names import found_by_themselves
 
-        names += [name for names in PREFERENCE.values() for name in names]
+        names += [name for ecosystem in ECOSYSTEMS for name in found_by_themselves(ecosystem)]
     return [os.path.join(project.root, name) for name in names]
 
 
@@ -203,12 +204,10 @@ def _view_states(root: str, made: Instantiated) -> list[dict[str, str]]:
 
 
 def _lockfile_counts(project: Project, made: Instantiated | None) -> list[dict[str, Any]]:
-    from devenv.adapter import NodeModules
-
     counts: dict[str, int] = {}
     if made is not None:
         for recipe in made.recipes:
-            kind = "npm" if isinstance(recipe.view, NodeModules) else "python"
+            kind = {"node_modules": "npm"}.get(recipe.kind, recipe.kind)
             counts[kind] = counts.get(kind, 0) + len(recipe.trees)
     return [
         {"path": lockfile.path, "ecosystem": lockfile.ecosystem, "packages": counts.get(lockfile.ecosystem)}

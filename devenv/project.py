@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devenv.adapter import NpmQuery, PypiQuery, Query, RemoteFile, Target
+from devenv.adapter import GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, Target
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
 from devenv.config.model import Caches, Config
 from devenv.config.toml import parse_config
@@ -128,6 +128,14 @@ class Workplace:
             answers |= answer_pypi(self.client, self.endpoints, pypi, self.settings.reporter) if pypi else {}
         except DevenvError as error:
             problems.append(error)
+        git = [query for query in queries if isinstance(query, GitQuery)]
+        if git:
+            from devenv.derivations.git_trees import answer_git
+
+            try:
+                answers |= answer_git(self.client, git)
+            except DevenvError as error:
+                problems.append(error)
         raise_problems(problems)
         return answers
 
@@ -298,6 +306,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     python = find_locked_python(Lock(toolchains=toolchains), project.settings.environ)
     target = make_target(python, toolchains)
     plans, files = _complete(project, target, {} if update else dict(before.files))
+    _ask_crate_registries(project, plans)
     lock = Lock(
         requests=dict(project.config.packages),
         lockfiles={
@@ -317,6 +326,18 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     project.lock = lock
     notices = tuple(notice for entry in plans for notice in entry.plan.notices)
     return Locked(changes=tuple(_changes(before, lock)), written=written, notices=notices)
+
+
+def _ask_crate_registries(project: Project, plans: list[PlannedLockfile]) -> None:
+    """Where they keep their files is not in a Cargo.lock; asked now, so that nothing later has to."""
+    urls = {
+        package.file.url.partition(":")[0]: package.file.url
+        for entry in plans
+        for package in entry.plan.packages
+        if package.format == "crate"
+    }
+    for url in urls.values():
+        project.workplace.endpoints.absolute(url)
 
 
 def _lock_to_replace(project: Project) -> Lock:
@@ -384,6 +405,8 @@ def _complete(
 
 def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
     """Do these files answer the query as the lockfile asks it now? Its hashes may have changed since."""
+    if isinstance(query, GitQuery):
+        return bool(files)  # a commit never changes
     hashes = query.hashes if isinstance(query, PypiQuery) else tuple(filter(None, [query.hash]))
     return bool(files) and (not hashes or all(file.hash in hashes for file in files))
 
@@ -471,5 +494,6 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         store_dir=place.layout.store_dir,
         absolute_url=place.endpoints.absolute,
         platform=platform_name(),
+        cargo_index=lambda: place.endpoints.default_crates.locked,
     )
     return made, tuple(notice for entry in plans for notice in entry.plan.notices)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from devenv.derivations.packages import BYTECODE, FETCH
+from devenv.derivations.packages import BYTECODE
+from devenv.derivations.plan import FETCHERS
 from devenv.errors import DevenvError, raise_problems
 from devenv.formats.store_path import StorePath
 from devenv.project import Workplace
@@ -66,7 +67,7 @@ def foresee_derivations(place: Workplace, drvs: Sequence[StorePath]) -> Foreseen
 
 
 def _fetches(graph: Graph) -> bool:
-    return any(node.derivation.builder == FETCH for node in graph.nodes.values())
+    return any(node.derivation.builder in FETCHERS for node in graph.nodes.values())
 
 
 def host_pythons(place: Workplace, graph: Graph) -> dict[str, str]:

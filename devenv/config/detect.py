@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from devenv.adapter import Ecosystem
 from devenv.config.fields import NAME, VERSION
-from devenv.config.model import Ecosystem
+from devenv.config.lockfile_names import LOCKFILES, found_by_themselves
 from devenv.config.paths import is_normal_path
 from devenv.config.positions import TooDeepError, find_positions
 from devenv.config.shapes import quoted
@@ -30,12 +31,7 @@ from devenv.config.versions import (
 # The text of a file by its path, None when it cannot be read.
 Read = Callable[[str], str | None]
 
-# File names by preference. Those without a "*" are found by themselves in the project's top directory.
-LOCKFILES: Mapping[Ecosystem, tuple[str, ...]] = {
-    "npm": ("npm-shrinkwrap.json", "package-lock.json"),
-    "python": ("uv.lock", "pylock.toml", "requirements.txt", "pylock.*.toml", "requirements*.txt"),
-}
-KEYS: Mapping[Ecosystem, str] = {"npm": "npm", "python": "pip"}
+KEYS: Mapping[Ecosystem, str] = {"npm": "npm", "python": "pip", "cargo": "cargo"}
 
 _UNSUPPORTED = {
     "yarn.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
@@ -45,7 +41,6 @@ _UNSUPPORTED = {
     "poetry.lock": "`poetry export -o requirements.txt` writes a lockfile that devenv reads",
     "pdm.lock": "`pdm export -o requirements.txt` writes a lockfile that devenv reads",
     "Pipfile.lock": "`pipenv requirements --hash > requirements.txt` writes a lockfile that devenv reads",
-    "Cargo.lock": "Rust crates have to be compiled, which this version does not do",
     "renv.lock": "R packages have to be built, which this version does not do",
     "Gemfile.lock": "there is no adapter for Ruby",
     "go.sum": "there is no adapter for Go",
@@ -425,7 +420,7 @@ def _render_packages(found: _Findings) -> str:
 def _render_lockfiles(found: _Findings) -> str:
     lines, by_itself = [], []
     for ecosystem, paths in found.lockfiles.items():
-        names = [name for name in LOCKFILES[ecosystem] if "*" not in name]
+        names = found_by_themselves(ecosystem)
         if len(paths) == 1 and paths[0] in names:
             by_itself.append(paths[0])
         elif paths:

@@ -305,6 +305,15 @@ _PIP_LOCKFILE = Table(
     elsewhere={"omit": "`omit` is for `npm`; `groups` names the dependency groups to install"},
 )
 
+_CARGO_LOCKFILE = Table(
+    fields={
+        "path": Field(
+            shape=_PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."
+        ),
+    },
+    elsewhere=dict.fromkeys(("omit", "extras", "groups"), "cargo wants every crate that a Cargo.lock names"),
+)
+
 
 def _lockfiles(table: Table) -> Either:
     """A path, a table, several of either, or false."""
@@ -579,9 +588,9 @@ _TABLES: dict[str, Field] = {
                 "pip": Field(
                     shape=_lockfiles(_PIP_LOCKFILE), doc="uv.lock, pylock.toml or requirements.txt."
                 ),
+                "cargo": Field(shape=_lockfiles(_CARGO_LOCKFILE), doc="Cargo.lock."),
             },
             later={
-                "cargo": "Cargo.lock",
                 "renv": "renv.lock",
                 "yarn": "yarn.lock",
                 "pnpm": "pnpm-lock.yaml",

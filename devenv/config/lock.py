@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from devenv.adapter import Completions, Options, RemoteFile
+from devenv.adapter import ECOSYSTEMS, Completions, Options, RemoteFile
 from devenv.config.errors import LockError
 from devenv.config.paths import is_normal_path
 from devenv.formats.hashes import SIZES, Hash
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from devenv.config.model import Config, LockfileConfig
 
 VERSION = 1
-ECOSYSTEMS = ("npm", "python")
 
 _MISSING = object()
 _BLANKS = (" ", "\n", "\t", "\r")
@@ -302,7 +301,9 @@ def _read_lockfile(name: str, data: Any, keys: Keys) -> LockedLockfile:
     found = _fields(data, keys, "ecosystem", "sha256", "siblings", "omit", "extras", "groups")
     ecosystem = _text(found, "ecosystem", keys)
     if ecosystem not in ECOSYSTEMS:
-        raise _Damage((*keys, "ecosystem"), f'expected "npm" or "python", found {_inline(ecosystem)}')
+        raise _Damage(
+            (*keys, "ecosystem"), f"expected one of {', '.join(ECOSYSTEMS)}, found {_inline(ecosystem)}"
+        )
     siblings = _texts(found.get("siblings", {}), (*keys, "siblings"))
     for sibling, digest in siblings.items():
         if not is_normal_path(sibling):

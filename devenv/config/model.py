@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from devenv.adapter import Options
+from devenv.adapter import ECOSYSTEMS, Ecosystem, Options
 from devenv.env.spec import Operation
 
 if TYPE_CHECKING:
     from devenv.config.builds import Build, Fetch, Purify
-
-Ecosystem = Literal["npm", "python"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +33,7 @@ class LockfileConfig:
 
 
 # What holds where [lockfiles] says nothing: each ecosystem's lockfile is used if there is one.
-FOUND_BY_THEMSELVES = (LockfileConfig(ecosystem="npm"), LockfileConfig(ecosystem="python"))
+FOUND_BY_THEMSELVES = tuple(LockfileConfig(ecosystem=ecosystem) for ecosystem in ECOSYSTEMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +59,7 @@ class Config:
     `packages`: version requests by toolchain ("node": "20"). `lockfiles`: at most one of an ecosystem has
     no path, and then it is the only one; an ecosystem without any is switched off. `env`: operations by
     variable, their origins "devenv.toml:LINE". `aliases`: argument vectors. `scripts`: program texts.
-    `registries`: URLs by "npm", "pypi", "pypi-files" or by the URL prefix that they replace. `builds`, `fetches`
+    `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that they replace. `builds`, `fetches`
     and `purifies` are by name.
     """
 

@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from devenv.adapter import Ecosystem
 from devenv.config.errors import ConfigError
 from devenv.config.fields import DOCUMENT, USER_DOCUMENT, split_alias
-from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, Ecosystem, LockfileConfig, UserConfig
+from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, LockfileConfig, UserConfig
 from devenv.config.paths import normal_path
 from devenv.config.positions import MAX_DEPTH, Keys, Positions, TooDeepError, find_positions
 from devenv.config.shapes import Literal, Table, check, dotted, quoted
@@ -22,7 +23,7 @@ MAX_SIZE = 1 << 20  # bytes; far beyond what anybody writes by hand
 Contradiction = tuple[Keys, str, str | None]
 
 _BUILD_TABLES = frozenset({"build", "fetch", "purify"})
-_ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python"}
+_ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python", "cargo": "cargo"}
 
 
 def parse_config(text: str, path: str) -> Config:

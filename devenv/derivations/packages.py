@@ -15,6 +15,7 @@ from devenv.derivations.graph import Graph, Node
 from devenv.formats.store_path import sanitize_name
 
 FETCH = "builtin:fetchurl"
+FETCH_GIT = "builtin:devenv-fetchgit"
 UNPACK = "builtin:devenv-unpack"
 BYTECODE = "builtin:devenv-bytecode"
 LINK = "builtin:devenv-link"
@@ -57,6 +58,24 @@ def fetch_node(graph: Graph, file: RemoteFile, absolute_url: str, *, label: str 
     return graph.made.setdefault(key, node)
 
 
+def git_node(graph: Graph, file: RemoteFile) -> Node:
+    """A repository's tree at a commit; `file.url` is "git+<url>#<commit>", `file.hash` that of the tree as a NAR."""
+    url, _, commit = file.url.removeprefix("git+").rpartition("#")
+    return graph.add(
+        name=sanitize_name(file.file_name),
+        builder=FETCH_GIT,
+        env={
+            "outputHash": file.hash.sri,
+            "outputHashAlgo": "",
+            "outputHashMode": "recursive",
+            "url": url,
+            "rev": commit,
+        },
+        fixed=(file.hash, True),
+        label=f"{file.file_name} at {commit[:12]}",
+    )
+
+
 def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
     """The unpacked tree of `package`, whose file is at `absolute_url`."""
     key = (UNPACK, package, absolute_url)
@@ -67,8 +86,15 @@ def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
         if package.format == "npm"
         else f"{package.name} {package.version}"
     )
-    archive = fetch_node(graph, package.file, absolute_url, label=label)
+    if package.file.url.startswith("git+"):
+        archive = git_node(graph, package.file)
+    else:
+        archive = fetch_node(graph, package.file, absolute_url, label=label)
     env = {"format": package.format, "src": archive.out, "revision": _REVISION}
+    if package.format == "crate":
+        env["checksum"] = package.file.hash.hex
+    if package.format == "git-crate":
+        env |= {"crate": package.name, "version": package.version}
     if package.executables:
         env["executables"] = json.dumps(sorted(set(package.executables)))
     if package.manifests:

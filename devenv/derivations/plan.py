@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from devenv.derivations.costs import guess
 from devenv.derivations.graph import Node
-from devenv.derivations.packages import BYTECODE, FETCH, LINK, UNPACK, WRITE
+from devenv.derivations.packages import BYTECODE, FETCH, FETCH_GIT, LINK, UNPACK, WRITE
 from devenv.formats.store_path import StorePath
 
+FETCHERS = frozenset({FETCH, FETCH_GIT})
 OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE})
 
 
@@ -99,7 +100,7 @@ def is_process(node: Node) -> bool:
 
 
 def _group(node: Node) -> str:
-    if node.derivation.builder == FETCH:
+    if node.derivation.builder in FETCHERS:
         return "fetch"
     return "build" if is_process(node) or node.derivation.builder in OWN_BUILDERS else "foreign"
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from devenv.derivations.costs import Cost, Costs
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
+from devenv.derivations.packages import FETCH_GIT
 from devenv.derivations.plan import Plan, is_process, make_plan, requisites
 from devenv.derivations.schedule import Resources, Schedule
 from devenv.derivations.substitution import Bring, substitute
@@ -262,11 +263,13 @@ class _Run:
             raise BuildError(f"cannot fetch {node.label}: {node.path} has no hash", package=node.label)
         name = digest_of(node.out)
         tree = f"{self._directory}/{name}"
+        if self._client is None:
+            raise BuildError(f"cannot fetch {node.label}: nothing can be fetched here", package=node.label)
+        if derivation.builder == FETCH_GIT:
+            return self._fetched(node, tree, self._fetch_git(node, self._client, tree))
         # Loaded only here: a client takes longer than most builds.
         from devenv.fetch.download import Download, download
 
-        if self._client is None:
-            raise BuildError(f"cannot fetch {node.label}: nothing can be fetched here", package=node.label)
         download(
             self._client,
             Download(url=derivation.env["url"], hash=expected, size=node.size, label=node.label),
@@ -276,6 +279,9 @@ class _Run:
             cancelled=self._cancelled,
         )
         canonicalise(tree)
+        return self._fetched(node, tree, f"fixed:{expected.typed_nix32}")
+
+    def _fetched(self, node: Node, tree: str, content_address: str) -> _Made:
         found = scan(tree, ())
         info = PathInfo(
             path=node.out,
@@ -283,10 +289,26 @@ class _Run:
             nar_size=found.nar_size,
             references=(),
             deriver=node.path,
-            content_address=f"fixed:{expected.typed_nix32}",
+            content_address=content_address,
             ultimate=True,
         )
         return _Made(node, ((info, tree),))
+
+    def _fetch_git(self, node: Node, client: Client, tree: str) -> str:
+        """Check a repository out; gives the content address. Raises MismatchError for another tree than was locked."""
+        from devenv.derivations.git_trees import fetch_tree
+
+        expected = node.derivation.outputs["out"].fixed_hash
+        assert expected is not None
+        env = node.derivation.env
+        self._reporter.event(Started(kind="fetch", key=node.out, label=node.label))
+        try:
+            fetch_tree(env["url"], env["rev"], tree, expected=expected, client=client)
+        except BaseException:
+            self._reporter.event(Finished(key=node.out, failed=True))
+            raise
+        self._reporter.event(Finished(key=node.out))
+        return f"fixed:r:{expected.typed_nix32}"
 
     def _build_all(self, worker: Worker | None) -> None:
         while node := self._schedule.build():

@@ -7,11 +7,12 @@ relative to it:
     npm+@scope:<path>    below the registry of a scope     npm+@corp:@corp/x/-/x-1.0.0.tgz
     pypi:<path>          below what holds the simple index (the index URL without its last part)
     pypi-files:<path>    on the host where pip's default index keeps its files
+    crates+<index, quoted>:<name>/<version>/<sha256>      as the registry with this index, or what stands for it, keeps it
     debian:<path>        in a Debian archive             debian:pool/main/h/hello/hello_2.10-3_amd64.deb
     debian-security:<path>   in the archive of its security fixes
 
-`[registries]` of devenv.toml overrides: keys `npm`, `npm+@scope`, `pypi`, `pypi-files` name the
-registry itself; any other key is the beginning of URLs and its value what replaces it. Archives have
+`[registries]` of devenv.toml overrides: keys `npm`, `npm+@scope`, `pypi`, `pypi-files` and `crates` name the
+registry itself, the last by its index; any other key is the beginning of URLs and its value what replaces it. Archives have
 mirrors, any number of them: `debian` and `debian-security` there, else DEVENV_DEBIAN_MIRROR and
 DEVENV_DEBIAN_SECURITY_MIRROR (URLs with blanks between), else what apt is configured for.
 """
@@ -23,23 +24,33 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
-from typing import Protocol
-from urllib.parse import urlunsplit
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlunsplit
 
 from devenv.fetch.apt_sources import ARCHIVES, apt_mirrors
+from devenv.fetch.cargo_config import CargoConfig
 from devenv.fetch.credentials import Credentials
 from devenv.fetch.errors import EndpointError
 from devenv.fetch.npmrc import NpmConfig
 from devenv.fetch.pip_config import PipConfig, load_pip_config
-from devenv.fetch.urls import parent, parsed, shown, split, with_slash, without_userinfo
+from devenv.fetch.urls import origin, parent, parsed, shown, split, with_slash, without_userinfo
 
-_NPM, _PYPI, _PYPI_FILES = "npm", "pypi", "pypi-files"
+if TYPE_CHECKING:
+    from devenv.fetch.cargo_default import DefaultRegistry
+
+_NPM, _PYPI, _PYPI_FILES, _CRATES = "npm", "pypi", "pypi-files", "crates"
 
 
 class WheelText(Protocol):
     """Gives npm's definitions out of the newest wheel of `package`, None where it has none."""
 
     def __call__(self, endpoints: Endpoints, package: str) -> str | None: ...
+
+
+class CrateTemplate(Protocol):
+    """Asks the crate registry with this index where its files are."""
+
+    def __call__(self, endpoints: Endpoints, index: str) -> str: ...
 
 
 class Endpoints:
@@ -53,11 +64,13 @@ class Endpoints:
         registries: Mapping[str, str],
         cache: str,
         wheel_text: WheelText,
+        crate_template: CrateTemplate | None = None,
         etc: str = "/etc",
         mirrors: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._project, self._environ, self._cache, self._etc = project, environ, cache, etc
-        self._wheel_text = wheel_text
+        self._wheel_text, self._crate_template = wheel_text, crate_template
+        self._templates: dict[str, str] = {}
         prefixes = {key: value for key, value in registries.items() if "://" in key}
         self._named = {key: value for key, value in registries.items() if "://" not in key}
         self._prefixes = sorted(prefixes.items(), key=lambda item: (-len(item[0]), item[0]))
@@ -87,12 +100,18 @@ class Endpoints:
 
             return npm_definitions_in_wheel(endpoints, package, cache=cache, offline=offline)
 
+        def crate_template(endpoints: Endpoints, index: str) -> str:
+            from devenv.fetch.crates import index_template
+
+            return index_template(endpoints, index, offline=offline)
+
         return cls(
             project=project,
             environ=environ,
             registries=registries,
             cache=cache,
             wheel_text=wheel_text,
+            crate_template=crate_template,
             etc=etc,
             mirrors=mirrors,
         )
@@ -116,6 +135,11 @@ class Endpoints:
     def pip(self) -> PipConfig:
         """pip's and uv's settings."""
         return load_pip_config(project=self._project, environ=self._environ, etc=self._etc)
+
+    @cached_property
+    def cargo(self) -> CargoConfig:
+        """cargo's settings."""
+        return CargoConfig(project=self._project, environ=self._environ)
 
     # Registries
 
@@ -208,13 +232,44 @@ class Endpoints:
             return tuple(mirror + path for mirror in self.archive_mirrors(archive))
         return (self.absolute(url),)
 
+    @cached_property
+    def default_crates(self) -> DefaultRegistry:
+        """cargo's own default registry."""
+        from devenv.fetch.cargo_default import default_registry
+
+        return default_registry(environ=self._environ, cache=self._cache)
+
+    def crate_index(self, locked: str) -> str:
+        """The index to ask where a Cargo.lock names `locked`: "sparse+<URL>", or the URL of a git repository."""
+        is_default = locked == self.default_crates.locked
+        if is_default and _CRATES in self._named:
+            named = self._named[_CRATES]
+            return named if named.startswith("sparse+") else f"sparse+{named}"
+        found = self.cargo.replaced(locked, is_default=is_default).removeprefix("registry+")
+        return f"sparse+{self.default_crates.sparse}" if found == self.default_crates.locked else found
+
+    def _crate(self, kind: str, path: str) -> str:
+        from devenv.fetch.crates import crate_url
+
+        locked, parts = unquote(kind.partition("+")[2]), path.split("/")
+        if len(parts) != 3 or self._crate_template is None:
+            raise EndpointError(f"Cannot use the URL {shown(f'{kind}:{path}')!r}: it names no crate.")
+        if locked not in self._templates:
+            self._templates[locked] = self._crate_template(self, self.crate_index(locked))
+        return crate_url(self._templates[locked], *parts)
+
     # Relative and absolute URLs
 
     def absolute(self, url: str) -> str:
         """The URL to request. Raises `EndpointError` for a form or a scheme that does not exist."""
         kind, mark, path = url.partition(":")
         is_relative = mark and not path.startswith("//")
-        url = self._base(kind, url) + path if is_relative else self._host_replaced(url)
+        if kind.startswith(f"{_CRATES}+"):
+            url = self._crate(kind, path)
+        elif kind.startswith("git+"):
+            return url
+        else:
+            url = self._base(kind, url) + path if is_relative else self._host_replaced(url)
         url = self._replaced(url)
         split(url)
         return url
@@ -319,7 +374,16 @@ class Endpoints:
 
     def credentials(self, url: str) -> dict[str, str]:
         """The `Authorization` header that this URL's host has been given, `{}` for none. Never print it."""
-        return self._credentials.header(url)
+        return self._credentials.header(url) or self._crate_token(url)
+
+    def _crate_token(self, url: str) -> dict[str, str]:
+        """cargo's token for a registry whose index lies on the URL's host."""
+        for index in self.cargo.indexes():
+            place = index.removeprefix("sparse+").removeprefix("registry+")
+            if "://" in place and origin(place) == origin(url):
+                token = self.cargo.token(index, is_default=False)
+                return {"Authorization": token} if token else {}
+        return {}
 
     @cached_property
     def _credentials(self) -> Credentials:
@@ -368,14 +432,14 @@ def _mirror_variable(archive: str) -> str:
 
 
 def _check_registry(key: str, value: str) -> None:
-    known = key in {_NPM, _PYPI, _PYPI_FILES} or key.startswith(f"{_NPM}+@") or "://" in key
+    known = key in {_NPM, _PYPI, _PYPI_FILES, _CRATES} or key.startswith(f"{_NPM}+@") or "://" in key
     if not known:
         raise EndpointError(
             f"Cannot use [registries] {key!r}: it is no registry that devenv knows.",
-            hint='Known are npm, "npm+@scope", pypi, pypi-files, and the beginnings of URLs.',
+            hint='Known are npm, "npm+@scope", pypi, pypi-files, crates, and the beginnings of URLs.',
         )
     try:
-        split(value)
+        split(value.removeprefix("sparse+") if key == _CRATES else value)
     except EndpointError as error:
         raise EndpointError(f"Cannot use [registries] {key!r}: {error}") from error
 

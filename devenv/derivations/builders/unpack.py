@@ -1,7 +1,8 @@
 """`builtin:devenv-unpack`: a package's archive as a tree.
 
-env: `src` the archive, `format` "npm" or "wheel", `executables` a JSON list of paths inside the package, `manifests`
-one of directories inside it whose package.json names more executables.
+env: `src` the archive, `format` "npm", "wheel", "crate" or "git-crate", `executables` a JSON list of paths inside the package, `manifests`
+one of directories inside it whose package.json names more executables; of a crate its `checksum`, or the name `crate` and
+the `version` of one that is to be found in a repository.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ def build(job: Job) -> tuple[str, ...]:
 
             lists = (json.loads(job.env.get(name) or "[]") for name in ("executables", "manifests"))
             return unpack_npm(source, job.target, *lists)
+        if job.env["format"] == "crate":
+            from devenv.derivations.builders.crate import unpack_crate
+
+            return unpack_crate(source, job.target, job.env["checksum"])
+        if job.env["format"] == "git-crate":
+            from devenv.derivations.builders.crate import crate_of_repository
+
+            return crate_of_repository(source, job.target, job.env["crate"], job.env["version"])
         from devenv.derivations.builders.wheel import unpack_wheel
 
         return unpack_wheel(source, job.target)
