@@ -15,7 +15,7 @@ from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, S
 from devenv.config.lock import LockedToolchain
 from devenv.config.model import Config
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.packages import bytecode_node, link_node, package_node
+from devenv.derivations.packages import bytecode_node, is_git, link_node, package_node
 from devenv.env.spec import Operation, PackageRef, Prepend, Set, Spec, Unset, ViewRef
 from devenv.errors import DevenvError
 from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
@@ -138,7 +138,8 @@ class ViewMaker:
         self.later: dict[StorePath, Node] = {}
 
     def package(self, package: Package) -> Node:
-        node = package_node(self.graph, package, self.absolute_url(package.file.url))
+        url = package.file.url
+        node = package_node(self.graph, package, url if is_git(url) else self.absolute_url(url))
         return self.target(node)
 
     def target(self, node: Node) -> Node:

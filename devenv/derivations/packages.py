@@ -58,6 +58,11 @@ def fetch_node(graph: Graph, file: RemoteFile, absolute_url: str, *, label: str 
     return graph.made.setdefault(key, node)
 
 
+def is_git(url: str) -> bool:
+    """Whether a locked file is a repository at a commit, which no registry's settings say anything about."""
+    return url.startswith("git+")
+
+
 def git_node(graph: Graph, file: RemoteFile) -> Node:
     """A repository's tree at a commit; `file.url` is "git+<url>#<commit>", `file.hash` that of the tree as a NAR."""
     url, _, commit = file.url.removeprefix("git+").rpartition("#")
@@ -86,7 +91,7 @@ def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
         if package.format == "npm"
         else f"{package.name} {package.version}"
     )
-    if package.file.url.startswith("git+"):
+    if is_git(package.file.url):
         archive = git_node(graph, package.file)
     else:
         archive = fetch_node(graph, package.file, absolute_url, label=label)

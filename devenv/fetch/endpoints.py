@@ -266,8 +266,6 @@ class Endpoints:
         is_relative = mark and not path.startswith("//")
         if kind.startswith(f"{_CRATES}+"):
             url = self._crate(kind, path)
-        elif kind.startswith("git+"):
-            return url
         else:
             url = self._base(kind, url) + path if is_relative else self._host_replaced(url)
         url = self._replaced(url)

@@ -182,7 +182,9 @@ def test_between_work_the_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch
     stream = Terminal()
     reporter = TerminalReporter(stream)
     reporter.event(Started(kind="lock", key="a", label="x"))
-    time.sleep(0.4)
+    deadline = time.monotonic() + 20
+    while "asking about" not in stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.02)
     reporter.event(Finished(key="a"))
     time.sleep(0.4)
     drawn = stream.getvalue()

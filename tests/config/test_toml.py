@@ -55,6 +55,7 @@ npm = "https://npm.test/"
         lockfiles=(
             LockfileConfig(ecosystem="npm", path="web/package-lock.json", omit=frozenset({"dev"})),
             LockfileConfig(ecosystem="python", path="uv.lock", groups=("test",), extras=("a",)),
+            CARGO,
         ),
         env={
             "DATABASE_URL": (Set(value="postgres://localhost/survey", origin="devenv.toml:9"),),
@@ -77,22 +78,24 @@ def test_a_file_that_says_nothing_is_the_default(text: str) -> None:
     assert Config().lockfiles == FOUND_BY_THEMSELVES
 
 
-NPM, PYTHON = FOUND_BY_THEMSELVES
+NPM, PYTHON, CARGO = FOUND_BY_THEMSELVES
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("npm = false", (PYTHON,), id="npm off"),
-        pytest.param("npm = false\npip = false", (), id="both off"),
-        pytest.param("pip = 'a.lock'", (NPM, LockfileConfig(ecosystem="python", path="a.lock")), id="path"),
+        pytest.param("npm = false", (PYTHON, CARGO), id="npm off"),
+        pytest.param("npm = false\npip = false\ncargo = false", (), id="all off"),
+        pytest.param(
+            "pip = 'a.lock'", (NPM, LockfileConfig(ecosystem="python", path="a.lock"), CARGO), id="path"
+        ),
         pytest.param(
             "npm = {omit = ['dev']}",
-            (LockfileConfig(ecosystem="npm", omit=frozenset({"dev"})), PYTHON),
+            (LockfileConfig(ecosystem="npm", omit=frozenset({"dev"})), PYTHON, CARGO),
             id="options of what is found",
         ),
         pytest.param(
-            "pip = {groups = []}", (NPM, LockfileConfig(ecosystem="python", groups=())), id="no groups"
+            "pip = {groups = []}", (NPM, LockfileConfig(ecosystem="python", groups=()), CARGO), id="no groups"
         ),
         pytest.param(
             "npm = ['a/x.json', {path = './b//x.json', omit = ['peer']}]",
@@ -100,6 +103,7 @@ NPM, PYTHON = FOUND_BY_THEMSELVES
                 LockfileConfig(ecosystem="npm", path="a/x.json"),
                 LockfileConfig(ecosystem="npm", path="b/x.json", omit=frozenset({"peer"})),
                 PYTHON,
+                CARGO,
             ),
             id="several",
         ),
@@ -192,7 +196,7 @@ REFUSED = {
     "project as lockfile": ("[lockfiles]", 'npm = "./"', "lockfiles.npm", "path of a lockfile", ""),
     "true as lockfile": ("[lockfiles]", "npm = true", "lockfiles.npm", "found true", ""),
     "no lockfiles": ("[lockfiles]", "npm = []", "lockfiles.npm", "found an empty array", ""),
-    "other lockfiles": ("[lockfiles]", 'cargo = "a"', "lockfiles.cargo", "not supported by this version", ""),
+    "other lockfiles": ("[lockfiles]", 'renv = "a"', "lockfiles.renv", "not supported by this version", ""),
     "uv as a key": ("[lockfiles]", 'uv = "uv.lock"', "lockfiles.uv", "unknown key", "under `pip`"),
     "unknown kind to omit": (
         "[lockfiles]",
