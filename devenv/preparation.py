@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devenv.caching import substitution
+from devenv.config.lock import Lock
 from devenv.environment import Instantiated, minor_version
 from devenv.errors import DevenvError
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
@@ -31,7 +32,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What `devenv status` shows. `missing` and `objects` are None while the lock does not fit."""
+    """What `devenv status` shows. `missing` and `objects` are None while the lock does not fit.
+
+    `base`: what is locked of it, its name, the number of its packages and the dates of its suites.
+    """
 
     project: str
     name: str
@@ -39,6 +43,7 @@ class Status:
     reasons: list[str]
     toolchains: list[dict[str, str]]
     lockfiles: list[dict[str, Any]]
+    base: dict[str, Any] | None
     store: str
     objects: int | None
     missing: int | None
@@ -173,6 +178,7 @@ def project_status(project: Project) -> Status:
         reasons=reasons,
         toolchains=[{"name": t.name, "version": t.version} for t in (lock.toolchains if lock else ())],
         lockfiles=_lockfile_counts(project, made),
+        base=_base_state(lock),
         store=layout.store,
         objects=objects,
         missing=missing,
@@ -213,6 +219,19 @@ def _lockfile_counts(project: Project, made: Instantiated | None) -> list[dict[s
         {"path": lockfile.path, "ecosystem": lockfile.ecosystem, "packages": counts.get(lockfile.ecosystem)}
         for lockfile in project.lockfiles
     ]
+
+
+def _base_state(lock: Lock | None) -> dict[str, Any] | None:
+    if lock is None or lock.base is None:
+        return None
+    base = lock.base
+    return {
+        "name": base.base,
+        "architecture": base.architecture,
+        "packages": len(base.packages),
+        "bytes": sum(deb.size for deb in base.packages),
+        "suites": {state.suite: state.date for state in base.suites},
+    }
 
 
 def _next_step(state: str, missing: int | None, views: list[dict[str, str]]) -> str:

@@ -22,6 +22,7 @@ from devenv.plugins import load_adapters
 from devenv.store.layout import Layout
 
 if TYPE_CHECKING:
+    from devenv.debian.locked import LockedBase
     from devenv.fetch.endpoints import Endpoints
     from devenv.fetch.http import Client
     from devenv.providers.python_host import HostPython
@@ -65,13 +66,19 @@ class Workplace:
     """The store and the network as one project, or none, sees them. Everything is made when first used."""
 
     def __init__(
-        self, root: str, registries: Mapping[str, str], settings: Settings, caches: Caches | None = None
+        self,
+        root: str,
+        registries: Mapping[str, str],
+        settings: Settings,
+        caches: Caches | None = None,
+        mirrors: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """`registries` and `caches` are those of the project's devenv.toml."""
+        """`registries`, `caches` and `mirrors` are those of the project's devenv.toml."""
         self.root = root
         self.registries = registries
         self.settings = settings
         self.caches = caches or Caches()
+        self.mirrors = mirrors or {}
         self.cancelled = threading.Event()
 
     @cached_property
@@ -88,6 +95,7 @@ class Workplace:
             registries=self.registries,
             cache=self.layout.cache,
             offline=self.settings.offline,
+            mirrors=self.mirrors,
         )
 
     @cached_property
@@ -154,7 +162,8 @@ class Project:
 
     @cached_property
     def workplace(self) -> Workplace:
-        return Workplace(self.root, self.config.registries, self.settings, self.config.caches)
+        config = self.config
+        return Workplace(self.root, config.registries, self.settings, config.caches, config.mirrors)
 
     @cached_property
     def lockfiles(self) -> tuple[Lockfile, ...]:
@@ -308,6 +317,8 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     plans, files = _complete(project, target, {} if update else dict(before.files))
     _ask_crate_registries(project, plans)
     lock = Lock(
+        system=project.config.system,
+        base=_lock_base(project, before, update=update),
         requests=dict(project.config.packages),
         lockfiles={
             lockfile.path: LockedLockfile(
@@ -338,6 +349,30 @@ def _ask_crate_registries(project: Project, plans: list[PlannedLockfile]) -> Non
     }
     for url in urls.values():
         project.workplace.endpoints.absolute(url)
+
+
+def _lock_base(project: Project, before: Lock, *, update: bool) -> LockedBase | None:
+    """The system packages' files. Where the requests are as they were nothing is asked, unless for an `update`."""
+    config = project.config
+    if not config.system or config.base is None:
+        return None
+    same = before.base is not None and before.base.base == config.base
+    if same and not update and set(before.system) == set(config.system):
+        return before.base
+    from devenv.debian.base import resolve
+    from devenv.debian.family import architecture_of
+
+    place = project.workplace
+    return resolve(
+        config.base,
+        config.system,
+        architecture=architecture_of(os.uname().machine),
+        cache_dir=place.layout.cache,
+        events=project.settings.reporter,
+        client=place.client,
+        offline=project.settings.offline,
+        kept=before.base if same and not update else None,
+    )
 
 
 def _lock_to_replace(project: Project) -> Lock:
@@ -467,10 +502,30 @@ def _changes(before: Lock, after: Lock) -> list[str]:
         known = before.lockfiles.get(path)
         if known is None or known.sha256 != entry.sha256:
             lines.append(f"{path} {'changed' if known else 'added'}")
+    lines += _base_changes(before.base, after.base)
     answered = len(after.files.keys() - before.files.keys())
     if answered:
         lines.append(f"{answered} answers of the registries recorded")
     return lines
+
+
+_MOST_CHANGES = 20
+
+
+def _base_changes(before: LockedBase | None, after: LockedBase | None) -> list[str]:
+    """What became of the system packages: a line in all, and one for each that has another version now."""
+    if after is None or before == after:
+        return []
+    old = {deb.key: deb for deb in before.packages} if before else {}
+    new = {deb.key: deb for deb in after.packages}
+    size = sum(deb.size for deb in after.packages)
+    changed = [key for key in new.keys() & old.keys() if old[key].version != new[key].version]
+    head = f"{after.base}: {len(new)} packages, {size / 1e6:.0f} MB to fetch"
+    if old:
+        head += f" ({len(new.keys() - old.keys())} new, {len(changed)} changed, {len(old.keys() - new.keys())} gone)"
+    lines = [f"{key} {old[key].version} -> {new[key].version}" for key in sorted(changed)]
+    more = [f"and {len(lines) - _MOST_CHANGES} more"] if len(lines) > _MOST_CHANGES else []
+    return [head, *lines[:_MOST_CHANGES], *more]
 
 
 # Instantiate

@@ -23,6 +23,7 @@ from devenv.config.shapes import (
     Whole,
     quoted,
 )
+from devenv.debian.request import BASE_PATTERN, PATTERN
 
 NPM_OMIT = ("dev", "optional", "peer")
 TOOLCHAINS = ("node", "npm", "python")
@@ -121,9 +122,30 @@ def _refuse_registry_name(text: str) -> None:
     if not re.match(r"https?://", text):
         raise Refused(
             f"{quoted(text)} is no registry",
-            'known are npm, "npm+@scope", pypi, pypi-files, and any beginning of a URL, with https://',
+            'known are npm, "npm+@scope", pypi, pypi-files, debian, debian-security, and any beginning of a URL, '
+            "with https://",
         )
     _refuse_url(text)
+
+
+def _refuse_system_package(text: str) -> None:
+    from devenv.debian.errors import DebianError
+    from devenv.debian.request import parse_request
+
+    try:
+        parse_request(text)
+    except DebianError as error:
+        raise Refused(f"{error}", error.hint) from None
+
+
+def _refuse_base(text: str) -> None:
+    from devenv.debian.errors import DebianError
+    from devenv.debian.family import parse_base
+
+    try:
+        parse_base(text)
+    except DebianError as error:
+        raise Refused(f"{error}", error.hint) from None
 
 
 def _refuse_url(text: str) -> None:
@@ -233,7 +255,8 @@ VERSION = r"[0-9]+(\.[0-9]+)*(-?[A-Za-z][A-Za-z0-9.-]*)?"
 VERSION_EXPECTED = 'a version such as "20" or "3.11"'
 NAME = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 GROUP = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
-REGISTRY = r"npm|npm\+@[A-Za-z0-9._~-]+|pypi|pypi-files"
+ARCHIVES = ("debian", "debian-security")
+REGISTRY = r"npm|npm\+@[A-Za-z0-9._~-]+|pypi|pypi-files|debian|debian-security"
 SHELL_OPERATORS = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
 
 CACHE_URL = "https?://[^@?# ]+|(file://)?/.*"
@@ -245,6 +268,9 @@ _PATH = Text(expected="the path of a lockfile in quotes", refuse=_refuse_path)
 _VALUE = Text(expected="text in quotes", refuse=_refuse_nul, refused_pattern=_NO_NUL)
 _ENTRY = Text(expected="text in quotes", pattern="[^\\u0000]+", refuse=_refuse_entry)
 _URL = Text(expected="a URL in quotes", pattern="https?://[^@ ]+", refuse=_refuse_url)
+_SYSTEM_PACKAGE = Text(
+    expected='a package such as "libgdal-dev"', pattern=PATTERN, refuse=_refuse_system_package
+)
 _GROUP = Text(expected="a name in quotes", pattern=GROUP)
 _GROUPS = Array(items=_GROUP, expected="an array of names")
 
@@ -563,21 +589,33 @@ _TABLES: dict[str, Field] = {
         shape=Text(expected="a name of letters, digits and ._+-, at most 100", pattern=NAME),
         doc="What the environment is called, in the prompt and in the store.",
     ),
+    "base": Field(
+        shape=Text(expected='a base such as "debian/bookworm"', pattern=BASE_PATTERN, refuse=_refuse_base),
+        doc="The distribution that system packages are from.",
+    ),
     "packages": Field(
         shape=Table(
             fields={
                 "node": Field(shape=_VERSION, doc="Node.js: the newest version that begins so."),
                 "npm": Field(shape=_VERSION, doc="npm; chosen to fit node when absent."),
                 "python": Field(shape=_VERSION, doc="Python, from this machine."),
+                "system": Field(
+                    shape=Array(items=_SYSTEM_PACKAGE, expected="an array of package names"),
+                    doc='Packages of the base: ["libgdal-dev", "g++", "libgl1:i386"].',
+                ),
             },
             later={
-                "system": "packages of a distribution",
                 "r": "R",
                 "rust": "Rust",
             },
-            elsewhere={"nodejs": "did you mean `node`?", "python3": "did you mean `python`?"},
+            elsewhere={
+                "nodejs": "did you mean `node`?",
+                "python3": "did you mean `python`?",
+                "apt": "did you mean `system`?",
+                "debian": "did you mean `system`?",
+            },
         ),
-        doc="Toolchains, each with the beginning of a version.",
+        doc="Toolchains, each with the beginning of a version, and packages of the base.",
     ),
     "lockfiles": Field(
         shape=Table(
@@ -634,9 +672,12 @@ _TABLES: dict[str, Field] = {
                 pattern=f"{REGISTRY}|https?://[^@ ]+",
                 refuse=_refuse_registry_name,
             ),
-            values=_URL,
+            values=Either(
+                shapes=(_URL, Array(items=_URL, expected="an array of mirrors", minimum=1)),
+                expected="a URL in quotes",
+            ),
         ),
-        doc="Where registries are, by npm, pypi, pypi-files, or by a beginning of URLs to replace.",
+        doc="Where registries are, by npm, pypi, pypi-files, debian, debian-security, or by a beginning of URLs to replace.",
     ),
     "caches": Field(shape=_CACHES, doc="Binary caches: what others have built is not built again."),
     "build": Field(
@@ -667,7 +708,6 @@ def _homes() -> dict[str, str]:
 DOCUMENT = Table(
     fields=_TABLES,
     later={
-        "base": "a base distribution",
         "parameters": "parameters of an environment",
         "hooks": "running code on entry",
         "overrides": "overriding single packages",
@@ -682,6 +722,7 @@ DOCUMENT = Table(
         "tools": "did you mean `packages`?",
         "builds": "did you mean `build`?",
         "recipes": "did you mean `build`?",
+        "from": "did you mean `base`?",
     },
 )
 

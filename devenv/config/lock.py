@@ -7,11 +7,15 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
       "requests": {NAME: REQUEST, ...},            # [packages] of devenv.toml when it was locked
       "lockfiles": {PATH: LOCKFILE, ...},
       "toolchains": [TOOLCHAIN, ...],              # by name
-      "files": {QUERY KEY: [FILE, ...], ...}       # what the lockfiles do not say: adapter.Completions
+      "files": {QUERY KEY: [FILE, ...], ...},      # what the lockfiles do not say: adapter.Completions
+      "base": BASE                                 # only where devenv.toml asks for system packages
     }
     LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups"}
     TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
     FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size"}
+    BASE      = {"name", "architecture", "requests": [TEXT, ...], "suites": [SUITE, ...], "packages": [DEB, ...]}
+    SUITE     = {"archive", "suite", "sha256", "date"}                     # debian.locked.SuiteState
+    DEB       = {"name", "version", "architecture", "path", "size", "sha256", "archive"}  # debian.locked.LockedDeb
 
 PATH is relative to the project. Of LOCKFILE and FILE, what is empty or unknown is left out.
 This module lies near the start of every command: it must stay cheap to import and to run.
@@ -27,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from devenv.adapter import ECOSYSTEMS, Completions, Options, RemoteFile
 from devenv.config.errors import LockError
 from devenv.config.paths import is_normal_path
+from devenv.debian.locked import LockedBase, LockedDeb, SuiteState
 from devenv.formats.hashes import SIZES, Hash
 
 if TYPE_CHECKING:
@@ -70,13 +75,18 @@ class LockedLockfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
-    """A devenv.lock. `lockfiles` is keyed by path relative to the project."""
+    """A devenv.lock. `lockfiles` is keyed by path relative to the project.
+
+    `system`: the packages of `base` as [packages] asked for them when it was locked.
+    """
 
     version: int = VERSION
     requests: Mapping[str, str] = field(default_factory=dict)
     lockfiles: Mapping[str, LockedLockfile] = field(default_factory=dict)
     toolchains: tuple[LockedToolchain, ...] = ()
     files: Completions = field(default_factory=dict)
+    system: tuple[str, ...] = ()
+    base: LockedBase | None = None
 
 
 class _Damage(Exception):
@@ -114,6 +124,8 @@ def dump_lock(lock: Lock) -> str:
         f'"toolchains": {_block(toolchains, "[]")}',
         f'"files": {_block(_file_members(lock.files))}',
     ]
+    if lock.base is not None:
+        parts.append(f'"base": {_block(_base_members(lock.base, lock.system))}')
     return "{\n  " + ",\n  ".join(parts) + "\n}\n"
 
 
@@ -123,7 +135,7 @@ def stale_reasons(lock: Lock, config: Config, hashes: Mapping[str, str]) -> list
     `config` has its lockfiles found already: no `path` of `config.lockfiles` is None. `hashes` holds the
     SHA-256 in hexadecimal of every one of them and of their siblings, by path relative to the project.
     """
-    reasons = _stale_requests(lock.requests, config.packages)
+    reasons = [*_stale_requests(lock.requests, config.packages), *_stale_system(lock, config)]
     current = {entry.path: entry for entry in config.lockfiles if entry.path is not None}
     for path in sorted(current.keys() | lock.lockfiles.keys()):
         if path not in lock.lockfiles:
@@ -144,6 +156,23 @@ def _stale_requests(locked: Mapping[str, str], wanted: Mapping[str, str]) -> lis
             reasons.append(f'packages.{name} is gone, devenv.lock has "{locked[name]}"')
         elif locked[name] != wanted[name]:
             reasons.append(f'packages.{name} is "{wanted[name]}", devenv.lock has "{locked[name]}"')
+    return reasons
+
+
+def _stale_system(lock: Lock, config: Config) -> list[str]:
+    if not config.system:
+        return ["packages.system is gone, devenv.lock has packages of a base"] if lock.base else []
+    if lock.base is None:
+        return [f"packages.system is new, {len(config.system)} of {config.base}"]
+    reasons = []
+    if lock.base.base != config.base:
+        reasons.append(f'base is "{config.base}", devenv.lock has "{lock.base.base}"')
+    more = [name for name in config.system if name not in lock.system]
+    fewer = [name for name in lock.system if name not in config.system]
+    if more:
+        reasons.append(f"packages.system asks for {', '.join(more)}, which devenv.lock lacks")
+    if fewer:
+        reasons.append(f"packages.system no longer asks for {', '.join(fewer)}")
     return reasons
 
 
@@ -259,7 +288,8 @@ def _read_lock(data: Any, path: str) -> Lock:
     if type(data) is not dict:
         raise _Damage((), f"expected an object, found {_kind(data)}")
     _check_version(data.get("version", _MISSING), path)
-    members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files")
+    members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files", "base")
+    system, base = _read_base(members["base"], ("base",)) if "base" in members else ((), None)
     return Lock(
         version=VERSION,
         requests=_texts(members.get("requests", {}), ("requests",)),
@@ -280,6 +310,8 @@ def _read_lock(data: Any, path: str) -> Lock:
             )
             for key, values in _object(members.get("files", {}), ("files",)).items()
         },
+        system=system,
+        base=base,
     )
 
 
@@ -293,6 +325,44 @@ def _check_version(version: Any, path: str) -> None:
     if version != VERSION or type(version) is not int:
         found = "none" if version is _MISSING else _inline(version)
         raise _Damage(("version",), f"expected {VERSION}, found {found}")
+
+
+def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], LockedBase]:
+    """(the requests, the base)."""
+    found = _fields(data, keys, "name", "architecture", "requests", "suites", "packages")
+    suites = _array(found.get("suites", []), (*keys, "suites"))
+    packages = _array(found.get("packages", []), (*keys, "packages"))
+    return _strings(found.get("requests", []), (*keys, "requests")), LockedBase(
+        base=_text(found, "name", keys),
+        architecture=_text(found, "architecture", keys),
+        suites=tuple([_read_suite(value, (*keys, "suites", index)) for index, value in enumerate(suites)]),
+        packages=tuple(
+            [_read_deb(value, (*keys, "packages", index)) for index, value in enumerate(packages)]
+        ),
+    )
+
+
+def _read_suite(data: Any, keys: Keys) -> SuiteState:
+    found = _fields(data, keys, *SuiteState._fields)
+    state = SuiteState(*[_text(found, name, keys) for name in SuiteState._fields])
+    _check_sha256(state.sha256, (*keys, "sha256"))
+    return state
+
+
+def _read_deb(data: Any, keys: Keys) -> LockedDeb:
+    """Hundreds in a lock; the names become names of files, so they are looked at."""
+    found = _fields(data, keys, *LockedDeb._fields)
+    size = found.get("size")
+    if type(size) is not int or size < 0:
+        raise _Damage((*keys, "size"), f"expected a number of bytes, found {_kind(size)}")
+    texts = {name: _text(found, name, keys) for name in LockedDeb._fields if name != "size"}
+    _check_sha256(texts["sha256"], (*keys, "sha256"))
+    for name in ("name", "version", "architecture", "archive"):
+        if not texts[name] or "/" in texts[name] or not texts[name].isprintable() or texts[name][0] in ".-":
+            raise _Damage((*keys, name), f"expected a name, found {_inline(texts[name])}")
+    if not is_normal_path(texts["path"]):
+        raise _Damage((*keys, "path"), f"expected a path in the archive, found {_inline(texts['path'])}")
+    return LockedDeb(size=size, **texts)
 
 
 def _read_lockfile(name: str, data: Any, keys: Keys) -> LockedLockfile:
@@ -458,6 +528,19 @@ def _toolchain_json(toolchain: LockedToolchain) -> dict[str, object]:
         "version": toolchain.version,
         "files": {platform: _file_json(toolchain.files[platform]) for platform in sorted(toolchain.files)},
     }
+
+
+def _base_members(base: LockedBase, system: tuple[str, ...]) -> list[str]:
+    def listed(entries: list[str]) -> str:
+        return _block(entries, "[]", indent="    ")
+
+    return [
+        f'"name": {_inline(base.base)}',
+        f'"architecture": {_inline(base.architecture)}',
+        f'"requests": {listed([_inline(name) for name in sorted(system)])}',
+        f'"suites": {listed([_inline(state._asdict()) for state in base.suites])}',
+        f'"packages": {listed([_inline(deb._asdict()) for deb in base.packages])}',
+    ]
 
 
 def _lockfile_json(entry: LockedLockfile) -> dict[str, object]:

@@ -56,20 +56,23 @@ class UserConfig:
 class Config:
     """A devenv.toml.
 
-    `packages`: version requests by toolchain ("node": "20"). `lockfiles`: at most one of an ecosystem has
-    no path, and then it is the only one; an ecosystem without any is switched off. `env`: operations by
+    `packages`: version requests by toolchain ("node": "20"). `base`: "debian/bookworm"; `system`: packages of it.
+    `lockfiles`: at most one of an ecosystem has no path, and then it is the only one; an ecosystem without any is switched off. `env`: operations by
     variable, their origins "devenv.toml:LINE". `aliases`: argument vectors. `scripts`: program texts.
-    `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that they replace. `builds`, `fetches`
-    and `purifies` are by name.
+    `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that they replace. `mirrors`:
+    URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
     """
 
     name: str = "project"
+    base: str | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
+    system: tuple[str, ...] = ()
     lockfiles: tuple[LockfileConfig, ...] = FOUND_BY_THEMSELVES
     env: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     caches: Caches = field(default_factory=Caches)
     builds: Mapping[str, Build] = field(default_factory=dict)
     fetches: Mapping[str, Fetch] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from typing import Any
 
 from devenv.adapter import Ecosystem
 from devenv.config.errors import ConfigError
-from devenv.config.fields import DOCUMENT, USER_DOCUMENT, split_alias
+from devenv.config.fields import ARCHIVES, DOCUMENT, USER_DOCUMENT, split_alias
 from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, LockfileConfig, UserConfig
 from devenv.config.paths import normal_path
 from devenv.config.positions import MAX_DEPTH, Keys, Positions, TooDeepError, find_positions
@@ -131,6 +131,13 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     """Problems between values that are right one by one: keys, what is wrong, hint."""
     yield from _lockfile_contradictions(data.get("lockfiles", {}))
     yield from _variable_contradictions(data.get("env", {}))
+    if data.get("packages", {}).get("system") and "base" not in data:
+        hint = 'say which distribution they are from: base = "debian/bookworm" above all tables'
+        yield ("packages", "system"), "there is no `base` to take these packages from", hint
+    for name, value in data.get("registries", {}).items():
+        if name not in ARCHIVES and not isinstance(value, str):
+            hint = f"several mirrors can be named for {' and '.join(ARCHIVES)}"
+            yield ("registries", name), "expected a URL in quotes, found an array", hint
     for name, value in data.get("aliases", {}).items():
         if isinstance(value, list) and not value[0]:
             yield ("aliases", name), "expected a program and its arguments, found an empty name", None
@@ -179,9 +186,13 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
     def origin(*keys: str | int) -> str:
         return f"{file_name}:{positions.line(keys) or 1}"
 
+    packages = data.get("packages", {})
+    registries = data.get("registries", {})
     return Config(
         name=data.get("name", Config().name),
-        packages=dict(data.get("packages", {})),
+        base=data.get("base"),
+        packages={name: value for name, value in packages.items() if name != "system"},
+        system=tuple(dict.fromkeys(packages.get("system", ()))),
         lockfiles=tuple(_lockfiles(data.get("lockfiles", {}))),
         env={name: _operations(value, origin("env", name)) for name, value in data.get("env", {}).items()},
         aliases={
@@ -189,7 +200,12 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
             for name, value in data.get("aliases", {}).items()
         },
         scripts=dict(data.get("scripts", {})),
-        registries=dict(data.get("registries", {})),
+        registries={name: value for name, value in registries.items() if name not in ARCHIVES},
+        mirrors={
+            name: (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
+            for name, value in registries.items()
+            if name in ARCHIVES
+        },
         caches=_caches(data.get("caches", {})),
         **(_builds(data, origin) if data.keys() & _BUILD_TABLES else {}),
     )

@@ -1,8 +1,4 @@
-"""From a base and the names of packages to the files that these mean: what `devenv lock` writes down.
-
-A request is NAME, and may go on with ":ARCHITECTURE", and with "=VERSION" or "/SUITE":
-"gdal-bin", "libgl1:i386", "g++", "git/bookworm-backports".
-"""
+"""From a base and the names of packages to the files that these mean: what `devenv lock` writes down."""
 
 from __future__ import annotations
 
@@ -10,12 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import NamedTuple, Self
+from typing import Self
 
 from devenv.debian.errors import ArchiveError, DebianError, MissingSuite, UnknownPackage, Unsolvable
 from devenv.debian.family import COMPONENTS, Base, Suite, parse_base
 from devenv.debian.index import DamagedIndex, Index, open_index
 from devenv.debian.locked import LockedBase, LockedDeb, SuiteState
+from devenv.debian.request import Request, parse_request
 from devenv.debian.solve import solve
 from devenv.debian.suggestions import close_names
 from devenv.debian.suites import OpenSuite, Places, open_suite
@@ -25,19 +22,6 @@ from devenv.events import Reporter
 from devenv.fetch.endpoints import Endpoints
 from devenv.fetch.errors import EndpointError
 from devenv.fetch.http import Client
-
-REQUEST = r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9][a-z0-9-]*)?(=[A-Za-z0-9.+:~-]+|/[a-z][a-z0-9.-]*)?"
-_REQUEST = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.-]*)(?::([a-z0-9][a-z0-9-]*))?(?:=([^\s/]+)|/(\S+))?")
-
-
-class Request(NamedTuple):
-    """A package as a user asks for it; parts that were not given are empty."""
-
-    text: str
-    name: str
-    architecture: str
-    version: str
-    suite: str
 
 
 class OpenBase:
@@ -58,17 +42,6 @@ class OpenBase:
     def __exit__(self, *_: object) -> None:
         for index in self.indices:
             index.close()
-
-
-def parse_request(text: str) -> Request:
-    """Read "libgl1:i386". Raises `DebianError`."""
-    found = _REQUEST.fullmatch(text)
-    if found is None:
-        raise DebianError(
-            f"{text!r} is no package: expected a name such as libgdal-dev",
-            hint='an architecture, a version or a suite may follow: "libgl1:i386", "git/bookworm-backports"',
-        )
-    return Request(text, *found.groups(""))
 
 
 def open_base(

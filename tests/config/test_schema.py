@@ -24,6 +24,9 @@ VALIDATOR = Draft7Validator(schema())
 
 # What a schema cannot say, or only at the price of being unreadable.
 BEYOND_A_SCHEMA = {
+    "base of another distribution",
+    "system packages without a base",
+    "mirrors of a registry",
     "lockfile above",
     "absolute lockfile",
     "lockfile with a newline",

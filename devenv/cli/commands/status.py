@@ -28,6 +28,9 @@ def _lines(found: Status) -> list[str]:
     lines = [f"project    {found.name} in {found.project}"]
     lines += [f"{tool['name']:<10} {tool['version']}" for tool in found.toolchains]
     lines += [f"lockfile   {entry['path']}: {entry['packages']} packages" for entry in found.lockfiles]
+    if found.base is not None:
+        dates = ", ".join(f"{suite} of {date[:10]}" for suite, date in found.base["suites"].items())
+        lines.append(f"base       {found.base['name']}: {found.base['packages']} packages ({dates})")
     if found.lock == "current":
         lines.append("lock       devenv.lock fits")
     else:
