@@ -57,10 +57,10 @@ class Config:
     """A devenv.toml.
 
     `packages`: version requests by toolchain ("node": "20"). `base`: "debian/bookworm"; `system`: packages of it.
-    `lockfiles`: at most one of an ecosystem has no path, and then it is the only one; an ecosystem without any is switched off. `env`: operations by
-    variable, their origins "devenv.toml:LINE". `aliases`: argument vectors. `scripts`: program texts.
-    `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that they replace. `mirrors`:
-    URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
+    `lockfiles`: at most one of an ecosystem has no path, and then it is the only one; an ecosystem without any is
+    switched off. `env`: operations by variable, their origins "devenv.toml:LINE". `aliases`: argument vectors.
+    `scripts`: program texts. `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that
+    they replace. `mirrors`: URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
     """
 
     name: str = "project"
