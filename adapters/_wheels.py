@@ -192,6 +192,42 @@ def package_of(
     )
 
 
+def indexed(
+    name: str,
+    version: str,
+    hashes: tuple[Hash, ...],
+    *,
+    where: Table,
+    interpreter: Interpreter,
+    completions: Completions,
+    index: str | None,
+) -> Package | Query:
+    """The best wheel of a package of which the lockfile only says that its files have one of `hashes`.
+
+    The query that must be answered first, where nobody has asked yet, or only about another state of the lockfile.
+    """
+    query = PypiQuery(name=name, version=version, hashes=hashes, index=index)
+    answers = completions.get(query.key)
+    files = [file for file in answers or () if file.hash in hashes]
+    if answers is None or (answers and not files):
+        return query
+    if not files:
+        raise where.fault(None, f"the index has no file of {name} {version} with one of its hashes")
+    wanted = Wanted(
+        name=name,
+        version=version,
+        where=where,
+        files=[where] * len(files),
+        names=[file.file_name for file in files],
+        has_sdist=any(not file.file_name.endswith(".whl") for file in files),
+        index=index,
+    )
+    _, file_name = choose(wanted, interpreter)
+    check_name(wanted, file_name)
+    file = next(file for file in files if file.file_name == file_name)
+    return Package(name=name, version=version, format="wheel", file=file)
+
+
 def _query(wanted: Wanted, version: str, hash: Hash | None) -> PypiQuery:
     if wanted.direct:
         raise wanted.where.fault(

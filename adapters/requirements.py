@@ -19,7 +19,6 @@ from devenv.adapter import (
     Options,
     Package,
     Plan,
-    PypiQuery,
     Query,
     SitePackages,
     Target,
@@ -275,40 +274,23 @@ def _installed(
     for pin in pins:
         with faults.caught():
             found = (
-                _at_url(pin, interpreter) if pin.url else _from_index(pin, interpreter, completions, index)
+                _at_url(pin, interpreter)
+                if pin.url
+                else _wheels.indexed(
+                    pin.name,
+                    pin.version or "",
+                    pin.hashes,
+                    where=pin.entry.where,
+                    interpreter=interpreter,
+                    completions=completions,
+                    index=index,
+                )
             )
             if isinstance(found, Package):
                 packages.append(found)
             else:
                 queries.append(found)
     return tuple(packages), tuple(queries)
-
-
-def _from_index(
-    pin: _Pin, interpreter: Interpreter, completions: Completions, index: str | None
-) -> Package | Query:
-    query = PypiQuery(name=pin.name, version=pin.version or "", hashes=pin.hashes, index=index)
-    answers = completions.get(query.key)
-    files = [file for file in answers or () if file.hash in pin.hashes]
-    if answers is None or (answers and not files):  # not asked yet, or asked about another state of the file
-        return query
-    if not files:
-        raise pin.entry.where.fault(
-            None, f"the index has no file of {pin.name} {pin.version} with one of its hashes"
-        )
-    wanted = _wheels.Wanted(
-        name=pin.name,
-        version=pin.version,
-        where=pin.entry.where,
-        files=[pin.entry.where] * len(files),
-        names=[file.file_name for file in files],
-        has_sdist=any(not file.file_name.endswith(".whl") for file in files),
-        index=index,
-    )
-    _, file_name = _wheels.choose(wanted, interpreter)
-    _wheels.check_name(wanted, file_name)
-    file = next(file for file in files if file.file_name == file_name)
-    return Package(name=pin.name, version=pin.version or "", format="wheel", file=file)
 
 
 def _at_url(pin: _Pin, interpreter: Interpreter) -> Package | Query:

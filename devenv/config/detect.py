@@ -38,9 +38,7 @@ _UNSUPPORTED = {
     "pnpm-lock.yaml": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "bun.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "bun.lockb": "`npm install --package-lock-only` writes a lockfile that devenv reads",
-    "poetry.lock": "`poetry export -o requirements.txt` writes a lockfile that devenv reads",
     "pdm.lock": "`pdm export -o requirements.txt` writes a lockfile that devenv reads",
-    "Pipfile.lock": "`pipenv requirements --hash > requirements.txt` writes a lockfile that devenv reads",
     "renv.lock": "R packages have to be built, which this version does not do",
     "Gemfile.lock": "there is no adapter for Ruby",
     "go.sum": "there is no adapter for Go",
@@ -290,7 +288,7 @@ def _python_sources(found: _Findings, pyproject: Mapping[str, Any]) -> Iterator[
     if isinstance(poetry, str):
         yield _Source(place="pyproject.toml", says=poetry, range=True)
     for path in found.lockfiles["python"]:
-        if path.endswith((".lock", ".toml")):
+        if path.endswith(("uv.lock", ".toml")):
             yield from _lock_requires_python(found, path)
     wanted = _mapping(_toml_table(found, "Pipfile"), "requires")
     version = wanted.get("python_full_version") or wanted.get("python_version")

@@ -624,7 +624,8 @@ _TABLES: dict[str, Field] = {
                     shape=_lockfiles(_NPM_LOCKFILE), doc="package-lock.json or npm-shrinkwrap.json."
                 ),
                 "pip": Field(
-                    shape=_lockfiles(_PIP_LOCKFILE), doc="uv.lock, pylock.toml or requirements.txt."
+                    shape=_lockfiles(_PIP_LOCKFILE),
+                    doc="uv.lock, poetry.lock, Pipfile.lock, pylock.toml or requirements.txt.",
                 ),
                 "cargo": Field(shape=_lockfiles(_CARGO_LOCKFILE), doc="Cargo.lock."),
             },

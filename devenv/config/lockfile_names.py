@@ -9,7 +9,10 @@ from devenv.adapter import Ecosystem
 # Those without a "*" are found by themselves in the project's top directory.
 LOCKFILES: Mapping[Ecosystem, tuple[str, ...]] = {
     "npm": ("npm-shrinkwrap.json", "package-lock.json"),
-    "python": ("uv.lock", "pylock.toml", "requirements.txt", "pylock.*.toml", "requirements*.txt"),
+    "python": (
+        *("uv.lock", "poetry.lock", "Pipfile.lock", "pylock.toml", "requirements.txt"),
+        *("pylock.*.toml", "requirements*.txt"),
+    ),
     "cargo": ("Cargo.lock",),
 }
 

@@ -179,6 +179,7 @@ print("after")
 
 
 def test_between_work_the_terminal_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # on a dumb one nothing is drawn
     stream = Terminal()
     reporter = TerminalReporter(stream)
     reporter.event(Started(kind="lock", key="a", label="x"))

@@ -142,8 +142,6 @@ def test_lockfiles_that_are_not_found_by_themselves_are_named(
     [
         pytest.param({"yarn.lock": ""}, "yarn.lock is not supported yet: `npm install", id="yarn"),
         pytest.param({"web/pnpm-lock.yaml": ""}, "web/pnpm-lock.yaml is not supported yet", id="pnpm below"),
-        pytest.param({"poetry.lock": ""}, "poetry.lock is not supported yet: `poetry export", id="poetry"),
-        pytest.param({"Pipfile.lock": ""}, "Pipfile.lock is not supported yet", id="Pipfile"),
         pytest.param({"renv.lock": ""}, "renv.lock is not supported yet: R packages", id="renv"),
         pytest.param({"Gemfile.lock": ""}, "Gemfile.lock is not supported yet", id="bundler"),
         pytest.param({"go.sum": ""}, "go.sum is not supported yet", id="go"),

@@ -1,0 +1,164 @@
+"""Pipfile.lock, as pipenv writes it (pipfile-spec 6).
+
+::
+
+    {"_meta":   {"hash", "pipfile-spec", "requires", "sources": [{"name", "url", "verify_ssl"}]},
+     "default": {NAME: ENTRY}, "develop": {NAME: ENTRY}, CATEGORY: {NAME: ENTRY}, ...}
+    ENTRY       {"version": "==1.0", "hashes": ["sha256:..."], "index": NAME of a source, "markers", "extras"}
+                or one with "path" (and "editable"), "file", "git" (and "ref")
+
+Hashes are those of all files of a version, without names: the index says which is which. Markers already hold
+what edges say, so entries are chosen one by one. `groups` are the categories; "develop" is what `pipenv install --dev`
+adds, and installed as other formats' dev group is, unless groups are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from devenv.adapter import (
+    AdapterError,
+    Completions,
+    Ecosystem,
+    Editable,
+    Options,
+    Package,
+    Plan,
+    Query,
+    SitePackages,
+    Target,
+)
+from devenv.adapters import _wheels
+from devenv.adapters._fields import Faults, Table, parse_json
+from devenv.adapters._interpreter import Interpreter, interpreter_of
+from devenv.formats.hashes import Hash
+
+ecosystem: Ecosystem = "python"
+patterns: tuple[str, ...] = ("Pipfile.lock",)
+sibling_names: tuple[str, ...] = ()
+
+_META, _DEFAULT, _DEVELOP = "_meta", "default", "develop"
+_ELSEWHERE = ("git", "hg", "svn", "bzr", "file", "path")
+
+
+def plan(
+    text: str,
+    *,
+    path: str,
+    target: Target,
+    options: Options,
+    completions: Completions,
+    siblings: Mapping[str, str],
+) -> Plan:
+    """The packages that `pipenv sync --dev` would install, as wheels."""
+    interpreter = interpreter_of(target, path)
+    top = parse_json(text, path)
+    _check(top, options)
+    indexes = _indexes(top)
+    packages: dict[str, Package] = {}
+    queries: dict[str, Query] = {}
+    editables: dict[str, Editable] = {}
+    faults = Faults()
+    for name, entry in _entries(top, options, faults):
+        with faults.caught():
+            if not interpreter.applies(entry, "markers"):
+                continue
+            place = entry.text("path")
+            if place is not None and entry.flag("editable"):
+                editables[name] = Editable(name=name, path=place)
+                continue
+            found = _chosen(name, entry, indexes, interpreter, completions)
+            if not isinstance(found, Package):
+                queries[found.key] = found
+            elif packages.setdefault(name, found).file.hash != found.file.hash:
+                raise entry.fault(
+                    None,
+                    f"{name} is {found.version} here and {packages[name].version} in another category",
+                    hint="Choose fewer groups under [lockfiles] of devenv.toml, or lock them together.",
+                )
+    faults.report(f"{path}: {len(faults.found)} entries cannot be used:")
+    in_place = tuple(editables[name] for name in sorted(editables))
+    return Plan(
+        view=SitePackages(packages=tuple(packages[name] for name in sorted(packages)), editables=in_place),
+        queries=tuple(queries[key] for key in sorted(queries)),
+        notices=(_wheels.editable_notice(in_place),) if in_place else (),
+    )
+
+
+def _check(top: Table, options: Options) -> None:
+    meta = top.required_table(_META)
+    spec = meta.number("pipfile-spec")
+    if spec != 6:
+        raise meta.fault("pipfile-spec", f"version {spec} is not known here, only 6")
+    if options.extras:
+        raise AdapterError(
+            f"{top.file}: a Pipfile.lock has no extras of the project",
+            hint="`groups` names the categories to install.",
+            file=top.file,
+        )
+    known = [name for name in top.values if name not in (_META, _DEFAULT)]
+    error = _wheels.unknown_names(top.file, "category", options.groups or (), known)
+    if error is not None:
+        raise error
+
+
+def _indexes(top: Table) -> Mapping[str, str | None]:
+    """The URL of each source by its name; None for one with a variable in it, whose login is not ours to fill in."""
+    found: dict[str, str | None] = {}
+    for source in top.required_table(_META).tables("sources"):
+        url = source.text("url")
+        found[source.text("name") or ""] = None if url is None or "$" in url else url
+    return found
+
+
+def _entries(top: Table, options: Options, faults: Faults) -> list[tuple[str, Table]]:
+    groups = (_DEVELOP,) if options.groups is None else options.groups
+    found = []
+    for category in (_DEFAULT, *groups):
+        table = top.table(category)
+        for key in table.values if table is not None else ():
+            with faults.caught():
+                assert table is not None
+                name = _wheels.check_package_name(key, table, key)
+                found.append((name, table.required_table(key)))
+    return found
+
+
+def _chosen(
+    name: str,
+    entry: Table,
+    indexes: Mapping[str, str | None],
+    interpreter: Interpreter,
+    completions: Completions,
+) -> Package | Query:
+    other = next((key for key in _ELSEWHERE if key in entry), None)
+    if other is not None:
+        raise entry.fault(
+            other, f"{name} comes from {_source(other)}, and building it is not supported yet", hint=_HINT
+        )
+    version = entry.required_text("version")
+    if not version.startswith("==") or version.endswith(".*"):
+        raise entry.fault("version", f"{version[:80]!r} is no pinned version", hint="Run pipenv lock.")
+    hashes = tuple(_hash(text, entry) for text in dict.fromkeys(entry.texts("hashes")))
+    if not hashes:
+        raise entry.fault("hashes", f"{name} has no hash", hint="Run pipenv lock.")
+    return _wheels.indexed(
+        name,
+        version.lstrip("="),
+        hashes,
+        where=entry,
+        interpreter=interpreter,
+        completions=completions,
+        index=indexes.get(entry.text("index") or ""),
+    )
+
+
+_HINT = "An editable path is imported in place: pipenv install -e PATH."
+
+
+def _source(key: str) -> str:
+    return {"file": "a file", "path": "a directory"}.get(key, f"version control ({key})")
+
+
+def _hash(text: str, entry: Table) -> Hash:
+    return _wheels.parse_hash(text, entry, "hashes")
