@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["lock", "fetch", "build", "view", "collect", "verify", "optimise", "transfer"]
+Kind = Literal["lock", "fetch", "build", "view", "collect", "verify", "optimise", "transfer", "index"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ _WORDS: Mapping[Kind, tuple[str, str, str]] = {
     "verify": ("checking", "checked", "object"),
     "transfer": ("copying", "copied", "object"),
     "optimise": ("comparing", "compared", "object"),
+    "index": ("indexing", "indexed", "list"),
 }
 _REFRESH = 0.12  # seconds
 _WINDOW = 5.0  # seconds over which the rate is taken

@@ -126,6 +126,45 @@ VERBS = (
         examples=(("devenv schema > devenv.schema.json", "the schema of devenv.toml"),),
     ),
     Verb(
+        name="search",
+        summary="look for packages of a base by words",
+        module="search",
+        description=(
+            "Looks for packages that have every word in their name or description, the likeliest first. The base is the "
+            "one that devenv.toml names, else this machine's own distribution. Indices are fetched and verified when first "
+            "asked; for a week after that no network is used."
+        ),
+        examples=(
+            ("devenv search gdal", "in the project's base"),
+            ("devenv search --base debian/trixie c++ compiler", "in another one"),
+        ),
+    ),
+    Verb(
+        name="locate",
+        summary="say which package has a file",
+        module="locate",
+        description=(
+            "Looks for programs, libraries, headers and build files in the packages of a base. The index is made when first "
+            "asked, which takes some ten seconds; after that an answer takes milliseconds. Exits with 1 when nothing is found."
+        ),
+        examples=(
+            ("devenv locate libGL.so.1", "by name"),
+            ("devenv locate bin/convert", "by the end of a path"),
+            ("devenv locate /usr/include/gdal/gdal.h", "by a whole path"),
+            ("devenv locate 'libgdal.so*'", "by a pattern"),
+        ),
+    ),
+    Verb(
+        name="info",
+        summary="show what is known of a package of a base",
+        module="info",
+        description="Prints version, size, dependencies and what it takes to have a package with all it needs.",
+        examples=(
+            ("devenv info libgdal-dev", "of the project's base"),
+            ("devenv info libgl1:i386 --json", "for programs"),
+        ),
+    ),
+    Verb(
         name="why",
         summary="show why the environment needs a package",
         module="why",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from typing import Self
 
+from devenv.debian.database import DamagedDatabase
 from devenv.debian.errors import ArchiveError, DebianError, MissingSuite, UnknownPackage, Unsolvable
 from devenv.debian.family import COMPONENTS, Base, Suite, parse_base
-from devenv.debian.index import DamagedIndex, Index, open_index
+from devenv.debian.index import Index, open_index
 from devenv.debian.locked import LockedBase, LockedDeb, SuiteState
 from devenv.debian.request import Request, parse_request
 from devenv.debian.solve import solve
 from devenv.debian.suggestions import close_names
-from devenv.debian.suites import OpenSuite, Places, open_suite
+from devenv.debian.suites import OpenSuite, Places, open_places, open_suite
 from devenv.debian.universe import Candidate, Origin, Universe
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Reporter
@@ -84,7 +83,7 @@ def _open_if_there(places: Places, suite: Suite, max_age: float) -> OpenSuite | 
     except (MissingSuite, EndpointError) as error:
         if suite.required:
             raise
-        places.notice(f"going on without {suite.name}: {error}")
+        places.notice(f"going on without {suite.name}", error)
         return None
 
 
@@ -95,7 +94,7 @@ def _index_if_there(opened: OpenSuite, component: str, architecture: str, requir
     except ArchiveError as error:
         if required:
             raise
-        opened.places.notice(f"going on without {opened.suite.name} for {architecture}: {error}")
+        opened.places.notice(f"going on without {opened.suite.name} for {architecture}", error)
         return None
 
 
@@ -127,13 +126,7 @@ def resolve(
     that can be told at once.
     """
     parsed, requests = parse_base(base), _parse_all(packages)
-    with ExitStack() as held:
-        if client is None:
-            endpoints = Endpoints.load(
-                project=os.getcwd(), environ=os.environ, registries={}, cache=cache_dir, offline=offline
-            )
-            client = held.enter_context(Client(endpoints, offline=offline))
-        places = Places(client, cache_dir, events)
+    with open_places(client, cache_dir, events, offline=offline) as places:
 
         def once() -> LockedBase:
             architectures = [architecture, *(request.architecture for request in requests)]
@@ -144,7 +137,7 @@ def resolve(
 
         try:
             return once()
-        except DamagedIndex:
+        except DamagedDatabase:
             return once()  # it was deleted, and is made again
 
 

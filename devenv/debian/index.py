@@ -1,22 +1,14 @@
-"""A suite's Packages index as a small SQLite database in the cache, made once for each edition of the index.
-
-The database is named by the hash of the index it holds, so that it is never out of date. It is written aside and
-renamed; one that is damaged all the same is thrown away and made again.
-"""
+"""The packages of a suite: its Packages index as a database in the cache, made once for each edition."""
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from devenv.debian.errors import DebianError
-from devenv.debian.suites import OpenSuite, plain_chunks
-from devenv.events import Finished, Started
+from devenv.debian.database import Database, open_database
+from devenv.debian.suites import OpenSuite
 from devenv.formats.debian_relations import parse_relations
 from devenv.formats.errors import FormatError
 
@@ -46,10 +38,7 @@ _FIELDS = (
 # Several times as fast as a parser of all fields, and indices have ten thousands of stanzas.
 _FIELD = re.compile(rf"^({'|'.join(_FIELDS)}):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*")
-_LARGEST_INDEX = 2 << 30  # bytes, decompressed
 _PRIORITIES = {"required": 0, "important": 1, "standard": 2, "optional": 3, "extra": 4}
-
-Value = TypeVar("Value")
 
 
 class Package(NamedTuple):
@@ -90,28 +79,15 @@ _COLUMNS = ", ".join(Package._fields)
 _DETAIL_COLUMNS = f"{_COLUMNS}, " + ", ".join(Details._fields[1:])
 
 
-class DamagedIndex(DebianError):
-    """A database in the cache cannot be read. It has been deleted; another attempt makes it again."""
-
-
 class Index:
     """The packages of one suite for one architecture, "all" included."""
 
-    def __init__(self, path: str, suite: OpenSuite) -> None:
-        self.suite, self._path = suite, path
-        self._database = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
+    def __init__(self, database: Database, suite: OpenSuite) -> None:
+        self.suite, self._database = suite, database
+        self._rows = database.rows
 
     def close(self) -> None:
         self._database.close()
-
-    def _rows(self, query: str, *values: object) -> list[Any]:
-        try:
-            return self._database.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            self.close()
-            with suppress(OSError):
-                os.unlink(self._path)
-            raise DamagedIndex(f"reading {self._path}: {error}", hint="run the command again") from error
 
     def named(self, name: str) -> list[Package]:
         """All packages of a name."""
@@ -149,7 +125,7 @@ class Index:
 
     def versions_like(self, pattern: str) -> list[tuple[str, str]]:
         """(name, version) of packages whose name is like an SQL GLOB pattern."""
-        return self._rows("SELECT name, version FROM package WHERE name GLOB ?", pattern)
+        return self._rows("SELECT DISTINCT name, version FROM package WHERE name GLOB ?", pattern)
 
 
 def _details(row: Sequence[Any]) -> Details:
@@ -161,97 +137,18 @@ def _escaped(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
-
-
 def open_index(suite: OpenSuite, component: str, architecture: str) -> Index | None:
-    """The database of an index, made if need be; None where the suite has no such index.
+    """The packages of a suite, their database made if need be; None where it has no such index.
 
     Raises `ArchiveError`, `DebianError`.
     """
-    name = f"{component}/binary-{architecture}/Packages"
-    file = suite.release.best(name)
-    if file is None:
-        return None
-    path = os.path.join(suite.places.cache, f"packages-{_SCHEMA_VERSION}-{file.sha256}.sqlite")
+    index = f"{component}/binary-{architecture}/Packages"
 
     def fill(database: sqlite3.Connection, chunks: Iterable[bytes]) -> None:
-        _fill(database, chunks, what=f"{suite.suite.name} {name}")
+        _fill(database, chunks, what=f"{suite.suite.name} {index}")
 
-    if not is_whole(path):
-        make_database(suite, [name], path, _SCHEMA, fill, _INDICES)
-    return Index(path, suite)
-
-
-# Making databases; Contents are kept the same way
-
-
-def is_whole(path: str) -> bool:
-    """Whether a database is there and as long as it says: a cheap test, made each time."""
-    try:
-        with open(path, "rb") as file:
-            header = file.read(100)
-            size = os.fstat(file.fileno()).st_size
-    except OSError:
-        return False
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        return False
-    page = int.from_bytes(header[16:18], "big")
-    page = 65536 if page == 1 else page
-    pages = int.from_bytes(header[28:32], "big")
-    return size == page * pages and int.from_bytes(header[60:64], "big") == _WHOLE
-
-
-_WHOLE = 0x64767831  # the user version of a database that was finished
-
-
-def make_database(
-    suite: OpenSuite,
-    names: Sequence[str],
-    path: str,
-    schema: str,
-    fill: Callable[[sqlite3.Connection, Iterable[bytes]], None],
-    indices: str,
-) -> None:
-    """Fetch the indices `names` of a suite, and make one database of what `fill` takes from them."""
-    reporter = suite.places.reporter
-    label = f"index of {suite.suite.name} {', '.join(names)}"
-    aside = f"{path}.{os.getpid()}-{threading.get_ident()}"
-    fetched = [file for name in names if (file := suite.fetch(name)) is not None]
-    reporter.event(Started(kind="lock", key=path, label=label))
-    failed = True
-    try:
-        database = sqlite3.connect(aside, isolation_level=None)
-        try:
-            database.executescript(
-                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA page_size=8192;" + schema
-            )
-            database.execute("BEGIN")
-            for file in fetched:
-                fill(database, plain_chunks(file, _LARGEST_INDEX))
-            database.execute("COMMIT")
-            database.executescript(f"{indices} PRAGMA user_version={_WHOLE};")
-        finally:
-            database.close()
-        os.replace(aside, path)
-        failed = False
-    except (sqlite3.DatabaseError, OSError, FormatError) as error:
-        raise DebianError(
-            f"making the {label}: {error}",
-            hint="the cache lies beside the store; free some space there, or move it with --store-dir"
-            if isinstance(error, (sqlite3.OperationalError, OSError))
-            else None,
-        ) from error
-    finally:
-        with suppress(OSError):
-            os.unlink(aside)
-        for file in fetched:
-            with suppress(OSError):
-                os.unlink(file)
-        reporter.event(Finished(key=path, failed=failed))
+    database = open_database(suite, index, f"packages-{_SCHEMA_VERSION}", _SCHEMA, fill, _INDICES)
+    return Index(database, suite) if database else None
 
 
 def _fill(database: sqlite3.Connection, chunks: Iterable[bytes], *, what: str) -> None:

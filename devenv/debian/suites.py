@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO
 
@@ -21,6 +21,7 @@ from devenv.debian.release import IndexFile, Release, parse_release
 from devenv.errors import DevenvError
 from devenv.events import Notice, Reporter
 from devenv.fetch.download import Download, download
+from devenv.fetch.endpoints import Endpoints
 from devenv.fetch.errors import CancelledError, FetchError, MismatchError, StatusError
 from devenv.fetch.http import Client
 from devenv.fetch.urls import parsed, shown
@@ -48,8 +49,25 @@ class Places:
     def keys(self) -> tuple[SigningKey, ...]:
         return trusted_keys(self.client.endpoints.environ)
 
-    def notice(self, text: str) -> None:
-        self.reporter.event(Notice(text=text))
+    def notice(self, text: str, problem: DevenvError | None = None) -> None:
+        """One line; of a problem its first, which says what it is about."""
+        first = f": {str(problem).partition(chr(10))[0]}" if problem else ""
+        self.reporter.event(Notice(text=text + first))
+
+
+@contextmanager
+def open_places(
+    client: Client | None, cache: str, reporter: Reporter, *, offline: bool = False
+) -> Iterator[Places]:
+    """`Places` with this client, or with one that knows the mirrors of this machine's settings."""
+    if client is not None:
+        yield Places(client, cache, reporter)
+        return
+    endpoints = Endpoints.load(
+        project=os.getcwd(), environ=os.environ, registries={}, cache=cache, offline=offline
+    )
+    with Client(endpoints, offline=offline) as own:
+        yield Places(own, cache, reporter)
 
 
 class OpenSuite:
@@ -63,14 +81,11 @@ class OpenSuite:
     def state(self) -> SuiteState:
         return SuiteState(self.suite.archive, self.suite.name, self.release.sha256, self.release.stamp)
 
-    def fetch(self, path: str) -> str | None:
-        """The file of an index ("main/Contents-amd64"), fetched into the cache, or None where the suite lacks it.
+    def fetch(self, index: IndexFile) -> str:
+        """The path of an index, fetched into the cache; the caller deletes it.
 
-        The caller deletes it. Raises `ArchiveError` where no mirror has the one that the Release file names.
+        Raises `ArchiveError` where no mirror has the one that the Release file names.
         """
-        index = self.release.best(path)
-        if index is None:
-            return None
         target = os.path.join(
             self.places.cache, "partial", f"{index.sha256}{os.path.splitext(index.path)[1]}"
         )
@@ -139,7 +154,7 @@ class OpenSuite:
 def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSuite:
     """The suite's present edition, or the kept one if it was looked at within `max_age` seconds.
 
-    Offline, the kept one of any age. Raises `MissingSuite` where the mirrors have no such suite, `ArchiveError`
+    Offline, the kept one of any age; the same where `max_age` is not zero and no mirror helps. Raises `MissingSuite` where the mirrors have no such suite, `ArchiveError`
     where none of them has one that can be used.
     """
     kept = _kept_path(places, suite)
@@ -149,7 +164,14 @@ def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSui
             return found
     if places.client.offline:
         raise _failed(suite, [DebianError("nothing is kept of it, and devenv works offline")])
-    return _current(places, suite, kept)
+    try:
+        return _current(places, suite, kept)
+    except ArchiveError as error:
+        older = _kept(places, suite, kept) if max_age and not isinstance(error, MissingSuite) else None
+        if older is None:
+            raise
+        places.notice(f"going on with the {suite.name} of {older.release.stamp}", error)
+        return older
 
 
 def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
@@ -170,7 +192,7 @@ def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
             problems.append(error if shown(url) in str(error) else DebianError(f"{shown(url)}: {error}"))
         else:
             for problem in problems:
-                places.notice(f"{suite.name}: another mirror was tried: {problem}")
+                places.notice(f"{suite.name}: another mirror was asked", problem)
             known = _kept(places, suite, kept)
             if known is not None and known.release.date > release.date:
                 # Whoever could put an old edition before us would keep fixes from us.
@@ -182,7 +204,7 @@ def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
             return OpenSuite(places, suite, release, mirror)
     older = _kept(places, suite, kept) if any("seen before" in str(each) for each in problems) else None
     if older is not None:
-        places.notice(f"{suite.name}: {problems[-1]}; that one is used")
+        places.notice(f"{suite.name}: the edition seen before is used", problems[-1])
         return older
     if absent == len(mirrors):
         raise MissingSuite(
