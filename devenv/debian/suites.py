@@ -22,7 +22,7 @@ from devenv.errors import DevenvError
 from devenv.events import Notice, Reporter
 from devenv.fetch.download import Download, download
 from devenv.fetch.endpoints import Endpoints
-from devenv.fetch.errors import CancelledError, FetchError, MismatchError, StatusError
+from devenv.fetch.errors import CancelledError, FetchError, MismatchError, StatusError, TransientError
 from devenv.fetch.http import Client
 from devenv.fetch.urls import parsed, shown
 from devenv.formats.errors import FormatError
@@ -154,8 +154,8 @@ class OpenSuite:
 def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSuite:
     """The suite's present edition, or the kept one if it was looked at within `max_age` seconds.
 
-    Offline, the kept one of any age; the same where `max_age` is not zero and no mirror helps. Raises `MissingSuite` where the mirrors have no such suite, `ArchiveError`
-    where none of them has one that can be used.
+    Offline it is the kept one of any age; so it is where `max_age` is not zero and no mirror helps. Raises
+    `MissingSuite` where the mirrors have no such suite, `ArchiveError` where none has one that can be used.
     """
     kept = _kept_path(places, suite)
     if places.client.offline or _age(kept) < max_age:
@@ -163,7 +163,12 @@ def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSui
         if found is not None:
             return found
     if places.client.offline:
-        raise _failed(suite, [DebianError("nothing is kept of it, and devenv works offline")])
+        raise MissingSuite(
+            f"nothing is kept of the suite {suite.name} of the archive {suite.archive}, and devenv works offline",
+            archive=suite.archive,
+            suite=suite.name,
+            hint="run the command once without --offline",
+        )
     try:
         return _current(places, suite, kept)
     except ArchiveError as error:
@@ -175,45 +180,56 @@ def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSui
 
 
 def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
+    known = _kept(places, suite, kept)
     problems: list[DevenvError] = []
-    absent = 0
-    mirrors = places.client.endpoints.archive_mirrors(suite.archive)
-    for mirror in mirrors:
-        url = f"{mirror}dists/{suite.name}/InRelease"
+    for mirror in places.client.endpoints.archive_mirrors(suite.archive):
         try:
-            data = _read(places.client, url)
-            release = _verified(places, suite, data)
+            data, release = _edition(places, suite, f"{mirror}dists/{suite.name}/InRelease", known)
         except CancelledError:
             raise
-        except StatusError as error:
-            absent += error.status in _MISSING
-            problems.append(error)
         except DevenvError as error:
-            problems.append(error if shown(url) in str(error) else DebianError(f"{shown(url)}: {error}"))
-        else:
-            for problem in problems:
-                places.notice(f"{suite.name}: another mirror was asked", problem)
-            known = _kept(places, suite, kept)
-            if known is not None and known.release.date > release.date:
-                # Whoever could put an old edition before us would keep fixes from us.
-                text = f"{shown(url)} is of {release.stamp}, older than the edition of {known.release.stamp} seen before"
-                problems.append(DebianError(text))
-                continue
-            _check_age(places, suite, release)
-            write_whole(kept, data)
-            return OpenSuite(places, suite, release, mirror)
-    older = _kept(places, suite, kept) if any("seen before" in str(each) for each in problems) else None
-    if older is not None:
-        places.notice(f"{suite.name}: the edition seen before is used", problems[-1])
-        return older
-    if absent == len(mirrors):
-        raise MissingSuite(
-            f"there is no suite {suite.name} in the archive {suite.archive}: {problems[0]}",
-            archive=suite.archive,
-            suite=suite.name,
-            hint='check the base in devenv.toml or --base; bases are named such as "debian/bookworm"',
-        )
-    raise _failed(suite, problems)
+            problems.append(error)
+            continue
+        for problem in problems:
+            places.notice(f"{suite.name}: another mirror was asked", problem)
+        _check_age(places, suite, release)
+        write_whole(kept, data)
+        return OpenSuite(places, suite, release, mirror)
+    older = next((problem for problem in problems if isinstance(problem, _OlderEdition)), None)
+    if known is not None and older is not None:
+        places.notice(f"{suite.name}: the edition seen before is used", older)
+        return known
+    raise _missing(suite, problems) or _failed(suite, problems)
+
+
+class _OlderEdition(DebianError):
+    """A mirror has an edition from before one that was seen already."""
+
+
+def _edition(places: Places, suite: Suite, url: str, known: OpenSuite | None) -> tuple[bytes, Release]:
+    """(the signed text, what it says). Raises errors that name the URL."""
+    data = _read(places.client, url)
+    try:
+        release = _verified(places, suite, data)
+    except (FormatError, DebianError) as error:
+        raise DebianError(f"{shown(url)}: {error}", hint=error.hint) from error
+    if known is not None and known.release.date > release.date:
+        # Whoever could put an old edition before us would keep fixes from us.
+        raise _OlderEdition(f"{shown(url)} is of {release.stamp}, and {known.release.stamp} was seen before")
+    return data, release
+
+
+def _missing(suite: Suite, problems: list[DevenvError]) -> MissingSuite | None:
+    """Whether mirrors that answer at all say that there is no such suite."""
+    answers = [problem for problem in problems if not isinstance(problem, TransientError)]
+    if not answers or not all(isinstance(each, StatusError) and each.status in _MISSING for each in answers):
+        return None
+    return MissingSuite(
+        f"there is no suite {suite.name} in the archive {suite.archive}: {answers[0]}",
+        archive=suite.archive,
+        suite=suite.name,
+        hint='check the base in devenv.toml or --base; bases are named such as "debian/bookworm"',
+    )
 
 
 def _failed(suite: Suite, problems: list[DevenvError]) -> ArchiveError:

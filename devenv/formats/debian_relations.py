@@ -15,7 +15,7 @@ from typing import NamedTuple
 from devenv.formats.errors import FormatError
 
 _ALTERNATIVE = re.compile(
-    r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()|,]+)\s*\))?\s*"
+    r"\s*([A-Za-z0-9][A-Za-z0-9+.-]*)(?::([a-z0-9-]+))?\s*(?:\(\s*(<<|<=|=|>=|>>|<|>)\s*([^\s()|,<>=]+)\s*\))?\s*"
 )
 _OLD_OPERATORS = {"<": "<=", ">": ">="}
 
