@@ -212,7 +212,8 @@ class _Attempt:
         for package in self._chosen.values():
             for relation in package.conflicts:
                 for other in self._hit(relation, package):
-                    raise self._conflict(package, other, f"conflicts with {relation}")
+                    text = f"{package} conflicts with {relation}, and {other} is needed too"
+                    raise self._conflict(package, other, text)
         self._check_twins()
 
     def _check_twins(self) -> None:
@@ -224,8 +225,8 @@ class _Attempt:
             for other in twins:
                 if other.package.multi_arch != "same":
                     first = twins[0] if other is not twins[0] else twins[1]
-                    text = f"cannot be there for {first.key[1]} and {other.key[1]} together with"
-                    raise self._conflict(first, other, text)
+                    where = " and ".join(sorted((first.key[1], other.key[1])))
+                    raise self._conflict(first, other, f"{first.name} cannot be there for {where} at once")
             oldest = min(twins, key=lambda each: version_key(each.version))
             ahead |= {each.identity for each in twins if each.version != oldest.version}
         if ahead:
@@ -241,8 +242,7 @@ class _Attempt:
             if other.name != package.name and provides(relation, version) and _is_meant(relation, other):
                 yield other
 
-    def _conflict(self, package: Candidate, other: Candidate, how: str) -> Failure:
-        text = f"{package} {how}, and {other} is needed too"
+    def _conflict(self, package: Candidate, other: Candidate, text: str) -> Failure:
         chain = (*self._chain(package.key), *self._chain(other.key))
         return Failure(Unsolvable(text, chain=chain), [*self._avoidable(other), *self._avoidable(package)])
 
