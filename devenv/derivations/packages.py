@@ -7,7 +7,7 @@ writes it). Unpacking, byte code and trees of links are builders of our own, whi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from devenv.adapter import Package, RemoteFile
 from devenv.derivations.errors import BuildError
@@ -20,14 +20,21 @@ UNPACK = "builtin:devenv-unpack"
 BYTECODE = "builtin:devenv-bytecode"
 LINK = "builtin:devenv-link"
 WRITE = "builtin:devenv-write"
+DEB = "builtin:devenv-deb"
+CONFIGURE = "builtin:devenv-configure"
 
 # Part of each derivation, so that a builder which makes something else gives it another place.
 _REVISION = "1"
 
 
-def fetch_node(graph: Graph, file: RemoteFile, absolute_url: str, *, label: str = "") -> Node:
-    """The fetch of `file` from `absolute_url`. Raises BuildError for a hash that a store cannot use."""
-    key = (FETCH, file, absolute_url)
+def fetch_node(
+    graph: Graph, file: RemoteFile, absolute_url: str, *, label: str = "", mirrors: Sequence[str] = ()
+) -> Node:
+    """The fetch of `file` from `absolute_url`, or else from one of `mirrors`, which are tried in their order.
+
+    Raises BuildError for a hash that a store cannot use.
+    """
+    key = (FETCH, file, absolute_url, *mirrors)
     if key in graph.made:
         return graph.made[key]
     if file.hash.algorithm == "sha384":
@@ -49,7 +56,7 @@ def fetch_node(graph: Graph, file: RemoteFile, absolute_url: str, *, label: str 
             "preferLocalBuild": "1",
             "unpack": "",
             "url": absolute_url,
-            "urls": absolute_url,
+            "urls": " ".join((absolute_url, *mirrors)),
         },
         fixed=(file.hash, False),
         label=label or file.file_name,

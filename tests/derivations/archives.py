@@ -6,11 +6,12 @@ import base64
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 Entry = tuple[tarfile.TarInfo, bytes]
 
@@ -90,3 +91,50 @@ def listing(root: str | os.PathLike[str]) -> dict[str, tuple[str, bytes]]:
                 with open(path, "rb") as file:
                     found[relative] = "x" if mode == 0o555 else "-", file.read()
     return found
+
+
+def ar(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """An ar archive: header fields are name, time, user, group, mode, size, each padded with blanks."""
+    parts = [b"!<arch>\n"]
+    for name, data in members:
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n".encode()
+        parts += [header, data, b"\n" * (len(data) % 2)]
+    return b"".join(parts)
+
+
+def control_text(name: str, **fields: str) -> bytes:
+    """A control file; `Pre_Depends="x"` is the field Pre-Depends."""
+    known = {"Package": name, "Version": "1.0", "Architecture": "amd64", "Description": "for a test"}
+    given = known | {field.replace("_", "-"): value for field, value in fields.items()}
+    return "".join(f"{field}: {value}\n" for field, value in given.items()).encode()
+
+
+def deb(
+    name: str,
+    entries: Iterable[Entry] = (),
+    *,
+    scripts: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+    pack: Callable[[bytes], bytes] = lzma.compress,
+    extension: str = ".xz",
+    **fields: str,
+) -> bytes:
+    """A Debian package. `scripts` are maintainer scripts, `files` other control files."""
+    control = [entry("./control", control_text(name, **fields))]
+    control += [entry(f"./{kind}", text.encode(), mode=0o755) for kind, text in (scripts or {}).items()]
+    control += [entry(f"./{kind}", text.encode()) for kind, text in (files or {}).items()]
+    return ar(
+        [
+            ("debian-binary", b"2.0\n"),
+            (f"control.tar{extension}", pack(tar(control, format=tarfile.GNU_FORMAT))),
+            (f"data.tar{extension}", pack(tar(entries, format=tarfile.GNU_FORMAT))),
+        ]
+    )
+
+
+def directory(name: str) -> Entry:
+    return entry(name, kind=tarfile.DIRTYPE, mode=0o755)
+
+
+def link(name: str, target: str, *, hard: bool = False) -> Entry:
+    return entry(name, kind=tarfile.LNKTYPE if hard else tarfile.SYMTYPE, link=target, mode=0o777)

@@ -15,19 +15,52 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from devenv.derivations.errors import ArchiveError
 
 BLOCK = 512
 CHUNK = 256 << 10
 LONGEST_HEADER = 1 << 20
+LONGEST_PADDING = 1 << 20
 
 _FILES = frozenset({b"\x00", b"0", b"7"})
 _LINKS = frozenset({b"1", b"2"})
 _SPECIAL = {b"3": "a character device", b"4": "a block device", b"6": "a named pipe", b"S": "a sparse file"}
 _GZIP = b"\x1f\x8b"
+
+
+class Source(Protocol):
+    """What an archive is read from."""
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes, or fewer at the end."""
+
+
+class Chunks:
+    """Bytes that come in chunks, whatever their sizes."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._buffer = b""
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        """`size` bytes, or fewer at the end."""
+        end = self._at + size
+        if end > len(self._buffer):
+            parts = [self._buffer[self._at :]]
+            missing = end - len(self._buffer)
+            while missing > 0 and (more := next(self._chunks, b"")):
+                parts.append(more)
+                missing -= len(more)
+            self._buffer = b"".join(parts)
+            self._at, end = 0, size
+        piece = self._buffer[self._at : end]
+        self._at = end
+        return piece
 
 
 class Stream:
@@ -40,23 +73,7 @@ class Stream:
         self._descriptor = descriptor
         self._raw = os.read(descriptor, CHUNK)
         self._inflate = zlib.decompressobj(31) if self._raw.startswith(_GZIP) else None
-        self._buffer = b""
-        self._at = 0
-
-    def read(self, size: int) -> bytes:
-        """`size` bytes, or fewer at the end."""
-        end = self._at + size
-        if end > len(self._buffer):
-            parts = [self._buffer[self._at :]]
-            missing = end - len(self._buffer)
-            while missing > 0 and (more := self._more()):
-                parts.append(more)
-                missing -= len(more)
-            self._buffer = b"".join(parts)
-            self._at, end = 0, size
-        piece = self._buffer[self._at : end]
-        self._at = end
-        return piece
+        self.read = Chunks(iter(self._more, b"")).read
 
     def _more(self) -> bytes:
         if self._inflate is None:
@@ -89,18 +106,23 @@ class Stream:
 
 @dataclass(slots=True)
 class Member:
-    """One file, directory or link. `kind` is "file", "directory" or "link", `size` that of the data."""
+    """One file, directory or link. `kind` is "file", "directory" or "link", `size` that of the data.
+
+    `target` is what a link leads to: the text of a symbolic one, the name of an earlier member for a hard one.
+    """
 
     name: bytes
     kind: str
     mode: int
     size: int
+    target: bytes = b""
+    is_hard: bool = False
 
 
 class Tar:
     """Members in order: `for member in tar: ... tar.data()`. Data that is not asked for is skipped."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Source) -> None:
         self._stream = stream
         self._left = 0  # bytes of the current member's data that were not read yet
         self._padding = 0
@@ -120,6 +142,14 @@ class Tar:
         """The data of the member that was yielded last, in chunks."""
         while self._left:
             yield self._take(min(self._left, CHUNK))
+
+    def finish(self) -> None:
+        """After the last member: read the padding, so that a compression sees the end of its stream and checks it."""
+        left = LONGEST_PADDING
+        while piece := self._stream.read(CHUNK):
+            left -= len(piece)
+            if left < 0:
+                raise ArchiveError("goes on after its end")
 
     def _take(self, size: int) -> bytes:
         piece = self._stream.read(size)
@@ -152,9 +182,9 @@ class Tar:
             raise ArchiveError(f"is damaged: an extended header of {size} bytes")
         self._open(size)
         data = self._take(size)
-        if kind == b"L":
-            extended[b"path"] = data.rstrip(b"\0")
-        elif kind != b"K":
+        if kind in b"LK":
+            extended[b"path" if kind == b"L" else b"linkpath"] = data.rstrip(b"\0")
+        else:
             records = _pax_records(data)
             if kind == b"g":
                 if records.keys() & {b"path", b"size"}:
@@ -170,7 +200,8 @@ class Tar:
         if kind == b"5" or (kind in _FILES and name.endswith(b"/")):
             return Member(name, "directory", mode, 0)  # some writers give directories a size without data
         if kind in _LINKS:
-            return Member(name, "link", mode, 0)
+            target = extended.get(b"linkpath") or block[157:257].partition(b"\0")[0]
+            return Member(name, "link", mode, 0, target, kind == b"1")
         if kind not in _FILES:
             raise ArchiveError(f"is of the unsupported type {kind!r}", member=name)
         size = _pax_size(extended[b"size"]) if b"size" in extended else _number(block[124:136], "size")

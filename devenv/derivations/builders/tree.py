@@ -1,7 +1,7 @@
 """A directory that is filled from an archive: canonical, bounded, never outside itself.
 
-Paths are bytes relative to the tree, already cleaned by `clean`. Only directories and regular files are
-made, and every file is created exclusively, so no name can lead through a link.
+Paths are bytes relative to the tree, already cleaned by `clean`. Every directory on the way to a file or link was
+made here, and every file is created exclusively, so no name can lead through a link.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ CEILING_FACTOR = 100
 MEMBERS_BASE = 100_000
 BYTES_PER_MEMBER = 64
 DEEPEST = 256
+_LONGEST_TARGET = 4095  # PATH_MAX without its NUL
 
-_FILE, _DIRECTORY, _DECLARED, _LINK = range(4)
-_WHAT = ("a file", "a directory", "a directory", "a symbolic link")
+# Those that are declared were seen in the archive, but not made.
+_FILE, _DIRECTORY, _DECLARED, _DECLARED_LINK, _LINK = range(5)
+_WHAT = ("a file", "a directory", "a directory", "a symbolic link", "a symbolic link")
 
 
 def ceiling(compressed: int) -> int:
@@ -92,23 +94,47 @@ class Tree:
 
     def declare(self, path: bytes, *, link: bool = False) -> None:
         """Remember a directory or link that is not made, so that what contradicts it is noticed."""
-        kind = self._kinds.setdefault(path, _LINK if link else _DECLARED)
+        kind = self._kinds.setdefault(path, _DECLARED_LINK if link else _DECLARED)
         if kind == _FILE and not link:
             raise ArchiveError("is a directory and, earlier in the archive, a file", member=path)
 
     def file(self, path: bytes, chunks: Iterable[bytes], *, executable: bool = False) -> None:
         """Write a file. One of the same name that came before is replaced."""
-        kind = self._kinds.get(path, _FILE)
-        if kind in (_DIRECTORY, _DECLARED):
-            raise ArchiveError("is a file and, elsewhere in the archive, a directory", member=path)
-        parent = path.rpartition(b"/")[0]
-        if self._kinds.get(parent) != _DIRECTORY:
-            self.directory(parent, member=path)
-        full = self._root + b"/" + path
-        if path in self._kinds and kind == _FILE:
-            os.unlink(full)
+        self._make_room(path, "a file")
         self._kinds[path] = _FILE
-        self._write(full, chunks, 0o555 if executable else 0o444)
+        self._write(self._root + b"/" + path, chunks, 0o555 if executable else 0o444)
+
+    def symlink(self, path: bytes, target: bytes) -> None:
+        """Make a symbolic link. One of the same name that came before is replaced."""
+        if not target or b"\0" in target or len(target) > _LONGEST_TARGET:
+            raise ArchiveError("is a link that leads nowhere", member=path)
+        self._make_room(path, "a symbolic link")
+        full = self._root + b"/" + path
+        os.symlink(target, full)
+        os.utime(full, (1, 1), follow_symlinks=False)
+        self._kinds[path] = _LINK
+
+    def hard_link(self, path: bytes, earlier: bytes) -> None:
+        """Give the file `earlier` of this tree another name. It counts as a second file."""
+        if self._kinds.get(earlier) != _FILE:
+            raise ArchiveError(
+                f"is a hard link to {os.fsdecode(earlier)!r}, which is no file before it in the archive",
+                member=path,
+            )
+        if path == earlier:
+            raise ArchiveError("is a hard link to itself", member=path)
+        self.expect(path, os.lstat(self.path(earlier)).st_size)
+        self._make_room(path, "a file")
+        os.link(self.path(earlier), self.path(path), follow_symlinks=False)
+        self._kinds[path] = _FILE
+
+    def _make_room(self, path: bytes, what: str) -> None:
+        kind = self._kinds.get(path)
+        if kind in (_DIRECTORY, _DECLARED):
+            raise ArchiveError(f"is {what} and, elsewhere in the archive, a directory", member=path)
+        self.directory(path.rpartition(b"/")[0], member=path)
+        if kind in (_FILE, _LINK):
+            os.unlink(self._root + b"/" + path)
 
     def _write(self, full: bytes, chunks: Iterable[bytes], mode: int) -> None:
         descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
@@ -123,6 +149,9 @@ class Tree:
 
     def is_file(self, path: bytes) -> bool:
         return self._kinds.get(path) == _FILE
+
+    def is_link(self, path: bytes) -> bool:
+        return self._kinds.get(path) == _LINK
 
     def path(self, path: bytes) -> bytes:
         """Where a member lies on disk."""
