@@ -268,11 +268,12 @@ class _Run:
         if derivation.builder == FETCH_GIT:
             return self._fetched(node, tree, self._fetch_git(node, self._client, tree))
         # Loaded only here: a client takes longer than most builds.
-        from devenv.fetch.download import Download, download
+        from devenv.fetch.download import Download, download_first
 
-        download(
+        urls = dict.fromkeys((derivation.env["url"], *derivation.env.get("urls", "").split()))
+        download_first(
             self._client,
-            Download(url=derivation.env["url"], hash=expected, size=node.size, label=node.label),
+            [Download(url=url, hash=expected, size=node.size, label=node.label) for url in urls],
             tree,
             part=f"{self._store.layout.downloads}/{name}.part",
             reporter=self._reporter,

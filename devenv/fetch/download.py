@@ -6,18 +6,20 @@ in the part file, so that the next attempt, or the next run, asks only for the r
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import BinaryIO
 from urllib.parse import unquote
 
+from devenv.errors import raise_problems
 from devenv.events import Finished, Progressed, Reporter, Started
 from devenv.fetch.errors import (
     CancelledError,
@@ -33,16 +35,21 @@ from devenv.formats.hashes import Hash
 
 _REPORT_EVERY = 0.1  # seconds
 _LOCK_POLL = 0.05  # seconds
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A file to fetch. `url` is absolute, `size` in bytes if known, `label` for people."""
+    """A file to fetch. `url` is absolute, `size` in bytes if known, `label` for people.
+
+    `patient`: failures that may pass are retried.
+    """
 
     url: str
     hash: Hash
     size: int | None = None
     label: str
+    patient: bool = True
 
 
 def download(
@@ -78,6 +85,37 @@ def download(
         raise FetchError(f"{item.label}: {error}", hint=error.hint, url=error.url) from error
     finally:
         reporter.event(Finished(key=part, failed=failed))
+
+
+def download_first(
+    client: Client,
+    items: Sequence[Download],
+    target: str,
+    *,
+    part: str,
+    reporter: Reporter,
+    cancelled: threading.Event,
+) -> None:
+    """`download` from the first of several places that has the file. Raises what was wrong with each of them.
+
+    Only the last is asked patiently. Servers that did not answer before come last.
+    """
+    problems: list[FetchError] = []
+    order = sorted(items, key=lambda item: split(item.url).netloc in client.silent)
+    for item in order:
+        tried = replace(item, patient=item is order[-1])
+        try:
+            download(client, tried, target, part=part, reporter=reporter, cancelled=cancelled)
+            return
+        except CancelledError:
+            raise
+        except FetchError as error:
+            if getattr(error.__cause__, "errno", None) in _NO_SPACE:
+                raise
+            if isinstance(error.__cause__, TransientError):
+                client.silent.add(split(item.url).netloc)
+            problems.append(error)
+    raise_problems(problems)
 
 
 @contextmanager
@@ -146,7 +184,7 @@ class _Transfer:
         self._check()
 
     def _fetch(self) -> None:
-        retries = self._client.retries()
+        retries = self._client.retries(patient=self._item.patient)
         while self._item.size is None or self._done < self._item.size or not self._done:
             before = self._done
             try:

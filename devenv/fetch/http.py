@@ -111,6 +111,7 @@ class Client:
     `offline`: every request raises `FetchError`.
     `cancelled`: once set, waiting and transferring threads stop with `CancelledError`.
     `attempts`, `backoff` (seconds): how often and how patiently failures that may pass are retried.
+    `silent`: servers ("host:port") that did not answer, so that others are asked first where there is a choice.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class Client:
         self._environ = endpoints.environ if environ is None else environ
         self._cache = MetadataCache(os.path.join(cache or endpoints.cache, "http"))
         self._attempts, self._backoff = attempts, backoff
+        self.silent: set[str] = set()
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
         self._lock = threading.Lock()
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
@@ -164,9 +166,9 @@ class Client:
             with suppress(OSError, TypeError):
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
 
-    def retries(self) -> Retries:
-        """A fresh count of attempts."""
-        return Retries(self._attempts, self._backoff, self.cancelled)
+    def retries(self, *, patient: bool = True) -> Retries:
+        """A fresh count of attempts; of a single one without patience."""
+        return Retries(self._attempts if patient else 1, self._backoff, self.cancelled)
 
     def get(self, url: str, *, accept: str = "*/*") -> Answer:
         """A small file as a whole, content encoding undone. Raises `StatusError` and other `FetchError`s."""

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from devenv.errors import Problems
 from devenv.events import Event, Finished, Progressed, Reporter, Started
-from devenv.fetch.download import Download, download
+from devenv.fetch.download import Download, download, download_first
 from devenv.fetch.errors import CancelledError, FetchError, MismatchError
 from devenv.fetch.http import Client
 from devenv.formats.hashes import Algorithm, Hash
@@ -38,6 +39,18 @@ class Fetching:
         self.target, self.part = directory / "file", directory / "file.part"
         self.recorder, self.cancelled = Recorder(), threading.Event()
 
+    def first(self, *urls: str, data: bytes = BODY) -> bytes:
+        items = [Download(url=url, hash=Hash.of("sha256", data), label="thing 1.0") for url in urls]
+        download_first(
+            self.client,
+            items,
+            str(self.target),
+            part=str(self.part),
+            reporter=self.recorder,
+            cancelled=self.cancelled,
+        )
+        return self.target.read_bytes()
+
     def __call__(
         self, url: str, *, size: int | None = None, data: bytes = BODY, algorithm: Algorithm = "sha256"
     ) -> bytes:
@@ -56,6 +69,37 @@ class Fetching:
 @pytest.fixture
 def fetching(make_client: Callable[..., Client], tmp_path: Path) -> Fetching:
     return Fetching(make_client(), tmp_path)
+
+
+NOBODY = "http://127.0.0.1:1/f"
+
+
+@pytest.mark.parametrize("trick", ["wrong", "missing", "silent", "broken"])
+def test_the_next_of_several_places_is_asked_when_one_does_not_have_it(
+    server: Server, fetching: Fetching, trick: str
+) -> None:
+    bad = {
+        "wrong": server.page("/wrong", b"another file"),
+        "missing": f"{server.url}/nothing",
+        "silent": NOBODY,
+        "broken": server.page("/broken", BODY, *["cut"] * 9),
+    }[trick]
+    assert fetching.first(bad, server.page("/f", BODY)) == BODY
+    assert sum(isinstance(event, Started) for event in fetching.recorder.events) == 2, "only once each"
+
+
+def test_who_did_not_answer_is_asked_last_from_then_on(server: Server, fetching: Fetching) -> None:
+    good = server.page("/f", BODY)
+    for _ in range(3):
+        fetching.first(NOBODY, good)
+        fetching.target.unlink()
+    assert sum(isinstance(event, Started) for event in fetching.recorder.events) == 4
+
+
+def test_what_no_place_has_is_told_of_each(server: Server, fetching: Fetching) -> None:
+    with pytest.raises(Problems) as raised:
+        fetching.first(f"{server.url}/nothing", server.page("/wrong", b"another file"))
+    assert "/nothing" in str(raised.value) and "not the file that was locked" in str(raised.value)
 
 
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha384", "sha512"])
