@@ -55,6 +55,7 @@ def entry(spec: SandboxSpec) -> Entry:
         "init": spec.init,
         "dies_with_parent": spec.dies_with_parent,
         "filter": _filter(spec),
+        "capabilities": syscalls.INSTALLING_CAPABILITIES if spec.installs else 0,
         "memory": spec.memory,
         "persona": spec.persona,
         "umask": spec.umask,
@@ -62,11 +63,12 @@ def entry(spec: SandboxSpec) -> Entry:
 
 
 def _filter(spec: SandboxSpec) -> bytes:
-    if not spec.plain_files:
+    if not spec.plain_files and not spec.installs:
         return b""
-    from devenv.sandbox.filter import plain_files_filter
+    from devenv.sandbox.filter import installing_filter, plain_files_filter
 
-    return plain_files_filter(os.uname().machine)
+    machine = os.uname().machine
+    return installing_filter(machine) if spec.installs else plain_files_filter(machine)
 
 
 def _is_directory(path: str) -> bool | None:
@@ -216,6 +218,11 @@ def perform(made: Entry) -> None:
     if operations and operations[0][:2] == ("bind", ""):
         step("mounting the root", syscalls.mount, operations[0][2], base, None, _BIND)
         operations = operations[1:]
+    elif operations and operations[0][:2] == ("overlay", ""):
+        # By relative names, in which no comma or colon can be.
+        step("entering the layers of the root", os.chdir, operations[0][2])
+        step("mounting an overlay", syscalls.mount, "overlay", base, "overlay", _SAFE, _LAYERS)
+        operations = operations[1:]
     else:
         step("mounting the root", syscalls.mount, "none", base, "tmpfs", _SAFE, "mode=755")
     step("entering the new root", os.chdir, base)
@@ -229,6 +236,7 @@ def perform(made: Entry) -> None:
 
 _BIND = syscalls.MS_BIND | syscalls.MS_REC
 _SAFE = syscalls.MS_NOSUID | syscalls.MS_NODEV
+_LAYERS = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
 
 
 def _map_ids(users: str, groups: str) -> None:
@@ -259,7 +267,7 @@ def _settle(made: Entry, stdio: tuple[int, int, int], directory: str) -> None:
         step("setting the personality", syscalls.set_personality, made["persona"])
     syscalls.new_session_keyring()
     step("giving up new privileges", syscalls.forbid_new_privileges)
-    step("giving up capabilities", syscalls.drop_capabilities)
+    step("giving up capabilities", syscalls.keep_capabilities, made["capabilities"])
     if not made["abstract_sockets"]:
         syscalls.leave_abstract_sockets()
     if made["filter"]:

@@ -6,6 +6,7 @@ to nothing; paths in them are relative to the root ("" is the root itself):
     operation = ("directory", path, mode)           made, or found there
               | ("file", path, contents, mode)
               | ("symlink", path, points to)
+              | ("overlay", "", directory)          the root: directory/lower, with changes in directory/upper
               | ("bind", path, source)              with the mounts in it, writable as far as the source is
               | ("tmpfs", path, options)
               | ("proc", path) | ("terminals", path)
@@ -22,7 +23,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from devenv.sandbox.errors import SandboxError
-from devenv.sandbox.spec import Bind, Directory, File, Mount, Proc, ReadOnly, Symlink, Terminals, Tmpfs
+from devenv.sandbox.spec import (
+    Bind,
+    Directory,
+    File,
+    Mount,
+    Overlay,
+    Proc,
+    ReadOnly,
+    Symlink,
+    Terminals,
+    Tmpfs,
+)
 
 Operation = tuple[object, ...]
 # Whether a path of the machine is a directory; None when there is nothing.
@@ -114,7 +126,9 @@ class _Root:
             yield from self._whole(mount)
             return
         in_memory = isinstance(outer, Tmpfs | Directory)
-        if not in_memory and not isinstance(outer, Bind | Proc):
+        if isinstance(mount, Overlay):
+            raise SandboxError(f"an overlay can only be the root of a sandbox, not {mount.target}")
+        if not in_memory and not isinstance(outer, Bind | Overlay | Proc):
             raise SandboxError(f"{mount.target} cannot be inside of {outer.target}, a {_KINDS[type(outer)]}")
         if in_memory:
             yield from self._parents(mount.target)
@@ -146,6 +160,10 @@ class _Root:
 
     def _whole(self, mount: Mount) -> Iterator[Operation]:
         """A mount that takes the place of the root in memory."""
+        if isinstance(mount, Overlay):
+            self._around = [mount]
+            yield ("overlay", "", mount.directory)
+            return
         if not isinstance(mount, Bind):
             raise SandboxError(f"the root cannot be a {_KINDS[type(mount)]}", path="/")
         self._around = [mount]
@@ -225,6 +243,7 @@ def _options(mount: Tmpfs) -> str:
 
 
 _KINDS: dict[type, str] = {
+    Overlay: "directory with changes kept apart",
     Tmpfs: "directory in memory",
     Proc: "view of processes",
     Terminals: "set of terminals",
@@ -248,6 +267,8 @@ def describe(operation: Operation) -> str:
             return f"link {place} to {rest[0]}"
         case "bind":
             return f"mount {rest[0] or place} at {place}"
+        case "overlay":
+            return f"mount {rest[0]}/lower at {place}, with changes in {rest[0]}/upper"
         case "lock":
             return f"make {place} read-only"
         case "unlock":

@@ -32,6 +32,22 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """A directory of the machine as the root, with what is changed in it kept apart: `overlay` of the kernel.
+
+    `directory` has three others: `lower` is shown and stays as it is, `upper` takes the changes, `work` belongs to the
+    kernel. All but `lower` are empty at first. What `upper` looks like afterwards: Documentation/filesystems/overlayfs
+    of the kernel, with attributes in the name space `user`. Needs Linux 5.11, and a file system that has those.
+    """
+
+    directory: str
+    target: str = "/"
+
+    def describe(self) -> str:
+        return f"{self.target}, which is {self.directory}/lower with changes in {self.directory}/upper"
+
+
+@dataclass(frozen=True, slots=True)
 class Tmpfs:
     """An empty directory in memory. `size` limits its contents, in bytes."""
 
@@ -109,7 +125,7 @@ class ReadOnly:
         return f"no writing below {self.target}"
 
 
-Mount = Bind | Tmpfs | Proc | Terminals | Directory | File | Symlink | ReadOnly
+Mount = Bind | Overlay | Tmpfs | Proc | Terminals | Directory | File | Symlink | ReadOnly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +143,8 @@ class SandboxSpec:
     init: a process of ours stays process 1, so that signals have their usual meaning for the program
     dies_with_parent: killed when the thread that started it ends
     plain_files: nobody can set set-user-id bits or extended attributes (see `filter`)
+    installs: for programs that install packages and believe to be root: see `filter.installing_filter`; they keep
+        the capabilities over files and processes that they need, over nothing but what is theirs
     memory: of each process, in bytes of address space (RLIMIT_AS)
     persona: personality(2)
     umask: of what it creates
@@ -145,6 +163,7 @@ class SandboxSpec:
     init: bool = False
     dies_with_parent: bool = True
     plain_files: bool = False
+    installs: bool = False
     memory: int | None = None
     persona: int = 0
     umask: int = 0o022

@@ -44,6 +44,8 @@ _SECCOMP_MODE_FILTER = 2
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _SIG_SETMASK, _SIG_DFL = 2, 0
 _CAPABILITY_VERSION_3 = 0x20080522
+# capabilities(7) by number: CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID, SYS_CHROOT
+INSTALLING_CAPABILITIES = 0b1111_1111 | 1 << 18
 
 PER_LINUX32, ADDR_NO_RANDOMIZE = 0x0008, 0x0040000
 
@@ -185,10 +187,11 @@ def leave_abstract_sockets() -> bool:
         os.close(rules)
 
 
-def drop_capabilities() -> None:
-    """Give up all capabilities."""
+def keep_capabilities(kept: int) -> None:
+    """Give up all capabilities but those of the bits in `kept`, each 1 << its number, below 32."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, (ctypes.c_uint32 * 6)()))
+    # effective, permitted and inheritable, of the lower 32 and then of the upper ones
+    _check(_libc.capset(header, (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)))
 
 
 def new_session_keyring() -> None:

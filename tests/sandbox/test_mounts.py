@@ -16,6 +16,7 @@ from devenv.sandbox.spec import (
     Directory,
     File,
     Mount,
+    Overlay,
     Proc,
     ReadOnly,
     SandboxSpec,
@@ -43,6 +44,23 @@ def is_directory(path: str) -> bool | None:
 LOCK_ROOT = ("lock", "", False)
 
 CASES: list[tuple[str, list[Mount], list[tuple[object, ...]]]] = [
+    (
+        "an overlay is the root, stays writable, and has mount points of its own",
+        [
+            Overlay("/scratch"),
+            Tmpfs("/dev"),
+            Directory("/dev/x"),
+            Bind("/store/a", "/usr/a", writable=True),
+            Proc(),
+        ],
+        [
+            ("overlay", "", "/scratch"),
+            ("tmpfs", "dev", "mode=755"),
+            ("directory", "dev/x", 0o755),
+            ("proc", "proc"),
+            ("bind", "usr/a", "/store/a"),
+        ],
+    ),
     ("nothing", [], [LOCK_ROOT]),
     (
         "a directory is mounted and locked",
@@ -168,6 +186,7 @@ REFUSED: list[tuple[str, list[Mount], str]] = [
         "which is the machine's",
     ),
     ("written into one", [Bind("/usr", "/usr", writable=True), File("/usr/x")], "which is the machine's"),
+    ("an overlay elsewhere", [Overlay("/scratch", "/x")], "only be the root"),
     ("no root", [Tmpfs("/")], "the root cannot be"),
 ]
 
