@@ -69,6 +69,11 @@ class Layout:
         return os.path.join(self.root, "state", "gcroots")
 
     @property
+    def views(self) -> str:
+        """Views that belong to no project: roots, each called as the recipe in the store that it is made by."""
+        return os.path.join(self.root, "state", "views")
+
+    @property
     def temproots(self) -> str:
         return os.path.join(self.root, "state", "temproots")
 

@@ -1,6 +1,7 @@
 """The store paths that running processes use: programs, working directories, open and mapped files, environments.
 
-Also bind mounts of store objects in any mount namespace: inside it a process knows them by other names only.
+Also bind mounts of store objects in any mount namespace: inside it a process knows them by other names only. And those
+of views (`views`), which stand for the recipe of the same name.
 See proc(5). Processes of other users are seen as far as the kernel allows.
 """
 
@@ -11,8 +12,11 @@ import re
 from collections.abc import Iterator
 
 
-def paths_in_use(store: str, proc: str = "/proc") -> Iterator[tuple[str, str]]:
-    """Paths at or below objects of the store directory `store`, each with the file of `proc` that names it."""
+def paths_in_use(store: str, views: str, proc: str = "/proc") -> Iterator[tuple[str, str]]:
+    """Paths at or below objects of the store directory `store`, each with the file of `proc` that names it.
+
+    `views` is the directory of views that processes may have mounted.
+    """
     prefix = os.fsencode(store) + b"/"
     in_text = re.compile(re.escape(prefix) + rb"[0-9a-z]+[0-9a-zA-Z+\-._?=]*")
     namespaces: set[str] = set()
@@ -33,7 +37,8 @@ def paths_in_use(store: str, proc: str = "/proc") -> Iterator[tuple[str, str]]:
             namespaces.add(namespace)
             mounts = _read(f"{process}/mountinfo")
             for path in (
-                *_mounted(mounts, prefix),
+                *_mounted(mounts, prefix, prefix),
+                *_mounted(mounts, os.fsencode(views) + b"/", prefix),
                 *in_text.findall(mounts),
             ):  # the latter: layers of an overlay
                 yield os.fsdecode(path), f"{process}/mountinfo"
@@ -74,13 +79,13 @@ def _mapped(maps: bytes, prefix: bytes) -> Iterator[bytes]:
                 yield fields[5]
 
 
-def _mounted(mountinfo: bytes, prefix: bytes) -> Iterator[bytes]:
-    """The objects that are mounted somewhere by themselves.
+def _mounted(mountinfo: bytes, place: bytes, prefix: bytes) -> Iterator[bytes]:
+    """What lies in the directory `place` and is mounted somewhere by itself, under its name in the store.
 
     The fourth field is the path inside of the mounted file system, of which only the end is known to be that of
     the store's path: an object of another store with the same name would count, too, which does no harm.
     """
-    end = prefix[prefix.rindex(b"/", 0, len(prefix) - 1) :]
+    end = place[place.rindex(b"/", 0, len(place) - 1) :]
     if end in mountinfo:
         for line in mountinfo.split(b"\n"):
             fields = line.split(b" ")

@@ -80,7 +80,7 @@ class RootSearch:
         """Find what running processes use, as far as this user may see. Never raises."""
         from devenv.store.process_roots import paths_in_use
 
-        for target, link in paths_in_use(self._layout.store, proc):
+        for target, link in paths_in_use(self._layout.store, self._layout.views, proc):
             self._add(target, link)
 
     def temporary(self, *, tidy: bool) -> Iterator[tuple[str, int]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -45,6 +45,7 @@ from devenv.store.root_search import Root, RootSearch, roots_of
 from devenv.store.root_server import RootServer, make_socket_file
 from devenv.store.temporary import remove_stale
 from devenv.store.trash import Trash, delete
+from devenv.store.views import dead_views
 
 __all__ = ["Collected", "Limits", "collect", "delete_paths"]
 
@@ -85,6 +86,7 @@ class Collected:
     """What a collection deleted or, as a dry run, would delete.
 
     paths: registered ones with the bytes of their NARs; others: what else lay in the store directory
+    views: directories of views that nothing keeps
     generations: links that went; stale: roots whose link is gone; live, kept: how many paths stay, used or unused
     freed: bytes freed on the disk, of a real run; problems: what could not be deleted
     """
@@ -94,6 +96,7 @@ class Collected:
     generations: list[Generation] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     downloads: list[str] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
     live: int = 0
     kept: int = 0
     freed: int = 0
@@ -213,6 +216,7 @@ class _Collection:
         self.done.paths = {path: objects[path].size for path in plan.dead}
         self.done.others = list(self._others(objects))
         self.done.downloads = list(_forgotten_downloads(self.layout))
+        self.done.views = self._dead_views(set(plan.dead))
         return self.done
 
     def run(self, trash: Trash) -> None:
@@ -226,6 +230,7 @@ class _Collection:
         for path in self._others(objects):
             self._remove_other(path, trash)
         self._delete(objects, plan.dead, trash)
+        self._remove_views(trash)
         self._settle()
 
     def run_for(self, wanted: set[StorePath], with_referrers: bool, trash: Trash) -> None:
@@ -238,6 +243,7 @@ class _Collection:
             wanted |= referrers_closure(objects, wanted)
         raise_problems(_objections(objects, roots, wanted, self.policy))
         self._delete(objects, deletion_order(objects, wanted), trash)
+        self._remove_views(trash)
         self._settle()
 
     def _plan(self) -> tuple[Objects, list[Profile], Plan]:
@@ -349,6 +355,21 @@ class _Collection:
             self.done.freed += trash.take(path, at_once=at_once)
         except StoreError as error:
             self.done.problems.append(error)
+
+    def _dead_views(self, gone: Collection[str] = ()) -> list[str]:
+        """The views whose recipes are not valid, or among `gone`."""
+        with explaining("looking for views", self.layout.views):
+            return dead_views(
+                self.layout,
+                lambda paths: self.database.valid_paths(
+                    StorePath(path) for path in paths if path not in gone
+                ),
+            )
+
+    def _remove_views(self, trash: Trash) -> None:
+        for path in self._dead_views():
+            self._move(path, trash)
+            self.done.views.append(path)
 
     def _remove_downloads(self, trash: Trash) -> None:
         for path in _forgotten_downloads(self.layout):

@@ -153,9 +153,9 @@ class Placer:
             os.mkdir(path, 0o755)
         except FileExistsError:
             if not _is_directory(path):
-                for tree, source in self.provided.givers(path[len(self.root) + 1 :]):
-                    if not _is_directory(source):
-                        raise self._both_kinds(path, tree) from None
+                givers = self.provided.givers(path[len(self.root) + 1 :])
+                if any(not _is_directory(source) for _, source in givers):
+                    raise self._both_kinds(path) from None
                 os.unlink(path)
                 os.mkdir(path, 0o755)
         self.real.add(path)
@@ -230,7 +230,7 @@ class Placer:
             return True
         relative = path[len(self.root) + 1 :]
         if relative in self.provided.directories:
-            raise self._both_kinds(path, op)
+            raise self._both_kinds(path)
         others = [(tree, other) for tree, other in self.provided.givers(relative) if other != source]
         for tree, other in others:
             if not _equal(source, other):
@@ -241,8 +241,16 @@ class Placer:
                 )
         return bool(others) and _equal(source, path)
 
-    def _both_kinds(self, path: str, tree: Tree) -> ViewError:
-        return ViewError(f"{path} is a file in {tree.source} and a directory elsewhere", root=self.root)
+    def _both_kinds(self, path: str) -> ViewError:
+        relative = path[len(self.root) + 1 :]
+        places = {
+            _is_directory(source): f"in {tree.source}" for tree, source in self.provided.givers(relative)
+        }
+        return ViewError(
+            f"{relative} is a file {places.get(False, 'elsewhere')} and a directory {places.get(True, 'elsewhere')}",
+            hint="Only one of the two can be in one environment.",
+            root=self.root,
+        )
 
     def _clear(self, path: str) -> None:
         """Make `path` free. A directory of the user's is kept, under another name."""
