@@ -91,6 +91,7 @@ def to_json(done: Collected) -> dict[str, object]:
         "paths": [{"path": path, "narSize": size} for path, size in done.paths.items()],
         "size": sum(done.paths.values()),
         "others": [*done.others, *done.downloads],
+        "views": done.views,
         "generations": [
             {"link": generation.link, "path": generation.target} for generation in done.generations
         ],
@@ -112,10 +113,11 @@ def _lines(done: Collected, dry_run: bool) -> Iterator[str]:
         yield from done.paths
     yield from done.others
     yield from done.downloads
+    yield from done.views
 
 
 def _summary(done: Collected, dry_run: bool) -> str:
-    total = len(done.paths) + len(done.others) + len(done.downloads)
+    total = len(done.paths) + len(done.others) + len(done.downloads) + len(done.views)
     objects = f"{total} object" if total == 1 else f"{total} objects"
     size = size_text(sum(done.paths.values()))
     stays = f"{done.live} in use stay" + (f", {done.kept} others fit" if done.kept else "")
