@@ -58,7 +58,7 @@ def publish(
         if "Contents" in path:
             files[path + ".gz"] = gzip.compress(data, mtime=0)
         else:
-            files[path + ".xz"] = lzma.compress(data)
+            files[path + ".xz"] = lzma.compress(data, preset=0)
     for path, data in files.items():
         if not path.endswith((".gz", ".xz")):
             continue  # as real archives do: listed, but there in compressed forms only
