@@ -6,6 +6,7 @@ renamed; one that is damaged all the same is thrown away and made again.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -89,9 +90,25 @@ def open_database(
     prefix = f"{kind}-{suite.suite.archive}-{suite.suite.name}-{safe_name(index)}-"
     path = os.path.join(suite.places.cache, f"{prefix}{file.sha256}.sqlite")
     if not is_whole(path):
-        _make(suite, index, path, schema, fill, indices)
-        _forget_others(path, prefix)
+        with _one_at_a_time(suite.places.cache):
+            if not is_whole(path):
+                _make(suite, index, path, schema, fill, indices)
+                _forget_others(path, prefix)
     return Database(path)
+
+
+@contextmanager
+def _one_at_a_time(cache: str) -> Iterator[None]:
+    """Whoever asks for the same at the same time waits, and finds it made."""
+    try:
+        handle = os.open(os.path.join(cache, "making.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise DebianError(f"writing {cache}: {error.strerror}", hint=_NO_SPACE) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _forget_others(path: str, prefix: str) -> None:

@@ -279,7 +279,7 @@ def _check_age(places: Places, suite: Suite, release: Release) -> None:
 
 
 def _kept_path(places: Places, suite: Suite) -> str:
-    """By archive and place: two mirrors of one's own may have suites of the same name."""
+    """Whichever mirror it is from: all editions of a suite are signed by the same."""
     return os.path.join(places.cache, f"{suite.archive}-{suite.name}.InRelease")
 
 

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import lzma
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def test_an_index_that_is_not_the_one_signed_is_refused(site: Site, server: Serv
 
 
 def names_in(cache: str) -> list[str]:
-    return sorted(each for each in os.listdir(f"{cache}/debian") if each != "partial")
+    return sorted(each for each in os.listdir(f"{cache}/debian") if each not in ("partial", "making.lock"))
 
 
 def test_a_mirror_that_lacks_an_index_is_passed_over_for_another(
@@ -212,6 +213,13 @@ def test_a_database_that_was_damaged_is_made_again(site: Site) -> None:
         file.write(b"\xff" * (size - 100))
     assert is_whole(path)
     assert site.resolve("a") == before
+
+
+def test_many_at_once_make_a_database_once(site: Site, server: Server) -> None:
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        answers = list(pool.map(lambda _: site.resolve("a"), range(6)))
+    assert all(answer == answers[0] for answer in answers)
+    assert len([each for each in server.seen if "/by-hash/" in each.path]) == 1
 
 
 def test_databases_of_earlier_editions_go(site: Site, server: Server) -> None:

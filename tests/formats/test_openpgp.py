@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -225,9 +226,18 @@ def test_the_archive_keyring_that_comes_with_devenv_is_whole() -> None:
     assert len(keys) > len(FINGERPRINTS)
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home of GnuPG's. Its agent ends when it is gone."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def gpg(home: Path, *arguments: str, text: bytes = b"") -> bytes:
+    agent = program("gpg-agent")
+    options = ("--homedir", str(home), "--batch", "--quiet", "--no-tty", "--agent-program", agent)
     done = subprocess.run(
-        [program("gpg"), "--homedir", str(home), "--batch", "--quiet", "--no-tty", *arguments],
+        [program("gpg"), *options, *arguments],
         input=text,
         capture_output=True,
     )
@@ -235,32 +245,30 @@ def gpg(home: Path, *arguments: str, text: bytes = b"") -> bytes:
     return done.stdout
 
 
-def test_gpg_believes_what_the_tests_sign(tmp_path: Path) -> None:
+def test_gpg_believes_what_the_tests_sign(home: Path) -> None:
     """Else the tests above would be about signatures that nobody makes."""
-    tmp_path.chmod(0o700)
     keyring = certificate(RSA, flags=CERTIFY, more=[subkey(RSA, EDWARDS)])
-    gpg(tmp_path, "--import", text=keyring)
-    assert gpg(tmp_path, "--decrypt", text=signed_by(TEXT, EDWARDS)).decode() == TEXT
+    gpg(home, "--import", text=keyring)
+    assert gpg(home, "--decrypt", text=signed_by(TEXT, EDWARDS)).decode() == TEXT
 
 
 @pytest.mark.parametrize("kind", ["rsa2048", "ed25519"])
-def test_what_gpg_signs_is_believed(tmp_path: Path, kind: str) -> None:
-    tmp_path.chmod(0o700)
+def test_what_gpg_signs_is_believed(home: Path, kind: str) -> None:
     options = ("--passphrase", "", "--pinentry-mode", "loopback")
-    gpg(tmp_path, *options, "--quick-generate-key", "Test <t@example.test>", kind, "cert", "1y")
+    gpg(home, *options, "--quick-generate-key", "Test <t@example.test>", kind, "cert", "1y")
     (fingerprint,) = [
         line.split(":")[9]
-        for line in gpg(tmp_path, "--list-keys", "--with-colons").decode().splitlines()
+        for line in gpg(home, "--list-keys", "--with-colons").decode().splitlines()
         if line.startswith("fpr")
     ]
-    gpg(tmp_path, *options, "--quick-add-key", fingerprint, kind, "sign", "1y")
-    signed = gpg(tmp_path, *options, "--clearsign", text=TEXT.encode())
-    for keyring in (gpg(tmp_path, "--export"), gpg(tmp_path, "--armor", "--export")):
+    gpg(home, *options, "--quick-add-key", fingerprint, kind, "sign", "1y")
+    signed = gpg(home, *options, "--clearsign", text=TEXT.encode())
+    for keyring in (gpg(home, "--export"), gpg(home, "--armor", "--export")):
         found = verify_clear_signed(signed, read_keyring(keyring), now=int(time.time()))
         assert (found.text, found.certificate) == (TEXT, fingerprint)
         assert found.key != fingerprint
     with pytest.raises(SignatureError):
-        verify(signed.replace(b"stable", b"stably"), gpg(tmp_path, "--export"))
+        verify(signed.replace(b"stable", b"stably"), gpg(home, "--export"))
 
 
 def test_packets_with_old_headers_are_read() -> None:
