@@ -21,7 +21,7 @@ from devenv.store.local import Store
 from devenv.store.tree import scan
 from tests.store.caches import bring, set_aside
 
-FEW, MANY = 5, 100
+FEW, MANY = 5, 300
 COUNT = 80  # objects
 
 
