@@ -3,8 +3,9 @@
 
 usage: bench/objects.py [--files N] [--megabytes N] [--paths N] [--runs N] [--directory DIR]
 
-Needs nix. Whole commands are timed, start-up included, in turns; prints the median seconds and devenv's over Nix's.
-Each addition begins with a store that does not have the object.
+Needs nix. Whole commands are timed, in turns; prints the median seconds and devenv's over Nix's. For hashing and adding,
+what each takes for an empty directory is subtracted: what is compared is the rate. Each addition begins with a
+store that does not have the object.
 """
 
 from __future__ import annotations
@@ -72,8 +73,15 @@ def show(label: str, results: dict[str, list[float]]) -> None:
     print(f"{label:40} {theirs:8.2f} {ours:8.2f}  {ours / theirs:.2f}", flush=True)
 
 
-def in_turns(label: str, works: dict[str, Callable[[], None]], runs: int, before: Callable[[], None]) -> None:
-    """Time each of `works`, alternating which comes first; `before` is not timed."""
+def show_rates(label: str, start_up: dict[str, list[float]], results: dict[str, list[float]]) -> None:
+    least = {name: statistics.median(values) for name, values in start_up.items()}
+    show(label, {name: [value - least[name] for value in values] for name, values in results.items()})
+
+
+def timed(
+    works: dict[str, Callable[[], None]], runs: int, before: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
+    """The seconds of each of `works`, alternating which comes first; `before` is not timed."""
     results: dict[str, list[float]] = {name: [] for name in works}
     for run in range(runs):
         for name in sorted(works, reverse=bool(run % 2)):
@@ -82,7 +90,7 @@ def in_turns(label: str, works: dict[str, Callable[[], None]], runs: int, before
             began = time.perf_counter()
             works[name]()
             results[name].append(time.perf_counter() - began)
-    show(label, results)
+    return results
 
 
 def run(command: Sequence[str], environ: dict[str, str]) -> None:
@@ -96,15 +104,21 @@ def environments(layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def hashing(label: str, source: str, base: str, runs: int) -> None:
+    """NAR hashes by `nix-hash` and by what every addition uses."""
     nix, own = environments(Layout(f"{base}/unused"))
     program = (
         "import sys; from devenv.store.tree import scan\nprint(scan(sys.argv[1], ()).nar_hash.typed_nix32)"
     )
-    works = {
-        "nix": lambda: run(["nix-hash", "--type", "sha256", source], nix),
-        "devenv": lambda: run([sys.executable, "-c", program, source], own),
-    }
-    in_turns(label, works, runs, lambda: None)
+    nothing = f"{base}/nothing"
+    os.makedirs(nothing, exist_ok=True)
+
+    def works(path: str) -> dict[str, Callable[[], None]]:
+        return {
+            "nix": lambda: run(["nix-hash", "--type", "sha256", path], nix),
+            "devenv": lambda: run([sys.executable, "-c", program, path], own),
+        }
+
+    show_rates(label, timed(works(nothing), runs * 3), timed(works(source), runs))
 
 
 def adding(label: str, source: str, base: str, runs: int) -> None:
@@ -119,11 +133,16 @@ def adding(label: str, source: str, base: str, runs: int) -> None:
         # ext4 passes over inodes that were freed a moment ago, which slows down whoever comes next.
         time.sleep(6)
 
-    works = {
-        "nix": lambda: run(["nix-store", "--add", source], nix),
-        "devenv": lambda: run([DEVENV, "store", "add", source], own),
-    }
-    in_turns(label, works, runs, empty)
+    nothing = f"{base}/nothing"
+    os.makedirs(nothing, exist_ok=True)
+
+    def works(path: str) -> dict[str, Callable[[], None]]:
+        return {
+            "nix": lambda: run(["nix-store", "--add", path], nix),
+            "devenv": lambda: run([DEVENV, "store", "add", path], own),
+        }
+
+    show_rates(label, timed(works(nothing), runs * 3), timed(works(source), runs, empty))
     remove(layout.root)
 
 
@@ -142,12 +161,12 @@ def sweeping(base: str, paths: int, runs: int) -> None:
             )
 
     collect = {"nix": lambda: run(["nix-store", "--gc"], nix), "devenv": lambda: run([DEVENV, "gc"], own)}
-    in_turns(f"collection of {paths} objects", collect, runs, fill)
+    show(f"collection of {paths} objects", timed(collect, runs, fill))
     optimise = {
         "nix": lambda: run(["nix-store", "--optimise"], nix),
         "devenv": lambda: run([DEVENV, "store", "optimise"], own),
     }
-    in_turns(f"optimising {paths} objects", optimise, runs, fill)
+    show(f"optimising {paths} objects", timed(optimise, runs, fill))
 
 
 def _hash(text: bytes) -> Hash:

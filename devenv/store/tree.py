@@ -88,6 +88,13 @@ def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
     parts: list[bytes] = []
     size = 0
     for piece in pieces:
+        if len(piece) >= _CHUNK:  # as it is, without a copy
+            if parts:
+                yield b"".join(parts)
+                parts.clear()
+                size = 0
+            yield piece
+            continue
         parts.append(piece)
         size += len(piece)
         if size >= _CHUNK:
@@ -223,13 +230,8 @@ def _large(path: bytes, copy: bytes | None, head: bytes, tail: bytes) -> Iterato
         if copy is not None:
             written = os.open(copy, _WRITE, 0o600)
         yield head + _file_head(size, executable)
-        left = size
-        while left:
-            block = _read(descriptor, min(left, _BLOCK), path)
-            left -= len(block)
-            if written >= 0:
-                _write(written, block)
-            yield block
+        blocks = _blocks(descriptor, size, path)
+        yield from blocks if written < 0 else _written_meanwhile(written, blocks)
         if written >= 0:
             _finish(written, executable)
         yield nar.padding(size) + nar.CLOSE + tail
@@ -237,6 +239,25 @@ def _large(path: bytes, copy: bytes | None, head: bytes, tail: bytes) -> Iterato
         os.close(descriptor)
         if written >= 0:
             os.close(written)
+
+
+def _blocks(descriptor: int, size: int, path: bytes) -> Iterator[bytes]:
+    left = size
+    while left:
+        block = _read(descriptor, min(left, _BLOCK), path)
+        left -= len(block)
+        yield block
+
+
+def _written_meanwhile(descriptor: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Give `blocks` on while a thread writes them: who takes them hashes them, and neither needs the interpreter."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        for block in blocks:
+            writing = thread.submit(_write, descriptor, block)
+            yield block
+            writing.result()
 
 
 def write_file(path: str | bytes, data: bytes, *, executable: bool = False) -> None:
