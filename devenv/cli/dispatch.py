@@ -107,7 +107,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if arguments[0] not in {entry.name for entry in VERBS}:
         return _unknown(arguments[0])
-    return report_failures(lambda: _run(verb(arguments[0]), arguments[1:]), os.environ)
+    chosen = verb(arguments[0])
+    if chosen.reads_own_arguments:
+        own = importlib.import_module(f"devenv.cli.commands.{chosen.module}")
+        return report_failures(lambda: int(own.main(arguments[1:])), os.environ)
+    return report_failures(lambda: _run(chosen, arguments[1:]), os.environ)
 
 
 def _run(entry: Verb, arguments: Sequence[str]) -> int:

@@ -26,6 +26,24 @@ def run() -> None:
             from devenv.cli.failures import report_failures
 
             sys.exit(report_failures(partial(_raise, error), os.environ))
+    if arguments[:1] == ["patchelf"]:
+        sys.exit(_patchelf(arguments[1:]))
     from devenv.cli.dispatch import main
 
     sys.exit(main(arguments))
+
+
+def _patchelf(arguments: list[str]) -> int:
+    """Often started thousands of times in a row: without the imports of the other verbs."""
+    from devenv.cli.commands import patchelf
+
+    try:
+        status = patchelf.main(arguments)
+        sys.stdout.flush()
+        return status
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - where it ends for every verb
+        from functools import partial
+
+        from devenv.cli.failures import report_failures
+
+        return report_failures(partial(_raise, error), os.environ)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """`module` below devenv.cli.commands has add_arguments(parser) and run(arguments, context)."""
+    """`module` below devenv.cli.commands has add_arguments(parser) and run(arguments, context), or main(arguments)."""
 
     name: str
     summary: str
@@ -15,6 +15,7 @@ class Verb:
     description: str
     examples: tuple[tuple[str, str], ...] = ()
     takes_program: bool = False
+    reads_own_arguments: bool = False  # the module's main(arguments) reads them, in another program's grammar
 
 
 VERBS = (
@@ -191,6 +192,20 @@ VERBS = (
             ("devenv gc --older-than 30d", "also environments not used for a month"),
             ("devenv gc --max-size 10G", "only as much as needed, the oldest first"),
         ),
+    ),
+    Verb(
+        name="patchelf",
+        summary="change the loader, libraries and run path of ELF files",
+        module="patchelf",
+        description="Takes the options of the program patchelf, and gives its output and exit status.",
+        examples=(
+            (
+                "devenv patchelf --set-rpath '$ORIGIN/../lib' bin/*",
+                "where these programs find their libraries",
+            ),
+            ("devenv patchelf --print-needed FILE", "the libraries that a file asks for"),
+        ),
+        reads_own_arguments=True,
     ),
     Verb(
         name="store",
