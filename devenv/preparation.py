@@ -88,7 +88,7 @@ def prepare(project: Project) -> Prepared:
 
     with _project_lock(project.root):
         # Taken before anything is read: a file edited meanwhile must look changed next time.
-        signatures = take_signatures(_watched(project))
+        signatures = take_signatures(watched_by(project))
         made, notices = instantiate_project(project)
         place = project.workplace
         with Store.open(place.layout) as store:
@@ -117,7 +117,7 @@ def prepare(project: Project) -> Prepared:
     return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
 
 
-def _watched(project: Project) -> list[str]:
+def watched_by(project: Project) -> list[str]:
     """Every file whose change may change the environment."""
     names = [CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)]
     if not project.lockfiles:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from devenv.env.launch import Launch
@@ -11,11 +12,23 @@ from devenv.env.spec import Spec
 from devenv.env.steps import Place, Step, Text, lower
 from devenv.errors import DevenvError
 
-__all__ = ["Launch", "Shell", "ShellError", "prompt_label", "step_words", "template", "word"]
+__all__ = ["HookSettings", "Launch", "Shell", "ShellError", "prompt_label", "step_words", "template", "word"]
 
 
 class ShellError(DevenvError):
     """A shell cannot hold a text that the environment needs. The message names variable and shell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookSettings:
+    """What a shell's hook has to know. `program` is devenv's own command, `tree` the directory of `hook_index`.
+
+    wrap_cd: whether cd itself should react, in shells that have no event for it
+    """
+
+    program: tuple[str, ...]
+    tree: str
+    wrap_cd: bool = False
 
 
 class Shell(Protocol):
@@ -43,6 +56,13 @@ class Shell(Protocol):
 
     def command(self) -> Launch:
         """The shell running one line and ending with its status."""
+        ...
+
+    def hook(self, settings: HookSettings) -> str:
+        """Code for the user's own rc file: before each prompt, be in the environment of the nearest project.
+
+        It starts no process while nothing changed, and believes only the files of `devenv.hook_index`.
+        """
         ...
 
 

@@ -80,6 +80,10 @@ def current_spec(project: str, environ: Mapping[str, str]) -> str | None:
     if head != _HEAD + store_request(environ) or place != "project " + project or spec[:5] != "spec ":
         return None
     path = spec[5:]
+    # A repository could bring a stamp along; it can then only name what is in the user's own store.
+    store = store_request(environ)
+    if os.path.dirname(path) not in (store, os.path.realpath(store)):
+        return None
     for record in records:
         expected, _, watched = record.partition(" ")
         if signature(watched) != expected:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import Launch, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, prompt_label, step_words, template
 from devenv.shells import posix
 
 quote = posix.quote
@@ -26,7 +26,7 @@ def activate(spec: Spec) -> str:
         + steps
         + "} || :; fi\n"
         + 'if [ -n "$__devenv_aliases" ]; then shopt -s expand_aliases; fi\n'
-        + "unset -v __devenv_aliases __devenv_project __devenv_spec __devenv_pure\n"
+        + "\\unset -v __devenv_aliases __devenv_project __devenv_spec __devenv_pure\n"
     )
 
 
@@ -51,3 +51,15 @@ def interactive() -> Launch:
 
 def command() -> Launch:
     return Launch(arguments=("-c", _RUN_LINE), environment={"__devenv_line": "{line}"})
+
+
+def hook(settings: HookSettings) -> str:
+    # The first line stands alone, so that aliases are off when the rest is read.
+    wrapped = template("hook_cd.bash") if settings.wrap_cd else ""
+    return (
+        "if shopt -q expand_aliases; then __devenv_aliases_were=1; fi; shopt -u expand_aliases\n"
+        f"__devenv_hook_tree={quote(settings.tree)}\n"
+        f"__devenv_hook_program=({' '.join(quote(word) for word in settings.program)})\n"
+        + template("hook.bash")
+        + wrapped
+    )

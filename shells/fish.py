@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import Launch, ShellError, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, ShellError, prompt_label, step_words, template
 
 
 def quote(text: str) -> str:
@@ -88,4 +88,12 @@ def command() -> Launch:
     return Launch(
         arguments=("-C", 'source "$__devenv_spec/activate.fish"', "-c", "{line}"),
         pure_arguments=("--no-config",),
+    )
+
+
+def hook(settings: HookSettings) -> str:
+    return (
+        f"set -g __devenv_hook_tree {quote(settings.tree)}\n"
+        f"set -g __devenv_hook_program {' '.join(quote(word) for word in settings.program)}\n"
+        + template("hook.fish")
     )

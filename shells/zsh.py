@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import Launch, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, prompt_label, step_words, template
 from devenv.shells import posix
 
 quote = posix.quote
@@ -33,7 +33,7 @@ def activate(spec: Spec) -> str:
         # On the left of || no failure ends a shell that runs under ERR_EXIT.
         + '} "${(%):-%x}" || :\n'
         + 'if (( ${#__devenv_options[@]} )); then setopt "${__devenv_options[@]}"; fi\n'
-        + "unset __devenv_options __devenv_project __devenv_spec __devenv_pure\n"
+        + "\\unset __devenv_options __devenv_project __devenv_spec __devenv_pure\n"
     )
 
 
@@ -66,4 +66,16 @@ def interactive() -> Launch:
 def command() -> Launch:
     return Launch(
         arguments=("-c", _RUN_LINE), pure_arguments=("-f",), environment={"__devenv_line": "{line}"}
+    )
+
+
+def hook(settings: HookSettings) -> str:
+    return (
+        # The first line stands alone, so that aliases are off when the rest is read.
+        "__devenv_hook_options=(); for __devenv_i in aliases csh_junkie_quotes; do "
+        "if [[ -o $__devenv_i ]]; then __devenv_hook_options+=($__devenv_i); fi; done; "
+        "\\unset __devenv_i; unsetopt aliases csh_junkie_quotes\n"
+        f"__devenv_hook_tree={quote(settings.tree)}\n"
+        f"__devenv_hook_program=({' '.join(quote(word) for word in settings.program)})\n"
+        + template("hook.zsh")
     )

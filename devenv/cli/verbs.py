@@ -56,6 +56,43 @@ VERBS = (
         takes_program=True,
     ),
     Verb(
+        name="hook",
+        summary="print what your shell needs to enter projects by itself",
+        module="hook",
+        description=(
+            "Prints code for your shell's own file. From then on a shell is in the environment of the nearest project "
+            "whenever it is in its directory. Nothing runs at a prompt while nothing changed; what must be made is made in the "
+            "background, and the former environment stays meanwhile. See docs/hook.md."
+        ),
+        examples=(
+            ('eval "$(devenv hook bash)"', "in ~/.bashrc; with --cd it reacts within a line, too"),
+            ('eval "$(devenv hook zsh)"', "in ~/.zshrc"),
+            ("devenv hook fish | source", "in ~/.config/fish/config.fish"),
+        ),
+    ),
+    Verb(
+        name="allow",
+        summary="allow what a project wants to run",
+        module="allow",
+        description=(
+            "Shows what is new of that by which the project decides what code runs: programs found before yours, "
+            "aliases, variables that programs obey. What you allow is remembered by its content, so other clones and "
+            "worktrees need no answer. Plain variables and toolchains never need one."
+        ),
+        examples=(
+            ("devenv allow", "the project here: shows it, and asks"),
+            ("devenv allow --list", "everything that you answered"),
+            ("devenv deny", "no, and do not mention it again"),
+        ),
+    ),
+    Verb(
+        name="deny",
+        summary="take back what was allowed, and be asked no more",
+        module="deny",
+        description="Shells leave the project's environment at their next prompt. `devenv allow` undoes it.",
+        examples=(("devenv deny", "the project here"),),
+    ),
+    Verb(
         name="build",
         summary="build what the project describes, or any derivation",
         module="build",

@@ -59,8 +59,10 @@ __devenv_look() {
     fi
 }
 
-# __devenv_put KIND NAME STATE: what __devenv_look then finds.
+# __devenv_put KIND NAME STATE: what __devenv_look then finds; 1 if the variable cannot hold it.
 __devenv_put() {
+    # A number would be evaluated, commands in its subscripts included.
+    if [[ $1 != alias && ${(Pt)2} == (integer|float)* ]]; then return 1; fi
     case $1:$3 in
     (alias:-) unalias -- "$2" ;;
     (alias:*) alias -- "$2=${3#?}" ;;

@@ -407,3 +407,23 @@ def test_fish_keeps_its_lists_lists_and_its_universal_variables(tmp_path: Path) 
     assert inside["HIDDEN"] == "", "a universal variable can only be hidden by an empty one"
     assert after == outside
     assert counts["COUNTS"] == "3 b c 1 1 1 1"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_number_of_the_users_is_never_evaluated(shell: str, tmp_path: Path) -> None:
+    poison = f"a[$(touch {tmp_path}/RAN)]"
+    names = ("MINE", "FUNCNEST") if shell == "zsh" else ("MINE",)
+    spec = Spec(
+        name="demo", variables={name: (Set(value=poison, origin=ORIGIN),) for name in (*names, "PLAIN")}
+    )
+    place = write_object(spec, tmp_path / "object")
+    script = Script(shell, tmp_path / "run")
+    script.add("typeset -i MINE=3" if shell == "zsh" else "declare -i MINE=3", "export MINE")
+    script.enter(place)
+    script.dump()
+    script.leave(place)
+    script.dump()
+    inside, after = script.environments(base_environ(tmp_path), cwd=tmp_path)
+    assert (inside["MINE"], inside["PLAIN"]) == ("3", poison)
+    assert after["MINE"] == "3"
+    assert not (tmp_path / "RAN").exists()

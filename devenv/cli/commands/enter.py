@@ -8,6 +8,7 @@ import sys
 from devenv.cli import warm
 from devenv.cli.background import start_compiling
 from devenv.cli.commands import lock as lock_command
+from devenv.cli.commands.allow import ask_before_entering
 from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
 from devenv.errors import DevenvError
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             raise
         lock_command.report(lock_project(project))
     offer_to_trust(context, project)
+    ask_before_entering(context, project)
     compile_when = context.environ.get("DEVENV_COMPILE", "background")
     if compile_when == "now":
         realise_bytecode(project)

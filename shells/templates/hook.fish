@@ -1,0 +1,182 @@
+# Before each prompt and after each change of directory: be in the environment of the nearest project. No process is
+# started while nothing changed; everything is compared by builtins. What a project's environment is, and when it is out
+# of date, is said by files in the user's own state directory, never by the project.
+
+function __devenv_hook --on-event fish_prompt
+    if test "$PWD" = "$__devenv_hook_pwd"
+        if test -n "$__devenv_hook_version"
+            if test $__devenv_hook_current -ef $__devenv_hook_version
+                test "$__devenv_hook_asked" = "$__devenv_hook_version"
+                or not test $__devenv_hook_often
+                and return
+            end
+        else if test -z "$__devenv_hook_root"; and not test -f devenv.toml
+            return
+        end
+    end
+    __devenv_hook_look
+end
+
+function __devenv_hook_moved --on-variable PWD
+    status is-command-substitution
+    or __devenv_hook
+end
+
+# __devenv_hook_look: find the project, read what is known about it, enter or leave, ask for what is missing.
+function __devenv_hook_look
+    set -l __devenv_found $__devenv_hook_root
+    set -l __devenv_tests $__devenv_hook_often
+    set -l __devenv_moved 0
+    if test "$PWD" != "$__devenv_hook_pwd"
+        set __devenv_moved 1
+        set -g __devenv_hook_asked ''
+    end
+    if test $__devenv_moved = 1; or test -z "$__devenv_found"; or not test -f $__devenv_found/devenv.toml
+        set __devenv_found (__devenv_hook_find)
+    end
+    set -g __devenv_hook_pwd "$PWD"
+    if test -z "$__devenv_found"
+        set -g __devenv_hook_root ''
+        set -g __devenv_hook_version ''
+        __devenv_hook_switch '' ''
+        return
+    end
+    if test "$__devenv_found" != "$__devenv_hook_root"; or test -z "$__devenv_hook_version"
+        __devenv_hook_load $__devenv_found
+    else if not test $__devenv_hook_current -ef $__devenv_hook_version
+        __devenv_hook_load $__devenv_found
+    end
+    if test -z "$__devenv_hook_version"
+        __devenv_hook_ask
+    else if test -n "$__devenv_hook_meant"; and not test -r $__devenv_hook_meant/activate.fish
+        __devenv_hook_ask
+    else if test $__devenv_moved = 1
+        test $__devenv_hook_all
+        and __devenv_hook_ask
+    else if test $__devenv_hook_often
+        __devenv_hook_ask
+    end
+end
+
+# __devenv_hook_find: prints the nearest directory with a devenv.toml, links resolved as `devenv enter` does.
+function __devenv_hook_find
+    set -l __devenv_at (builtin pwd -P)
+    # What is known is kept in lines, so a name that holds a newline has no place there.
+    test (builtin count $__devenv_at) -eq 1
+    or return
+    while not test -f "$__devenv_at/devenv.toml"
+        test -n "$__devenv_at"
+        or return
+        set __devenv_at (builtin string replace -r -- '/[^/]*$' '' $__devenv_at)
+    end
+    test -n "$__devenv_at"
+    and test "$__devenv_at" != /
+    and not builtin string match -q -- '*/=devenv=/*' $__devenv_at/
+    and builtin echo -E -- $__devenv_at
+end
+
+# __devenv_hook_load PROJECT: read the newest version and be in its environment.
+function __devenv_hook_load
+    set -l __devenv_place $__devenv_hook_tree$argv[1]/=devenv=
+    set -l __devenv_inside 0
+    set -l __devenv_lines
+    set -l __devenv_line
+    if test "$argv[1]" = "$__devenv_hook_root"; and test -n "$__devenv_hook_version"
+        set __devenv_inside 1
+    end
+    set -g __devenv_hook_root $argv[1]
+    set -g __devenv_hook_version ''
+    set -g __devenv_hook_current $__devenv_place/current
+    # The operands of `test`: true if anything changed.
+    set -g __devenv_hook_all -n ''
+    set -g __devenv_hook_often -n ''
+    if test -r $__devenv_place/current/entry
+        while builtin read -l __devenv_line
+            set -a __devenv_lines "$__devenv_line"
+        end <$__devenv_place/current/entry
+    end 2>/dev/null
+    if test "$__devenv_lines[1]" != 'devenv-hook 1'; or test "$__devenv_lines[3]" != "project $argv[1]"
+        __devenv_hook_switch '' ''
+        return
+    end
+    set -g __devenv_hook_version $__devenv_place/(builtin string replace 'version ' '' -- $__devenv_lines[2])
+    __devenv_hook_watch $__devenv_lines[8..-1]
+    __devenv_hook_switch (builtin string replace -r '^spec ' '' -- $__devenv_lines[5]) $argv[1]
+    if test "$__devenv_hook_version" != "$__devenv_hook_told"
+        __devenv_hook_tell (builtin string replace -r '^say ' '' -- $__devenv_lines[6])
+        test $__devenv_inside = 1
+        and __devenv_hook_tell (builtin string replace -r '^news ' '' -- $__devenv_lines[7])
+        set -g __devenv_hook_told $__devenv_hook_version
+    end
+end
+
+# __devenv_hook_watch LINE...: write down how to see whether these files are as they were.
+function __devenv_hook_watch
+    set -l __devenv_number 0
+    for __devenv_line in $argv
+        set -l __devenv_file (builtin string replace -r -- '^[a-z]+ ' '' $__devenv_line)
+        set -l __devenv_mark $__devenv_hook_version/$__devenv_number
+        set -l __devenv_test -o $__devenv_file -nt $__devenv_mark -o $__devenv_file -ot $__devenv_mark
+        if builtin string match -q -- 'absent *' $__devenv_line
+            set __devenv_test -o -e $__devenv_file
+        end
+        set -ga __devenv_hook_all $__devenv_test
+        builtin string match -q -- 'look *' $__devenv_line
+        or set -ga __devenv_hook_often $__devenv_test
+        set __devenv_number (builtin math $__devenv_number + 1)
+    end
+end
+
+function __devenv_hook_tell
+    test -n "$argv[1]"
+    and builtin printf 'devenv: %s\n' $argv[1] >&2
+end
+
+# __devenv_hook_ask: have the project looked at in the background, once for each version.
+function __devenv_hook_ask
+    set -l __devenv_version $__devenv_hook_version
+    test -n "$__devenv_version"
+    or set __devenv_version none
+    test "$__devenv_hook_asked" = $__devenv_version
+    and return
+    set -g __devenv_hook_asked $__devenv_version
+    command $__devenv_hook_program hook --refresh --project $__devenv_hook_root </dev/null >/dev/null 2>&1 &
+    disown $last_pid 2>/dev/null
+end
+
+# __devenv_hook_switch SPEC PROJECT: leave the environment that this hook entered, and enter this one, if any.
+function __devenv_hook_switch
+    if test "$argv[1]" = "$__devenv_hook_meant"; and test "$argv[2]" = "$__devenv_hook_place" -o -z "$argv[1]"
+        return
+    end
+    if test -n "$__devenv_hook_layer"; and functions -q __devenv_leave
+        __devenv_leave (builtin string split -m 1 ' ' -- $__devenv_hook_layer)
+    end
+    set -g __devenv_hook_layer ''
+    set -g __devenv_hook_meant "$argv[1]"
+    set -g __devenv_hook_place "$argv[2]"
+    test -n "$argv[1]"; and test -r $argv[1]/activate.fish
+    or return
+    set -l __devenv_before (builtin count $__devenv_layers)
+    set -g __devenv_spec $argv[1]
+    set -g __devenv_project $argv[2]
+    source $argv[1]/activate.fish
+    if test (builtin count $__devenv_layers) -gt $__devenv_before
+        set -g __devenv_hook_layer $__devenv_layers[-1]
+    end
+end
+
+set -g __devenv_hook_pwd ''
+set -g __devenv_hook_asked ''
+set -g __devenv_hook_told ''
+if not set -q __devenv_hook_on
+    set -g __devenv_hook_on 1
+    set -g __devenv_hook_root ''
+    set -g __devenv_hook_version ''
+    set -g __devenv_hook_current ''
+    set -g __devenv_hook_all -n ''
+    set -g __devenv_hook_often -n ''
+    set -g __devenv_hook_meant ''
+    set -g __devenv_hook_place ''
+    set -g __devenv_hook_layer ''
+end

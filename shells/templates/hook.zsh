@@ -1,0 +1,141 @@
+# Before each prompt and after each change of directory: be in the environment of the nearest project. No process is
+# started while nothing changed; everything is compared by builtins. What a project's environment is, and when it is out
+# of date, is said by files in the user's own state directory, never by the project.
+
+# __devenv_hook: called by zsh. The last status is restored by zsh itself.
+__devenv_hook() {
+    emulate -L zsh
+    if [[ $PWD == "$__devenv_hook_pwd" && -n $__devenv_hook_version &&
+        $__devenv_hook_current -ef $__devenv_hook_version ]]; then
+        if [[ $__devenv_hook_asked == "$__devenv_hook_version" ]]; then return; fi
+        if __devenv_hook_fresh $__devenv_hook_often; then return; fi
+    elif [[ $PWD == "$__devenv_hook_pwd" && -z $__devenv_hook_root && ! -f devenv.toml ]]; then
+        return
+    fi
+    __devenv_hook_look
+}
+
+# __devenv_hook_fresh NUMBER...: whether these watched files are as they were.
+__devenv_hook_fresh() {
+    local __devenv_i
+    for __devenv_i; do
+        if [[ ! -e $__devenv_hook_files[__devenv_i] || $__devenv_hook_files[__devenv_i] -nt $__devenv_hook_marks[__devenv_i] ||
+            $__devenv_hook_files[__devenv_i] -ot $__devenv_hook_marks[__devenv_i] ]]; then return 1; fi
+    done
+    for __devenv_i in "${(@)__devenv_hook_absent}"; do
+        if [[ -e $__devenv_i ]]; then return 1; fi
+    done
+    return 0
+}
+
+# __devenv_hook_look: find the project, read what is known about it, enter or leave, ask for what is missing.
+__devenv_hook_look() {
+    local __devenv_found=$__devenv_hook_root
+    integer __devenv_moved=0
+    if [[ $PWD != "$__devenv_hook_pwd" ]]; then __devenv_moved=1 __devenv_hook_asked=; fi
+    if ((__devenv_moved)) || [[ -z $__devenv_found || ! -f $__devenv_found/devenv.toml ]]; then
+        __devenv_hook_find
+    fi
+    __devenv_hook_pwd=$PWD
+    if [[ -z $__devenv_found ]]; then
+        __devenv_hook_root= __devenv_hook_version=
+        __devenv_hook_switch '' ''
+        return
+    fi
+    if [[ $__devenv_found != "$__devenv_hook_root" || -z $__devenv_hook_version ||
+        ! $__devenv_hook_current -ef $__devenv_hook_version ]]; then
+        __devenv_hook_load $__devenv_found
+    fi
+    if [[ -z $__devenv_hook_version || (-n $__devenv_hook_meant && ! -r $__devenv_hook_meant/activate.zsh) ]]; then
+        __devenv_hook_ask
+    elif ((__devenv_moved)); then
+        __devenv_hook_fresh {1..$#__devenv_hook_files} || __devenv_hook_ask
+    else
+        __devenv_hook_fresh $__devenv_hook_often || __devenv_hook_ask
+    fi
+}
+
+# __devenv_hook_find: __devenv_found becomes the nearest directory with a devenv.toml, links resolved as `devenv enter`
+# does, or empty.
+__devenv_hook_find() {
+    local __devenv_at=${PWD:A}
+    while [[ $__devenv_at != / && ! -f $__devenv_at/devenv.toml ]]; do __devenv_at=${__devenv_at:h}; done
+    __devenv_found=
+    # What is known is kept in lines, under the directory's own name.
+    if [[ $__devenv_at == /?* && $__devenv_at != *$'\n'* && $__devenv_at/ != */=devenv=/* ]]; then
+        __devenv_found=$__devenv_at
+    fi
+}
+
+# __devenv_hook_load PROJECT: read the newest version and be in its environment.
+__devenv_hook_load() {
+    local __devenv_place=$__devenv_hook_tree$1/=devenv= __devenv_line
+    local -a __devenv_lines
+    integer __devenv_inside=0 __devenv_i
+    if [[ $1 == "$__devenv_hook_root" && -n $__devenv_hook_version ]]; then __devenv_inside=1; fi
+    __devenv_hook_root=$1 __devenv_hook_version= __devenv_hook_current=$__devenv_place/current
+    __devenv_hook_files=() __devenv_hook_marks=() __devenv_hook_often=() __devenv_hook_absent=()
+    if [[ -r $__devenv_place/current/entry ]]; then
+        while IFS= read -r __devenv_line; do __devenv_lines+=("$__devenv_line"); done <$__devenv_place/current/entry
+    fi 2>/dev/null
+    if [[ $__devenv_lines[1] != 'devenv-hook 1' || $__devenv_lines[3] != "project $1" ]]; then
+        __devenv_hook_switch '' ''
+        return
+    fi
+    __devenv_hook_version=$__devenv_place/${__devenv_lines[2]#version }
+    for ((__devenv_i = 8; __devenv_i <= $#__devenv_lines; __devenv_i++)); do
+        __devenv_line=$__devenv_lines[__devenv_i]
+        case $__devenv_line in
+        (absent *) __devenv_hook_absent+=("${__devenv_line#absent }") ;;
+        (*)
+            __devenv_hook_files+=("${__devenv_line#* }")
+            __devenv_hook_marks+=("$__devenv_hook_version/$((__devenv_i - 8))")
+            if [[ $__devenv_line == watch\ * ]]; then __devenv_hook_often+=($#__devenv_hook_files); fi
+            ;;
+        esac
+    done
+    __devenv_hook_switch "${__devenv_lines[5]#spec }" $1
+    if [[ $__devenv_hook_version != "$__devenv_hook_told" ]]; then
+        __devenv_hook_tell "${__devenv_lines[6]#say }"
+        if ((__devenv_inside)); then __devenv_hook_tell "${__devenv_lines[7]#news }"; fi
+        __devenv_hook_told=$__devenv_hook_version
+    fi
+}
+
+__devenv_hook_tell() {
+    if [[ -n $1 ]]; then print -ru2 -- "devenv: $1"; fi
+}
+
+# __devenv_hook_ask: have the project looked at in the background, once for each version.
+__devenv_hook_ask() {
+    if [[ $__devenv_hook_asked == "${__devenv_hook_version:-none}" ]]; then return; fi
+    __devenv_hook_asked=${__devenv_hook_version:-none}
+    "${(@)__devenv_hook_program}" hook --refresh --project $__devenv_hook_root </dev/null &>/dev/null &!
+}
+
+# __devenv_hook_switch SPEC PROJECT: leave the environment that this hook entered, and enter this one, if any.
+__devenv_hook_switch() {
+    if [[ $1 == "$__devenv_hook_meant" && ($2 == "$__devenv_hook_place" || -z $1) ]]; then return; fi
+    if [[ -n $__devenv_hook_layer ]] && ((${+functions[__devenv_leave]})); then
+        __devenv_leave "${__devenv_hook_layer%% *}" "${__devenv_hook_layer#* }" || :
+    fi
+    __devenv_hook_layer= __devenv_hook_meant=$1 __devenv_hook_place=$2
+    if [[ -z $1 || ! -r $1/activate.zsh ]]; then return; fi
+    typeset -g __devenv_spec=$1 __devenv_project=$2
+    local __devenv_layers_before=$#__devenv_layers
+    source $1/activate.zsh || :
+    if (($#__devenv_layers > __devenv_layers_before)); then __devenv_hook_layer=$__devenv_layers[-1]; fi
+}
+
+typeset -g __devenv_hook_pwd= __devenv_hook_asked= __devenv_hook_told=
+if [[ -z ${__devenv_hook_on-} ]]; then
+    typeset -g __devenv_hook_on=1 __devenv_hook_root= __devenv_hook_version= __devenv_hook_current=
+    typeset -ga __devenv_hook_files __devenv_hook_marks __devenv_hook_often __devenv_hook_absent
+    typeset -g __devenv_hook_meant= __devenv_hook_place= __devenv_hook_layer=
+    # First, so that the others find the environment.
+    typeset -ga precmd_functions chpwd_functions
+    precmd_functions=(__devenv_hook $precmd_functions)
+    chpwd_functions=(__devenv_hook $chpwd_functions)
+fi
+if ((${#__devenv_hook_options})); then setopt $__devenv_hook_options; fi
+\unset __devenv_hook_options # aliases are the user's again
