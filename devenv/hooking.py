@@ -138,7 +138,7 @@ def _safe(project: Project, request: Request, last: Entry) -> Entry:
     from devenv.store.roots import add_indirect_root
 
     made, _ = instantiate_project(project)
-    made = replace(made, spec=safe_part(made.spec))
+    made = replace(made, spec=safe_part(made.spec, request.items))
     state: str = "waiting" if request.items else "ready"
     say = ""
     if request.items:

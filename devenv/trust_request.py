@@ -28,12 +28,15 @@ When = Literal["entry", "use"]
 _MOST_FILES = 2000
 _MOST_BYTES = 64 * 1024 * 1024
 # Fields of a Config that are judged below, or that never run anything when an environment is entered.
-_JUDGED = frozenset({"env", "aliases", "scripts", "lockfiles", "registries", "caches"})
+_JUDGED = frozenset({"env", "aliases", "scripts", "lockfiles", "registries", "caches", "base", "system"})
 _WITHOUT_POWER = frozenset({"name", "packages", "builds", "fetches", "purifies"})
 _OWN_PATH = re.compile(
     r"(?:^|[\s=:;,'\"(])((?:\.{1,2}|\$\{project\}|\$DEVENV_PROJECT|\$\{DEVENV_PROJECT\})(?:/[\w@%+.,=/-]*)?)"
 )
 
+# Toolchains whose files are judged one by one, and what may make them come from somebody else.
+_TOOLCHAINS = frozenset({"node", "npm"})
+_SOURCES = frozenset({"download", "registry", "npmrc", "cache"})
 # Settings by which npm reaches another machine, or believes it.
 _NPM_TRANSPORT = frozenset({"proxy", "https-proxy", "noproxy", "ca", "cafile", "strict-ssl", "cert", "key"})
 # Where toolchains are published, in the user's own registry: see `devenv.providers.toolchains`.
@@ -81,6 +84,8 @@ def _items(config: Config, lock: Lock | None) -> Iterator[Item]:
         yield Item("script", name, text)
     for lockfile in config.lockfiles:
         yield Item("packages", str(lockfile.path), lockfile.ecosystem)
+    if config.system:
+        yield Item("system", config.base or "", " ".join(config.system))
     if "python" in config.packages and not any(file.ecosystem == "python" for file in config.lockfiles):
         yield Item("packages", ".devenv/python", "python")
     yield from _downloads(config, lock)
@@ -135,18 +140,20 @@ def _npm_settings(root: str, lock: Lock | None) -> Iterator[Item]:
 # What needs no answer
 
 
-def safe_part(spec: Spec) -> Spec:
-    """What is left of an environment that nobody allowed: toolchains in the store and plain variables.
+def safe_part(spec: Spec, items: Iterable[Item]) -> Spec:
+    """What is left of an environment of which nobody allowed `items`: toolchains in the store and plain variables.
 
     No directory of the project is searched for programs, because what lies there tomorrow is not known today.
     """
-    packages = tuple(f"{package.path}/" for package in spec.packages)
+    elsewhere = any(item.kind in _SOURCES for item in items)
+    kept_packages = tuple(entry for entry in spec.packages if entry.name in _TOOLCHAINS and not elsewhere)
+    packages = tuple(f"{package.path}/" for package in kept_packages)
     variables = {}
     for name, operations in spec.variables.items():
         kept = tuple(found for operation in operations for found in _harmless(name, operation, packages))
         if kept:
             variables[name] = kept
-    return replace(spec, variables=variables, aliases={}, scripts={}, views=())
+    return replace(spec, variables=variables, aliases={}, scripts={}, views=(), packages=kept_packages)
 
 
 def _harmless(name: str, operation: Operation, packages: tuple[str, ...]) -> Iterator[Operation]:

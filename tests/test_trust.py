@@ -150,6 +150,7 @@ ASKED = {
     "a script": ('[scripts]\nls = "x"', "script", "use"),
     "a registry": ('[registries]\nnpm = "https://evil.test/"', "registry", "use"),
     "a cache": ('[caches]\nsubstituters = ["https://evil.test/"]', "cache", "use"),
+    "system packages": ('base = "debian/bookworm"\n[packages]\nsystem = ["git"]', "system", "use"),
     "Python's view": ('[packages]\npython = "3.11"', "packages", "use"),
 }
 
@@ -303,7 +304,7 @@ def test_the_safe_part_has_no_power(variables: dict[str, tuple[Operation, ...]])
         views=(ViewRef(kind="python", root=".devenv/python", recipe="/r"),),
         packages=(PackageRef(name="node", version="1", path="/s/node", origin="packages.node"),),
     )
-    safe = safe_part(spec)
+    safe = safe_part(spec, ())
     assert not safe.aliases and not safe.scripts and not safe.views
     for name, found in safe.variables.items():
         for operation in found:
@@ -312,6 +313,16 @@ def test_the_safe_part_has_no_power(variables: dict[str, tuple[Operation, ...]])
                 assert set(operation.entries) == {"/s/node/bin"}
     kept = {name for name, (one,) in variables.items() if isinstance(one, Unset) or reach(name) is None}
     assert kept <= safe.variables.keys()
+
+
+@pytest.mark.parametrize("kind", ["download", "registry", "npmrc", "cache"])
+def test_a_toolchain_from_elsewhere_is_not_safe(kind: str) -> None:
+    package = PackageRef(name="node", version="1", path="/s/node", origin="packages.node")
+    path = (Prepend(entries=("/s/node/bin",), origin="packages.node"),)
+    spec = Spec(name="x", variables={"PATH": path}, packages=(package,))
+    assert safe_part(spec, ()).variables == {"PATH": path}
+    safe = safe_part(spec, [Item(kind, "x", "y")])
+    assert (safe.variables, safe.packages) == ({}, ())
 
 
 def test_answers_are_json_that_others_can_read(tmp_path: Path) -> None:

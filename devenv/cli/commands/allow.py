@@ -85,6 +85,7 @@ def sentence(item: Item) -> str:
         "registry": f"packages of {name} come from {value}",
         "npmrc": f".npmrc sets {name} to {value!r}",
         "cache": f"the binary cache {name} is asked",
+        "system": f"packages of {name} are found before yours: {value}",
         "download": f"{name} comes from {value}",
     }.get(item.kind, f"{item.kind} {name}: {value}")
 
