@@ -225,6 +225,8 @@ def perform(made: Entry) -> None:
         operations = operations[1:]
     else:
         step("mounting the root", syscalls.mount, "none", base, "tmpfs", _SAFE, "mode=755")
+        # What is shown may be around it, and would have it in itself otherwise.
+        step("keeping the root out of itself", syscalls.mount, None, base, None, syscalls.MS_UNBINDABLE)
     step("entering the new root", os.chdir, base)
     build(operations, base)
     step("moving to the new root", _pivot)

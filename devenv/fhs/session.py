@@ -1,0 +1,142 @@
+"""Entering a root: this process moves into it and becomes the program. Nothing is forked.
+
+So process id, terminal, job control, signals, open files and the exit status are those of the program, without a line
+of code for any of them. The user keeps their number; a setuid program has no effect inside.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+from devenv.errors import DevenvError
+from devenv.fhs import state as states
+from devenv.fhs.mounts import mounts
+from devenv.sandbox import enter, syscalls
+from devenv.sandbox.building import Refused
+from devenv.sandbox.spec import SandboxSpec
+
+# What a PATH made for another layout may lack.
+_PATHS = (
+    "/usr/local/bin",
+    "/usr/bin",
+    "/bin",
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/sbin",
+    "/usr/local/games",
+    "/usr/games",
+)
+_CERTIFICATES = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"),
+    *("REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"),
+)
+_OWN_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+NOT_FOUND, NOT_STARTED = 127, 126
+
+
+class SessionError(DevenvError):
+    """A root cannot be entered."""
+
+
+def move_in(root: str, state: str) -> None:
+    """Put this process into the composed root, in the directory where it is now, if there is such inside.
+
+    Raises SessionError where the machine does not allow it, saying how it can be allowed.
+    """
+    here = os.getcwd()
+    shown = states.root(root)
+    states.prepare(state, shown)
+    spec = SandboxSpec(
+        mounts=mounts(states.machine(), shown, state),
+        network=True,
+        processes=False,
+        ipc=False,
+        hostname=None,
+        uid=None,
+        gid=None,
+        base=f"{state}/base",
+    )
+    made = enter.entry(spec)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    except OSError as error:
+        raise _refused("making namespaces", error.errno or errno.EPERM) from error
+    try:
+        enter.perform(made)
+    except Refused as refused:
+        raise _refused(refused.step, refused.code) from refused
+    try:
+        os.chdir(here)
+    except OSError:
+        os.chdir("/")
+
+
+def _refused(step: str, code: int) -> SessionError:
+    from devenv.sandbox.probe import diagnose, read_setting
+
+    found = diagnose(step, code, read_setting)
+    return SessionError(
+        f"entering a root of packages: {step}: {os.strerror(code)}; {found.reason}",
+        hint=f"{found.remedy} `devenv doctor` looks at everything that is needed; `--no-fhs` does without.",
+    )
+
+
+def variables(root: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` as it is to be inside: every directory of programs on PATH, certificates where they are."""
+    found = dict(environ)
+    path = [part for part in found.get("PATH", "").split(":") if part]
+    found["PATH"] = ":".join([*path, *(each for each in _PATHS if each not in path)])
+    for name in _CERTIFICATES:
+        place = found.get(name, "")
+        if (
+            place.startswith(("/etc/", "/usr/"))
+            and not os.path.exists(root + place)
+            and os.path.exists(place)
+        ):
+            found[name] = f"/run/host{place}"
+    if "SSL_CERT_FILE" not in found and not os.path.exists(root + _OWN_CERTIFICATES):
+        if os.path.exists(_OWN_CERTIFICATES):
+            found["SSL_CERT_FILE"] = f"/run/host{_OWN_CERTIFICATES}"
+    return found
+
+
+def become(root: str, state: str, argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Enter the root and be `argv[0]` there, found by PATH inside. Raises SessionError, or does not return."""
+    inside = variables(root, environ)
+    move_in(root, state)
+    program = find_program(argv[0], inside["PATH"])
+    if program is None:
+        raise SessionError(
+            f"starting {argv[0]}: there is no such program in this root",
+            hint=f"`devenv locate bin/{os.path.basename(argv[0])}` says which package has it.",
+        )
+    # Python ignores these two; the program inherits what is ignored.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(program, list(argv), inside)  # noqa: S606
+    except OSError as error:
+        raise SessionError(f"starting {program}: {error.strerror}") from error
+
+
+def find_program(name: str, path: str) -> str | None:
+    """The file that a program's name stands for."""
+    if "/" in name:
+        return name if os.path.isfile(name) and os.access(name, os.X_OK) else None
+    for place in path.split(":"):
+        program = f"{place or '.'}/{name}"
+        if os.path.isfile(program) and os.access(program, os.X_OK):
+            return program
+    return None
+
+
+def shell_inside(root: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The user's shell, where the root has it, else bash; the name of theirs, if it is not there."""
+    wanted = os.path.basename(environ.get("SHELL", "") or "bash")
+    for place in ("usr/bin", "usr/local/bin"):
+        if os.path.exists(f"{root}/{place}/{wanted}"):
+            return f"/{place}/{wanted}", None
+    return "/usr/bin/bash", wanted
