@@ -203,6 +203,22 @@ VERBS = (
         ),
     ),
     Verb(
+        name="fhs",
+        summary="start a shell or a program among packages of a distribution",
+        module="fhs",
+        description=(
+            "Makes a root of the packages and all that they need, and starts your shell in it, or a program. Your files, "
+            "terminal, display and network are as always; /usr and /etc are those of the packages. No project is "
+            "needed, nothing is installed, and the second time it takes milliseconds."
+        ),
+        examples=(
+            ("devenv fhs gdal-bin -- gdalinfo --version", "one program"),
+            ("devenv fhs --base debian/trixie python3 git", "your shell, with what a newer release has"),
+            ("devenv fhs libgl1:i386 -- ./game", "32-bit libraries beside the others"),
+        ),
+        takes_program=True,
+    ),
+    Verb(
         name="why",
         summary="show why the environment needs a package",
         module="why",

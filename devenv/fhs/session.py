@@ -97,14 +97,44 @@ def variables(root: str, environ: Mapping[str, str]) -> dict[str, str]:
             and os.path.exists(place)
         ):
             found[name] = f"/run/host{place}"
-    if "SSL_CERT_FILE" not in found and not os.path.exists(root + _OWN_CERTIFICATES):
-        if os.path.exists(_OWN_CERTIFICATES):
-            found["SSL_CERT_FILE"] = f"/run/host{_OWN_CERTIFICATES}"
+    missing = "SSL_CERT_FILE" not in found and not os.path.exists(root + _OWN_CERTIFICATES)
+    if missing and os.path.exists(_OWN_CERTIFICATES):
+        found["SSL_CERT_FILE"] = f"/run/host{_OWN_CERTIFICATES}"
     return found
 
 
+# The kernel gives a new user namespace only to a process with a single thread.
+_AGAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devenv.fhs.session import main; main()"
+
+
 def become(root: str, state: str, argv: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Enter the root and be `argv[0]` there, found by PATH inside. Raises SessionError, or does not return."""
+    """Enter the root and be `argv[0]` there, found by PATH inside. Raises SessionError, or does not return.
+
+    With threads about it starts over as a new program, in the same process.
+    """
+    if len(os.listdir("/proc/self/task")) > 1:
+        import sys
+
+        place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        again = [sys.executable, "-I", "-S", "-c", _AGAIN, place, root, state, *argv]
+        os.execve(sys.executable, again, dict(environ))  # noqa: S606
+    _become(root, state, argv, environ)
+
+
+def main() -> None:
+    """`become`, by the arguments of this process: root, state, program ..."""
+    import sys
+
+    root, state, *argv = sys.argv[1:]
+    try:
+        _become(root, state, argv, dict(os.environ))
+    except DevenvError as error:
+        hint = f"\n  hint: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"devenv: error: {error}{hint}\n")
+        sys.exit(1)
+
+
+def _become(root: str, state: str, argv: Sequence[str], environ: Mapping[str, str]) -> None:
     inside = variables(root, environ)
     move_in(root, state)
     program = find_program(argv[0], inside["PATH"])

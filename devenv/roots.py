@@ -1,0 +1,153 @@
+"""Roots of packages: those asked for on the command line, without a project, and what makes any root present."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from devenv.errors import DevenvError
+from devenv.formats.hashes import Hash
+
+if TYPE_CHECKING:
+    from devenv.debian.locked import LockedBase
+    from devenv.fhs.plan import RootPlan
+    from devenv.project import Workplace
+    from devenv.store.layout import Layout
+    from devenv.store.local import Store
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What `devenv fhs` is asked for. `packages` as people write them, in any order."""
+
+    base: str
+    packages: tuple[str, ...]
+    architecture: str
+
+    @property
+    def key(self) -> str:
+        """A name for this request."""
+        text = json.dumps([self.base, self.architecture, sorted(set(self.packages))])
+        return Hash.of("sha256", text.encode()).nix32[:32]
+
+
+def remembered(layout: Layout, wanted: Wanted) -> str | None:
+    """The root that this request had before, if it is still there."""
+    try:
+        recipe = os.readlink(_link(layout, wanted))
+    except OSError:
+        return None
+    root = os.path.join(layout.views, os.path.basename(recipe))
+    return root if os.path.isdir(root) and os.path.lexists(recipe) else None
+
+
+def _link(layout: Layout, wanted: Wanted) -> str:
+    return os.path.join(layout.root, "state", "fhs", wanted.key)
+
+
+def make(place: Workplace, wanted: Wanted, *, max_age: float) -> str:
+    """Resolve, fetch, unpack, configure and compose; the root's directory. It is kept until `forget`.
+
+    Suites looked at within `max_age` seconds are not asked for again. Raises what these do.
+    """
+    from devenv.debian.base import resolve, url_lookup
+    from devenv.fhs.plan import derivations
+    from devenv.store.local import Store
+    from devenv.store.roots import add_indirect_root
+
+    locked = resolve(
+        wanted.base,
+        wanted.packages,
+        architecture=wanted.architecture,
+        cache_dir=place.layout.cache,
+        events=place.settings.reporter,
+        offline=place.settings.offline,
+        client=place.client,
+        max_age=max_age,
+    )
+    plan = derivations(locked, url_lookup(place.endpoints, locked), place.layout.store_dir)
+    with Store.open(place.layout, reporter=place.settings.reporter) as store:
+        realise_root(place, store, plan)
+        root = compose_root(place, store, plan)
+        add_indirect_root(place.layout, _link(place.layout, wanted), plan.recipe.path)
+    return root
+
+
+def plan_of(place: Workplace, locked: LockedBase) -> RootPlan:
+    """The derivations of a locked base. Pure but for the settings that say where mirrors are."""
+    from devenv.debian.base import url_lookup
+    from devenv.fhs.plan import derivations
+
+    return derivations(locked, url_lookup(place.endpoints, locked), place.layout.store_dir)
+
+
+def realise_root(place: Workplace, store: Store, plan: RootPlan) -> None:
+    """Make the packages of a root and their configuration valid."""
+    from devenv.caching import substitution
+    from devenv.derivations.realise import realise
+
+    realise(
+        store,
+        plan.graph,
+        plan.targets,
+        client=place.client,
+        pythons={},
+        reporter=place.settings.reporter,
+        jobs=place.jobs,
+        bring=substitution(place, store),
+    )
+
+
+def compose_root(place: Workplace, store: Store, plan: RootPlan) -> str:
+    """The directory of a root whose derivations are realised; its recipe is in the store then."""
+    from devenv.views.root import compose
+
+    recipe = plan.recipe
+    store.add_texts([(recipe.path, recipe.text, recipe.references)])
+    return compose(
+        plan.paths, plan.configured.out, views_dir=place.layout.views, events=place.settings.reporter
+    )
+
+
+def forget(layout: Layout, wanted: Wanted) -> None:
+    """Let a collection have the root of this request."""
+    try:
+        os.unlink(_link(layout, wanted))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DevenvError(f"removing {_link(layout, wanted)}: {error.strerror}") from error
+
+
+def state_directory(layout: Layout, project: str | None, base: str) -> str:
+    """Where sessions keep what is written: of the project, or one for each base outside of projects."""
+    if project is not None:
+        return os.path.join(project, ".devenv/state")
+    return os.path.join(layout.root, "state", "sessions", base.replace("/", "-"))
+
+
+def machine_architecture() -> str:
+    """The distribution's name for this machine's architecture."""
+    machine = os.uname().machine
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def with_shell(packages: Sequence[str], environ: dict[str, str]) -> tuple[str, ...]:
+    """The packages, and that of the user's own shell where it is one that a distribution has."""
+    shell = os.path.basename(environ.get("SHELL", ""))
+    known = {
+        "zsh": "zsh",
+        "fish": "fish",
+        "tcsh": "tcsh",
+        "ksh": "ksh",
+        "dash": "dash",
+        "xonsh": "xonsh",
+        "elvish": "elvish",
+    }
+    more = known.get(shell)
+    return tuple(packages) if more is None or more in packages else (*packages, more)
