@@ -320,16 +320,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
         system=project.config.system,
         base=_lock_base(project, before, update=update),
         requests=dict(project.config.packages),
-        lockfiles={
-            lockfile.path: LockedLockfile(
-                ecosystem=lockfile.ecosystem,
-                sha256=hashes.pop(lockfile.path),
-                siblings=_locked_siblings(lockfile, hashes),
-                options=lockfile.options,
-            )
-            for lockfile in project.lockfiles
-            for hashes in (lockfile.hashes(),)
-        },
+        lockfiles=_locked_lockfiles(project),
         toolchains=toolchains,
         files=files,
     )
@@ -404,6 +395,19 @@ def _kept_toolchains(project: Project, before: Lock) -> dict[str, LockedToolchai
         except DevenvError:
             kept.pop("python")
     return kept
+
+
+def _locked_lockfiles(project: Project) -> dict[str, LockedLockfile]:
+    return {
+        lockfile.path: LockedLockfile(
+            ecosystem=lockfile.ecosystem,
+            sha256=hashes.pop(lockfile.path),
+            siblings=_locked_siblings(lockfile, hashes),
+            options=lockfile.options,
+        )
+        for lockfile in project.lockfiles
+        for hashes in (lockfile.hashes(),)
+    }
 
 
 def _locked_siblings(lockfile: Lockfile, hashes: Mapping[str, str]) -> dict[str, str]:

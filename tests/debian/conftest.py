@@ -11,7 +11,8 @@ from devenv.debian.base import resolve
 from devenv.debian.locked import LockedBase
 from devenv.events import Event, Notice, Reporter
 from devenv.fetch.http import Client
-from tests.fetch.server import Server, make_endpoints, serving
+from tests.fetch.conftest import other_server, server  # noqa: F401  # fixtures
+from tests.fetch.server import make_endpoints
 from tests.support.archive import settings
 
 
@@ -67,18 +68,6 @@ class Site:
 
 
 MakeSite = Callable[..., Site]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def other_server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture
