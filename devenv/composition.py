@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
@@ -22,6 +23,9 @@ from devenv.store.roots import add_indirect_root
 from devenv.views.compose import ForeignTree, Op, set_aside
 from devenv.views.compose import compose as compose_view
 from devenv.views.operations import JOURNAL
+
+if TYPE_CHECKING:
+    from devenv.fhs.plan import RootPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,8 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
     """Write everything that `made` describes. Its derivations must be realised. Raises ViewError, StoreError."""
     for recipe in made.recipes:
         store.add_texts([(recipe.path, recipe.text, recipe.references)])
+    if made.root is not None:
+        _compose_root(made.root, store, reporter)
     spec = add_spec(made, store)
     shell = add_shell_derivation(project, made, spec, store)
     notices = []
@@ -69,6 +75,15 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
     return Composed(spec=spec, shell=shell, watched=tuple(watched), notices=tuple(notices))
 
 
+def _compose_root(root: RootPlan, store: Store, reporter: Reporter) -> None:
+    """The view of the system packages; the spec refers to its recipe, and the recipe to what it is made of."""
+    from devenv.views.root import compose as compose_root
+
+    recipe = root.recipe
+    store.add_texts([(recipe.path, recipe.text, recipe.references)])
+    compose_root(root.paths, root.configured.out, views_dir=store.layout.views, events=reporter)
+
+
 def _manifests(project: str, made: Instantiated) -> Iterator[str]:
     """The pyproject.toml of every project that is imported in place."""
     from devenv.views.python import watched_files
@@ -83,6 +98,7 @@ def add_spec(made: Instantiated, store: Store) -> StorePath:
     files = render_object(made.spec, load_shells())
     candidates = {StorePath(view.recipe) for view in made.spec.views}
     candidates |= {StorePath(package.path) for package in made.spec.packages}
+    candidates |= {StorePath(made.spec.root)} if made.spec.root is not None else set()
     with store.temporary_directory() as folder:
         tree = os.path.join(folder, "spec")
         for name, (contents, executable) in files.items():

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, SitePackages
 from devenv.config.lock import LockedToolchain
@@ -28,6 +29,11 @@ CARGO_VIEW = ".devenv/cargo"
 
 class PlatformError(DevenvError):
     """Something locked is not published for the platform at hand."""
+
+
+if TYPE_CHECKING:
+    from devenv.debian.locked import LockedBase, LockedDeb
+    from devenv.fhs.plan import RootPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +80,7 @@ class Instantiated:
     """Everything that an environment consists of, before any of it exists.
 
     `targets` are needed to enter it. `later` is byte code, which Python makes by itself where it is missing, in
-    every view anew: it is worth making once, but nobody should wait for it.
+    every view anew: it is worth making once, but nobody should wait for it. `root`: of system packages.
     """
 
     graph: Graph
@@ -82,6 +88,7 @@ class Instantiated:
     later: tuple[Node, ...]
     recipes: tuple[Recipe, ...]
     spec: Spec
+    root: RootPlan | None
     python: HostPython | None
 
 
@@ -95,10 +102,12 @@ def instantiate(
     absolute_url: Callable[[str], str],
     platform: str,
     cargo_index: Callable[[], str] | None = None,
+    base: LockedBase | None = None,
+    base_urls: Callable[[LockedDeb], list[str]] | None = None,
 ) -> Instantiated:
     """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64".
 
-    `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
+    `base` are the system packages, `base_urls` says where each can be had. `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
     """
     maker = ViewMaker(store_dir, absolute_url)
     tools = maker.toolchains(toolchains, platform)
@@ -109,6 +118,11 @@ def instantiate(
     cargo = [entry for entry in lockfiles if isinstance(entry.plan.view, CargoSources)]
     if cargo:
         recipes.append(maker.cargo_view(cargo, cargo_index() if cargo_index is not None else None))
+    root = None
+    if base is not None and base_urls is not None:
+        from devenv.fhs.plan import derivations
+
+        root = derivations(base, base_urls, store_dir, graph=maker.graph)
     spec = Spec(
         name=config.name,
         variables=_variables(config, tools, recipes),
@@ -116,13 +130,15 @@ def instantiate(
         scripts=config.scripts,
         views=tuple(ViewRef(kind=recipe.kind, root=recipe.root, recipe=recipe.path) for recipe in recipes),
         packages=tuple(tools),
+        root=root.recipe.path if root is not None else None,
     )
     return Instantiated(
         graph=maker.graph,
-        targets=tuple(maker.targets.values()),
+        targets=(*maker.targets.values(), *(root.targets if root is not None else ())),
         later=tuple(maker.later.values()),
         recipes=tuple(recipes),
         spec=spec,
+        root=root,
         python=python,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -22,7 +22,7 @@ from devenv.plugins import load_adapters
 from devenv.store.layout import Layout
 
 if TYPE_CHECKING:
-    from devenv.debian.locked import LockedBase
+    from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fetch.endpoints import Endpoints
     from devenv.fetch.http import Client
     from devenv.providers.python_host import HostPython
@@ -535,6 +535,14 @@ def _base_changes(before: LockedBase | None, after: LockedBase | None) -> list[s
 # Instantiate
 
 
+def _base_urls(place: Workplace, lock: Lock) -> Callable[[LockedDeb], list[str]] | None:
+    if lock.base is None:
+        return None
+    from devenv.debian.base import url_lookup
+
+    return url_lookup(place.endpoints, lock.base)
+
+
 def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]]:
     """The environment of a project whose devenv.lock fits, and the notices of its plans. No network."""
     lock = project.current_lock()
@@ -554,5 +562,7 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         absolute_url=place.endpoints.absolute,
         platform=platform_name(),
         cargo_index=lambda: place.endpoints.default_crates.locked,
+        base=lock.base,
+        base_urls=_base_urls(place, lock),
     )
     return made, tuple(notice for entry in plans for notice in entry.plan.notices)

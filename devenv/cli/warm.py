@@ -67,9 +67,18 @@ def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     if project is None:
         return
     spec = current_spec(project, environ)
-    if spec is None:
+    if spec is None or not _has_its_root(spec):
         return
     become(request, spec, project, environ)
+
+
+def _has_its_root(spec: str) -> bool:
+    """Whether the root of packages that a spec asks for is composed; a spec without one has what it needs."""
+    if not os.path.exists(f"{spec}/root"):
+        return True
+    from devenv.fhs.entering import root_of
+
+    return os.path.isdir(root_of(spec) or "")
 
 
 def _go_into(directory: str) -> None:
@@ -87,6 +96,19 @@ def become(request: Request, spec: str, project: str, environ: Mapping[str, str]
 
     if request.directory is not None:
         _go_into(request.directory)
+    if os.path.exists(f"{spec}/root"):
+        from devenv.fhs import entering
+
+        entering.enter(
+            root=entering.root_of(spec) or "",
+            spec=spec,
+            project=project,
+            environ=environ,
+            shell=request.shell,
+            line=request.line,
+            argv=request.program,
+            pure=request.pure,
+        )
     argv, variables = enter_command(
         shell=request.shell,
         spec=spec,

@@ -28,13 +28,15 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
     """Relative path -> contents and whether executable. The same spec and shells give the same bytes.
 
     env.json · steps, for entering without a shell · per shell activate.SHELL, deactivate.SHELL, launch.SHELL and
-    the files it is started with · setup, for nix's shells · bin/ with the scripts.
+    the files it is started with · root, the recipe of the FHS root if there is one · setup, for nix's shells · bin/ with the scripts.
     Raises ShellError, naming the variable, where a shell cannot hold a value.
     """
     texts = {
         "env.json": spec.to_json(),
         "steps": dump_steps(lower(spec)),
     }
+    if spec.root is not None:
+        texts["root"] = f"{spec.root}\n"
     if "bash" in shells:
         texts["setup"] = nix_shell.setup(spec, shells["bash"].quote)
     for name, shell in shells.items():

@@ -91,7 +91,8 @@ class Spec:
     """An environment. Of a variable's operations at most one is a set, unset or default, and it comes first
     whatever its place; prepends and appends follow in their order, so the last prepend is found first.
 
-    `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text.
+    `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text. `root` is the recipe, a
+    store path, of the FHS root that it is entered in; None for that of the machine.
     Raises SpecError, or Problems with several.
     """
 
@@ -101,6 +102,7 @@ class Spec:
     scripts: Mapping[str, str] = field(default_factory=dict)
     views: tuple[ViewRef, ...] = ()
     packages: tuple[PackageRef, ...] = ()
+    root: str | None = None
 
     def __post_init__(self) -> None:
         raise_problems(SpecError(text) for text in _problems(self))

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 def dump(spec: Spec) -> str:
     """Sorted, indented, ASCII: bytes that are not UTF-8 stand as lone surrogates, as in PEP 383."""
-    document = {
+    document: dict[str, Any] = {
         "version": VERSION,
         "name": spec.name,
         "variables": {
@@ -50,6 +50,8 @@ def dump(spec: Spec) -> str:
             for entry in spec.packages
         ],
     }
+    if spec.root is not None:
+        document["root"] = spec.root
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
@@ -89,6 +91,7 @@ def load(text: str) -> Spec:
         scripts={name: _word(script, f"scripts.{name}") for name, script in _named(top, "scripts")},
         views=tuple(_items(top.get("views"), "views", _view)),
         packages=tuple(_items(top.get("packages"), "packages", _package)),
+        root=None if top.get("root") is None else _text(top, "root", ""),
     )
 
 
