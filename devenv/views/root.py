@@ -29,7 +29,7 @@ from devenv.events import Finished, Planned, Reporter, Started
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StoreDir, StorePath
 from devenv.store.locks import PathLocks
-from devenv.store.tree import remove
+from devenv.store.tree import remove, seal
 from devenv.views.operations import Tree, ViewError
 from devenv.views.placing import Placer
 
@@ -114,6 +114,7 @@ def _make(root: str, paths: Sequence[str], configured: str | None, reporter: Rep
     try:
         fill(aside, paths, configured, reporter)
         _make_file_mount_points(aside)
+        _seal(aside)
         os.rename(aside, root)
     except BaseException:
         with suppress(DevenvError):
@@ -208,6 +209,16 @@ def _make_file_mount_points(root: str) -> None:
                 os.unlink(place)
             with open(place, "xb") as file:
                 file.write(contents)
+
+
+def _seal(root: str) -> None:
+    """Make all directories read-only, as they are for users of a real system.
+
+    Some programs look at the mode, not at whether the file system can be written to, before they choose between a
+    place for all users and one of the user's own.
+    """
+    for place, _, _ in os.walk(root):
+        seal(place)
 
 
 def _contents_inside(root: str, place: str) -> bytes:

@@ -106,6 +106,7 @@ def test_packages_come_together_as_hard_links(store: Store, tmp_path: Path) -> N
     }
     assert os.path.samefile(f"{made}/usr/bin/a", f"{one}/usr/bin/a")
     assert os.path.realpath(f"{made}/bin/a") == f"{made}/usr/bin/a"
+    assert {stat.S_IMODE(os.stat(place).st_mode) for place, _, _ in os.walk(made)} == {0o555}
 
 
 def test_a_root_has_a_place_for_all_that_is_mounted(store: Store, tmp_path: Path) -> None:
@@ -234,6 +235,7 @@ def test_a_root_is_made_once_and_again_when_it_is_gone(store: Store, tmp_path: P
     assert [type(event) for event in seen] == [Planned, Started, Finished]
     assert make(store, paths[::-1], events=Recorder()) == made, "the order says nothing"
     assert len(seen) == 3, "nothing was done"
+    os.chmod(made, 0o755)
     os.rename(made, tmp_path / "elsewhere")
     assert contents(make(store, paths, events=Recorder())) == contents(str(tmp_path / "elsewhere"))
     assert make(store, paths[:1]) != made

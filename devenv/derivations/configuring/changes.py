@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from devenv.derivations.configuring.cleaning import is_dangling_secret, is_left_out
+from devenv.derivations.configuring.normalising import NORMALISED
 from devenv.views.root import FILES, REMOVED
 
 _OPAQUE = "user.overlay.opaque"
@@ -162,5 +163,15 @@ def keep(changes: Iterator[Change], changed: str, target: str) -> None:
                 os.symlink(target_text, place)
         else:
             os.rename(f"{changed}/{change.path}", place)
+            if change.path in NORMALISED:
+                _rewrite(place, NORMALISED[change.path])
     with open(f"{target}/{REMOVED}", "x", encoding="utf-8", errors="surrogateescape") as file:
         file.writelines(f"{path}\n" for path in removed)
+
+
+def _rewrite(path: str, normalise: Callable[[bytes], bytes]) -> None:
+    with open(path, "rb") as file:
+        data = file.read()
+    os.unlink(path)
+    with open(path, "xb") as file:
+        file.write(normalise(data))

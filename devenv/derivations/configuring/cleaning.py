@@ -32,6 +32,13 @@ _PATTERNS = (
     "var/cache/debconf/passwords.dat",
     # times
     "var/log/*",
+    "var/lib/texmf/*.log",
+    # Made with the time or with addresses in them, by programs that cannot do without: TeX makes them again, in the
+    # user's own directory, when they are first used.
+    "var/lib/texmf/web2c/luahbtex/*.fmt",
+    "var/lib/texmf/web2c/luajit*/*.fmt",
+    "var/lib/texmf/web2c/luatex/*.fmt",
+    "var/lib/texmf/web2c/tex/*.fmt",
     "var/lib/dpkg/*-old",
     "var/lib/dpkg/lock*",
     "var/lib/dpkg/triggers/*",

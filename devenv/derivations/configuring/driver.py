@@ -40,6 +40,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT": "1",
     # What honours it gets the time that files in a store have.
     "SOURCE_DATE_EPOCH": "1",
+    "FORCE_SOURCE_DATE": "1",  # TeX's formats
     # Python's order of sets, Perl's of hashes.
     "PYTHONHASHSEED": "0",
     "PERL_HASH_SEED": "0",
