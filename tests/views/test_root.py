@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from devenv.events import Event, Finished, Planned, Reporter, Started
+from devenv.sandbox import enter
+from devenv.sandbox.spec import Bind, SandboxSpec
 from devenv.store.layout import Layout
 from devenv.store.local import Store
 from devenv.store.roots import add_indirect_root
@@ -19,6 +21,7 @@ from devenv.store.sweep import collect
 from devenv.views import root
 from devenv.views.operations import ViewError
 from devenv.views.root import FILE_MOUNT_POINTS, MOUNT_POINTS, compose, root_recipe
+from tests.support.sandboxes import require_sandboxes
 
 # Text of a file, or of a link after "-> ".
 Tree = Mapping[str, str]
@@ -316,6 +319,28 @@ def test_a_root_lives_as_long_as_its_recipe(tmp_path: Path) -> None:
     assert not os.path.exists(paths[1])
     os.unlink(tmp_path / "link")
     assert collect(layout).views == [kept]
+
+
+def test_a_root_that_a_process_has_mounted_is_kept(tmp_path: Path) -> None:
+    require_sandboxes()
+    layout = Layout(os.path.realpath(tmp_path / "place"))
+    with Store.open(layout) as store:
+        package = add(store, tmp_path, "p", {"usr/a": "1"})
+        recipe = root_recipe([package], None)
+        store.add_texts([(recipe.path, recipe.text, recipe.references)])
+        made = make(store, [package])
+    (tmp_path / "base").mkdir()
+    mounts = (Bind("/", "/"), Bind(f"{made}/usr", "/mnt"))
+    spec = SandboxSpec(mounts=mounts, base=str(tmp_path / "base"), uid=None, gid=None)
+    ours, theirs = os.pipe()
+    child = enter.run(spec, ["/bin/sh", "-c", "read wait"], {}, "/", stdin=ours)
+    try:
+        assert collect(layout).views == [] and Path(made, "usr/a").exists() and os.path.exists(package)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+        os.waitpid(child, 0)
+    assert collect(layout).views == [made]
 
 
 def test_a_root_in_the_making_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

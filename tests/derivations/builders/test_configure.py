@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from devenv.derivations.builders import configure
 from devenv.derivations.builders.interpreters import Interpreters
 from devenv.derivations.builders.job import Job
 from devenv.derivations.errors import BuildError
+from devenv.derivations.workers import Worker
 from devenv.sandbox import enter, syscalls
 from devenv.sandbox.errors import SandboxError
 from devenv.store.tree import scan
@@ -347,8 +349,39 @@ def test_scripts_have_no_network(packages: Set) -> None:
 def test_nothing_that_scripts_start_outlives_them(packages: Set) -> None:
     packages.add("p", "sleep 4321 >/dev/null 2>&1 &")
     packages.configure()
-    running = [Path(f"/proc/{name}/cmdline") for name in os.listdir("/proc") if name.isdecimal()]
-    assert not any(b"4321" in command(path) for path in running)
+    assert not runs(b"sleep\x004321")
+
+
+def test_nothing_goes_on_when_devenv_is_killed(packages: Set) -> None:
+    packages.add("p", "sleep 5432")
+    worker = Worker(str(packages.place / "log"))
+    worker.send(
+        {
+            "builder": "builtin:devenv-configure",
+            "label": "the set",
+            "env": {"packages": " ".join(packages.trees), "architecture": "amd64"},
+            "target": str(packages.place / "made"),
+            "candidates": [],
+            "pythons": {},
+        }
+    )
+    wait_until(lambda: runs(b"sleep\x005432"))
+    worker.close()
+    wait_until(lambda: not runs(b"sleep\x005432"))
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def runs(words: bytes) -> bool:
+    """Whether there is a process with such a command line, NULs between its words."""
+    return any(
+        words in command(Path(f"/proc/{name}/cmdline")) for name in os.listdir("/proc") if name.isdecimal()
+    )
 
 
 def command(path: Path) -> bytes:
