@@ -120,10 +120,7 @@ __devenv_hook_check() {
         __devenv_current="-e $__devenv_current"
     fi
     if [[ -z $__devenv_moved ]]; then __devenv_all=$__devenv_often; fi
-    if [[ -n $__devenv_hook_version && -n $__devenv_hook_asked ]]; then
-        if [[ $__devenv_hook_asked = "$__devenv_hook_version" ]]; then __devenv_often=; fi
-    fi
-    if [[ -z $__devenv_hook_version ]] || __devenv_hook_lacks || eval "[[ $__devenv_current$__devenv_all ]]"; then
+    if [[ -z $__devenv_hook_version || $__devenv_hook_asked = "$__devenv_hook_version" ]] || __devenv_hook_lacks || eval "[[ $__devenv_current$__devenv_all ]]"; then
         __devenv_hook_ask
         __devenv_often= # only a new version can tell anything new
     fi
@@ -170,17 +167,31 @@ __devenv_hook_switch() {
     return 0
 }
 
+# __devenv_hook_install: run before each prompt. First, so that the others find the environment, and the user's status;
+# but after direnv, which on leaving brings back the whole PATH that it found. Children may inherit the variable.
+__devenv_hook_install() {
+    local __devenv_call='${__devenv_hook_on:+__devenv_hook}' __devenv_i __devenv_put=
+    if [[ ${PROMPT_COMMAND@a} != *a* ]]; then
+        case ${PROMPT_COMMAND-} in
+        *_direnv_hook*) PROMPT_COMMAND=${PROMPT_COMMAND/_direnv_hook/"_direnv_hook;$__devenv_call"} ;;
+        *) PROMPT_COMMAND=$__devenv_call${PROMPT_COMMAND:+";$PROMPT_COMMAND"} ;;
+        esac
+        return 0
+    fi
+    for __devenv_i in "${!PROMPT_COMMAND[@]}"; do
+        if [[ ${PROMPT_COMMAND[__devenv_i]} = *_direnv_hook* ]]; then
+            PROMPT_COMMAND[__devenv_i]+=";$__devenv_call" __devenv_put=1
+        fi
+    done
+    if [[ -z $__devenv_put ]]; then PROMPT_COMMAND=("$__devenv_call" "${PROMPT_COMMAND[@]}"); fi
+}
+
 __devenv_hook_changed() { false; }
 __devenv_hook_pwd= __devenv_hook_asked= __devenv_hook_told=
 if [[ -z ${__devenv_hook_on-} ]]; then
     __devenv_hook_on=1 __devenv_hook_root= __devenv_hook_version= __devenv_hook_watched=()
     __devenv_hook_meant= __devenv_hook_place= __devenv_hook_layer=
-    # First, so that the others find the environment, and the user's status. Children may inherit the variable.
-    if [[ ${PROMPT_COMMAND@a} = *a* ]]; then
-        PROMPT_COMMAND=('${__devenv_hook_on:+__devenv_hook}' "${PROMPT_COMMAND[@]}")
-    else
-        PROMPT_COMMAND='${__devenv_hook_on:+__devenv_hook}'${PROMPT_COMMAND:+";$PROMPT_COMMAND"}
-    fi
+    __devenv_hook_install
 fi
 if [[ -n ${__devenv_aliases_were-} ]]; then shopt -s expand_aliases; fi
 \unset -v __devenv_aliases_were # aliases are the user's again

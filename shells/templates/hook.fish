@@ -3,29 +3,21 @@
 # of date, is said by files in the user's own state directory, never by the project.
 
 function __devenv_hook --on-event fish_prompt
-    if test "$PWD" = "$__devenv_hook_pwd"
-        if test -n "$__devenv_hook_version"
-            if test $__devenv_hook_current -ef $__devenv_hook_version
-                test "$__devenv_hook_asked" = "$__devenv_hook_version"
-                or not test $__devenv_hook_often
-                and return
-            end
-        else if test -z "$__devenv_hook_root"; and not test -f devenv.toml
-            return
-        end
-    end
-    __devenv_hook_look
+    test "$PWD" = "$__devenv_hook_pwd"
+    and test $__devenv_hook_same
+    or __devenv_hook_look
 end
 
 function __devenv_hook_moved --on-variable PWD
+    # direnv comes at the prompt, and on leaving brings back the whole PATH that it found: it must find it without ours.
     status is-command-substitution
+    or functions -q __direnv_export_eval
     or __devenv_hook
 end
 
 # __devenv_hook_look: find the project, read what is known about it, enter or leave, ask for what is missing.
 function __devenv_hook_look
     set -l __devenv_found $__devenv_hook_root
-    set -l __devenv_tests $__devenv_hook_often
     set -l __devenv_moved 0
     if test "$PWD" != "$__devenv_hook_pwd"
         set __devenv_moved 1
@@ -39,6 +31,8 @@ function __devenv_hook_look
         set -g __devenv_hook_root ''
         set -g __devenv_hook_version ''
         __devenv_hook_switch '' ''
+        # A devenv.toml may appear here. Above it is looked for when the directory changes.
+        set -g __devenv_hook_same ! -f devenv.toml
         return
     end
     if test "$__devenv_found" != "$__devenv_hook_root"; or test -z "$__devenv_hook_version"
@@ -46,16 +40,28 @@ function __devenv_hook_look
     else if not test $__devenv_hook_current -ef $__devenv_hook_version
         __devenv_hook_load $__devenv_found
     end
-    if test -z "$__devenv_hook_version"
-        __devenv_hook_ask
-    else if test -n "$__devenv_hook_meant"; and not test -r $__devenv_hook_meant/activate.fish
-        __devenv_hook_ask
-    else if test $__devenv_moved = 1
-        test $__devenv_hook_all
-        and __devenv_hook_ask
-    else if test $__devenv_hook_often
-        __devenv_hook_ask
+    __devenv_hook_check $__devenv_moved
+end
+
+# __devenv_hook_check MOVED: ask for a new version where this one is out of date, and write into __devenv_hook_same the
+# operands of `test` that tell whether all is as it was.
+function __devenv_hook_check
+    set -l __devenv_current ! -e $__devenv_hook_current
+    test -n "$__devenv_hook_version"
+    and set __devenv_current $__devenv_hook_current -ef $__devenv_hook_version
+    set -l __devenv_files $__devenv_hook_often
+    test $argv[1] = 1
+    and set __devenv_files $__devenv_hook_all
+    if test -n "$__devenv_hook_version" -a "$__devenv_hook_asked" != "$__devenv_hook_version"
+        if test -z "$__devenv_hook_meant" -o -r "$__devenv_hook_meant/activate.fish"
+            if test $__devenv_current $__devenv_files
+                set -g __devenv_hook_same $__devenv_current $__devenv_hook_often
+                return
+            end
+        end
     end
+    __devenv_hook_ask
+    set -g __devenv_hook_same $__devenv_current # only a new version can tell anything new
 end
 
 # __devenv_hook_find: prints the nearest directory with a devenv.toml, links resolved as `devenv enter` does.
@@ -87,9 +93,8 @@ function __devenv_hook_load
     set -g __devenv_hook_root $argv[1]
     set -g __devenv_hook_version ''
     set -g __devenv_hook_current $__devenv_place/current
-    # The operands of `test`: true if anything changed.
-    set -g __devenv_hook_all -n ''
-    set -g __devenv_hook_often -n ''
+    set -g __devenv_hook_all
+    set -g __devenv_hook_often
     if test -r $__devenv_place/current/entry
         while builtin read -l __devenv_line
             set -a __devenv_lines "$__devenv_line"
@@ -116,9 +121,9 @@ function __devenv_hook_watch
     for __devenv_line in $argv
         set -l __devenv_file (builtin string replace -r -- '^[a-z]+ ' '' $__devenv_line)
         set -l __devenv_mark $__devenv_hook_version/$__devenv_number
-        set -l __devenv_test -o $__devenv_file -nt $__devenv_mark -o $__devenv_file -ot $__devenv_mark
+        set -l __devenv_test -a ! $__devenv_file -nt $__devenv_mark -a ! $__devenv_file -ot $__devenv_mark
         if builtin string match -q -- 'absent *' $__devenv_line
-            set __devenv_test -o -e $__devenv_file
+            set __devenv_test -a ! -e $__devenv_file
         end
         set -ga __devenv_hook_all $__devenv_test
         builtin string match -q -- 'look *' $__devenv_line
@@ -174,8 +179,9 @@ if not set -q __devenv_hook_on
     set -g __devenv_hook_root ''
     set -g __devenv_hook_version ''
     set -g __devenv_hook_current ''
-    set -g __devenv_hook_all -n ''
-    set -g __devenv_hook_often -n ''
+    set -g __devenv_hook_all
+    set -g __devenv_hook_often
+    set -g __devenv_hook_same -n ''
     set -g __devenv_hook_meant ''
     set -g __devenv_hook_place ''
     set -g __devenv_hook_layer ''

@@ -2,30 +2,10 @@
 # started while nothing changed; everything is compared by builtins. What a project's environment is, and when it is out
 # of date, is said by files in the user's own state directory, never by the project.
 
-# __devenv_hook: called by zsh. The last status is restored by zsh itself.
+# __devenv_hook: called by zsh, which restores the last status itself.
 __devenv_hook() {
     emulate -L zsh
-    if [[ $PWD == "$__devenv_hook_pwd" && -n $__devenv_hook_version &&
-        $__devenv_hook_current -ef $__devenv_hook_version ]]; then
-        if [[ $__devenv_hook_asked == "$__devenv_hook_version" ]]; then return; fi
-        if __devenv_hook_fresh $__devenv_hook_often; then return; fi
-    elif [[ $PWD == "$__devenv_hook_pwd" && -z $__devenv_hook_root && ! -f devenv.toml ]]; then
-        return
-    fi
-    __devenv_hook_look
-}
-
-# __devenv_hook_fresh NUMBER...: whether these watched files are as they were.
-__devenv_hook_fresh() {
-    local __devenv_i
-    for __devenv_i; do
-        if [[ ! -e $__devenv_hook_files[__devenv_i] || $__devenv_hook_files[__devenv_i] -nt $__devenv_hook_marks[__devenv_i] ||
-            $__devenv_hook_files[__devenv_i] -ot $__devenv_hook_marks[__devenv_i] ]]; then return 1; fi
-    done
-    for __devenv_i in "${(@)__devenv_hook_absent}"; do
-        if [[ -e $__devenv_i ]]; then return 1; fi
-    done
-    return 0
+    if [[ $PWD != "$__devenv_hook_pwd" ]] || __devenv_hook_changed; then __devenv_hook_look; fi
 }
 
 # __devenv_hook_look: find the project, read what is known about it, enter or leave, ask for what is missing.
@@ -40,19 +20,49 @@ __devenv_hook_look() {
     if [[ -z $__devenv_found ]]; then
         __devenv_hook_root= __devenv_hook_version=
         __devenv_hook_switch '' ''
+        # A devenv.toml may appear here. Above it is looked for when the directory changes.
+        __devenv_hook_changed() { [[ -f devenv.toml ]]; }
         return
     fi
     if [[ $__devenv_found != "$__devenv_hook_root" || -z $__devenv_hook_version ||
         ! $__devenv_hook_current -ef $__devenv_hook_version ]]; then
         __devenv_hook_load $__devenv_found
     fi
-    if [[ -z $__devenv_hook_version || (-n $__devenv_hook_meant && ! -r $__devenv_hook_meant/activate.zsh) ]]; then
-        __devenv_hook_ask
-    elif ((__devenv_moved)); then
-        __devenv_hook_fresh {1..$#__devenv_hook_files} || __devenv_hook_ask
+    __devenv_hook_check
+}
+
+# __devenv_hook_check: ask for a new version where this one is out of date, and define __devenv_hook_changed, which
+# says whether to look again although the directory is the same.
+__devenv_hook_check() {
+    local __devenv_often __devenv_all __devenv_line __devenv_file __devenv_mark __devenv_test
+    local __devenv_current=${(qq)__devenv_hook_current}
+    integer __devenv_i=0
+    for __devenv_line in "${(@)__devenv_hook_watched}"; do
+        __devenv_file=${(qq)__devenv_line#* } __devenv_mark=${(qq):-$__devenv_hook_version/$__devenv_i}
+        case $__devenv_line in
+        (absent *) __devenv_test=" || -e $__devenv_file" ;;
+        (*)
+            # Where a file is gone, it is neither newer nor older.
+            __devenv_test=" || $__devenv_file -nt $__devenv_mark || $__devenv_file -ot $__devenv_mark || ! -e $__devenv_file"
+            ;;
+        esac
+        __devenv_all+=$__devenv_test
+        if [[ $__devenv_line != look\ * ]]; then __devenv_often+=$__devenv_test; fi
+        __devenv_i+=1
+    done
+    if [[ -n $__devenv_hook_version ]]; then
+        __devenv_current="! $__devenv_current -ef ${(qq)__devenv_hook_version}"
     else
-        __devenv_hook_fresh $__devenv_hook_often || __devenv_hook_ask
+        __devenv_current="-e $__devenv_current"
     fi
+    if ((!__devenv_moved)); then __devenv_all=$__devenv_often; fi
+    eval "__devenv_hook_changed() { [[ $__devenv_current$__devenv_all ]]; }"
+    if [[ $__devenv_hook_asked == "${__devenv_hook_version:-none}" || -z $__devenv_hook_version ]] ||
+        [[ -n $__devenv_hook_meant && ! -r $__devenv_hook_meant/activate.zsh ]] || __devenv_hook_changed; then
+        __devenv_hook_ask
+        __devenv_often= # only a new version can tell anything new
+    fi
+    eval "__devenv_hook_changed() { [[ $__devenv_current$__devenv_often ]]; }"
 }
 
 # __devenv_hook_find: __devenv_found becomes the nearest directory with a devenv.toml, links resolved as `devenv enter`
@@ -71,10 +81,10 @@ __devenv_hook_find() {
 __devenv_hook_load() {
     local __devenv_place=$__devenv_hook_tree$1/=devenv= __devenv_line
     local -a __devenv_lines
-    integer __devenv_inside=0 __devenv_i
+    integer __devenv_inside=0
     if [[ $1 == "$__devenv_hook_root" && -n $__devenv_hook_version ]]; then __devenv_inside=1; fi
     __devenv_hook_root=$1 __devenv_hook_version= __devenv_hook_current=$__devenv_place/current
-    __devenv_hook_files=() __devenv_hook_marks=() __devenv_hook_often=() __devenv_hook_absent=()
+    __devenv_hook_watched=()
     if [[ -r $__devenv_place/current/entry ]]; then
         while IFS= read -r __devenv_line; do __devenv_lines+=("$__devenv_line"); done <$__devenv_place/current/entry
     fi 2>/dev/null
@@ -83,17 +93,7 @@ __devenv_hook_load() {
         return
     fi
     __devenv_hook_version=$__devenv_place/${__devenv_lines[2]#version }
-    for ((__devenv_i = 8; __devenv_i <= $#__devenv_lines; __devenv_i++)); do
-        __devenv_line=$__devenv_lines[__devenv_i]
-        case $__devenv_line in
-        (absent *) __devenv_hook_absent+=("${__devenv_line#absent }") ;;
-        (*)
-            __devenv_hook_files+=("${__devenv_line#* }")
-            __devenv_hook_marks+=("$__devenv_hook_version/$((__devenv_i - 8))")
-            if [[ $__devenv_line == watch\ * ]]; then __devenv_hook_often+=($#__devenv_hook_files); fi
-            ;;
-        esac
-    done
+    __devenv_hook_watched=("${(@)__devenv_lines[8,-1]}")
     __devenv_hook_switch "${__devenv_lines[5]#spec }" $1
     if [[ $__devenv_hook_version != "$__devenv_hook_told" ]]; then
         __devenv_hook_tell "${__devenv_lines[6]#say }"
@@ -127,15 +127,24 @@ __devenv_hook_switch() {
     if (($#__devenv_layers > __devenv_layers_before)); then __devenv_hook_layer=$__devenv_layers[-1]; fi
 }
 
+__devenv_hook_changed() { false; }
 typeset -g __devenv_hook_pwd= __devenv_hook_asked= __devenv_hook_told=
 if [[ -z ${__devenv_hook_on-} ]]; then
     typeset -g __devenv_hook_on=1 __devenv_hook_root= __devenv_hook_version= __devenv_hook_current=
-    typeset -ga __devenv_hook_files __devenv_hook_marks __devenv_hook_often __devenv_hook_absent
+    typeset -ga __devenv_hook_watched
     typeset -g __devenv_hook_meant= __devenv_hook_place= __devenv_hook_layer=
-    # First, so that the others find the environment.
+    # First, so that the others find the environment; but after direnv, which on leaving brings back the whole PATH
+    # that it found.
     typeset -ga precmd_functions chpwd_functions
-    precmd_functions=(__devenv_hook $precmd_functions)
-    chpwd_functions=(__devenv_hook $chpwd_functions)
+    () {
+        emulate -L zsh
+        local __devenv_list
+        integer __devenv_at
+        for __devenv_list in precmd_functions chpwd_functions; do
+            __devenv_at=${${(P)__devenv_list}[(I)_direnv_hook]}
+            set -A $__devenv_list ${${(P)__devenv_list}[1,__devenv_at]} __devenv_hook ${${(P)__devenv_list}[__devenv_at+1,-1]}
+        done
+    }
 fi
 if ((${#__devenv_hook_options})); then setopt $__devenv_hook_options; fi
 \unset __devenv_hook_options # aliases are the user's again

@@ -1,0 +1,175 @@
+"""The prompt hook beside direnv's and mise's: what each costs at a prompt where nothing changed, and on cd.
+
+    python bench/hook.py [--rounds N] [--mise PROGRAM]
+
+Each side runs its own hook function inside one shell, in turns (A B A B); medians of the rounds are quoted in
+microseconds a call, and the ratio beside the target of the project's design. The environments are equal: forty variables
+and two entries of PATH. The project of ours has what a project of npm and Python has: six watched files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+VARIABLES = {f"VARIABLE_{number}": f"value {number}" for number in range(40)}
+SHELLS = ("bash", "zsh", "fish")
+PROMPTS, MOVES = 300, 40
+# A loop for each shell: it prints microseconds a call of its body.
+LOOPS = {
+    "bash": "s=$EPOCHREALTIME; for ((k=0;k<{count};k++)); do {body}; done; e=$EPOCHREALTIME; "
+    "echo TIME $(( (${{e/./}} - ${{s/./}}) / {count} ))",
+    "zsh": "zmodload zsh/datetime; s=$EPOCHREALTIME; for ((k=0;k<{count};k++)) do {body}; done; e=$EPOCHREALTIME; "
+    "printf 'TIME %d\\n' $(( (e - s) * 1000000 / {count} ))",
+    "fish": "set s (date +%s%N); for k in (seq {count}); {body}; end; set e (date +%s%N); "
+    'echo TIME (math -s0 "($e - $s) / 1000 / {count}")',
+}
+
+
+class Side:
+    """One hook in one shell: `load` defines it, `hook` is what runs before a prompt."""
+
+    def __init__(
+        self, name: str, shell: str, load: str, hook: str, project: str, env: dict[str, str]
+    ) -> None:
+        self.name, self.shell, self.load, self.hook = name, shell, load, hook
+        self.project, self.env = project, env
+        self.prompts: list[float] = []
+        self.moves: list[float] = []
+
+    def measure(self) -> None:
+        at = f"cd '{self.project}'; {self.hook}"
+        self.prompts.append(self._run(at, PROMPTS, self.hook))
+        self.moves.append(self._run(self.hook, MOVES, f"{at}; cd /; {self.hook}"))
+
+    def _run(self, before: str, count: int, body: str) -> float:
+        loop = LOOPS[self.shell].format(count=count, body=body)
+        check = f"cd '{self.project}'; {self.hook}; echo HAS $VARIABLE_7; cd /; {self.hook}"
+        plain = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}[self.shell]
+        done = subprocess.run(
+            [program(self.shell), *plain, "-c", f"{self.load}\n{check}\n{before}\n{loop}"],
+            env=self.env,
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode or "HAS value 7" not in done.stdout:
+            raise SystemExit(
+                f"{self.name} in {self.shell} does not enter its project:\n{done.stdout}{done.stderr[:2000]}"
+            )
+        return float(done.stdout.rpartition("TIME ")[2])
+
+
+def program(name: str) -> str:
+    tools = os.environ.get("DEVENV_TEST_TOOLS", "")
+    found = shutil.which(name) or shutil.which(name, path=os.path.join(tools, "bin"))
+    if found is None:
+        raise SystemExit(f"{name} is not there: run tools/test-tools DIRECTORY and set DEVENV_TEST_TOOLS")
+    return found
+
+
+def ours(base: str, env: dict[str, str]) -> list[Side]:
+    project = os.path.join(base, "ours")
+    os.makedirs(project + "/bin")
+    devenv = os.path.join(os.path.dirname(sys.executable), "devenv")
+    with open(project + "/devenv.toml", "w") as file:
+        file.write('name = "bench"\n[env]\nPATH = { prepend = ["./bin", "./tools"] }\n')
+        file.write("".join(f'{name} = "{value}"\n' for name, value in VARIABLES.items()))
+    for words in (["lock"], ["allow"]):
+        subprocess.run([devenv, *words], cwd=project, env=env, check=True, capture_output=True)
+    sides = []
+    for shell in SHELLS:
+        text = subprocess.run(
+            [devenv, "hook", shell], env=env, check=True, capture_output=True, text=True
+        ).stdout
+        sides.append(Side("devenv", shell, text, "__devenv_hook", project, env))
+    return sides
+
+
+def direnv(base: str, env: dict[str, str]) -> list[Side]:
+    project = os.path.join(base, "direnv")
+    os.makedirs(project)
+    with open(project + "/.envrc", "w") as file:
+        file.write("PATH_add bin\nPATH_add tools\n")
+        file.write("".join(f"export {name}='{value}'\n" for name, value in VARIABLES.items()))
+    own = program("direnv")
+    env = env | {"DIRENV_LOG_FORMAT": ""}
+    subprocess.run([own, "allow"], cwd=project, env=env, check=True, capture_output=True)
+    calls = {shell: f'eval "$({own} export {shell})"' for shell in ("bash", "zsh")}
+    calls["fish"] = f"{own} export fish | source"
+    return [Side("direnv", shell, "", calls[shell], project, env) for shell in SHELLS]
+
+
+def mise(base: str, env: dict[str, str], own: str) -> list[Side]:
+    project = os.path.join(base, "mise")
+    os.makedirs(project)
+    with open(project + "/mise.toml", "w") as file:
+        file.write('[env]\n_.path = ["./bin", "./tools"]\n')
+        file.write("".join(f'{name} = "{value}"\n' for name, value in VARIABLES.items()))
+    env = env | {"MISE_TRUSTED_CONFIG_PATHS": base, "__MISE_SHELL": ""}
+    sides = []
+    for shell in SHELLS:
+        text = subprocess.run(
+            [own, "activate", shell], env=env, check=True, capture_output=True, text=True
+        ).stdout
+        hook = (
+            f"{own} hook-env -s fish | source" if shell == "fish" else f'eval "$({own} hook-env -s {shell})"'
+        )
+        sides.append(Side("mise", shell, text, hook, project, env))
+    return sides
+
+
+def show(sides: list[Side]) -> None:
+    for shell in SHELLS:
+        group = [side for side in sides if side.shell == shell]
+        for title, pick in (
+            ("a prompt, nothing changed", "prompts"),
+            ("into the project and out again", "moves"),
+        ):
+            print(f"\n{shell}: {title}")
+            first = statistics.median(getattr(group[0], pick))
+            for side in group:
+                values = getattr(side, pick)
+                middle = statistics.median(values)
+                line = f"  {side.name:<8} {middle:9.0f} us  ({min(values):.0f} - {max(values):.0f})"
+                if side is not group[0]:
+                    line += f"   ours / this = 1/{middle / first:.0f}"
+                    line += "   target <= 1/30" if pick == "prompts" else ""
+                elif pick == "prompts":
+                    line += "   target <= 50 us"
+                print(line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--mise", metavar="PROGRAM", default=shutil.which("mise"), help="default: the one on PATH"
+    )
+    arguments = parser.parse_args()
+    base = tempfile.mkdtemp(prefix="devenv-bench-")
+    try:
+        env = {"HOME": base, "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+        sides = [*ours(base, env), *direnv(base, env)]
+        if arguments.mise:
+            sides += mise(base, env, os.path.abspath(arguments.mise))
+        else:
+            print("mise is absent")
+        for _ in range(arguments.rounds):
+            for side in sides:
+                side.measure()
+        show(sides)
+    finally:
+        subprocess.run(["chmod", "-R", "u+w", base], check=False)
+        shutil.rmtree(base, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
