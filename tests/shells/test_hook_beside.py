@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.env.spec import Prepend, Set
+from devenv.env.spec import Operation, Prepend, Set
 from tests.shells.harness import base_environ
 from tests.shells.prompt import NAMES, Machine, Prompt
 from tests.support.programs import program
@@ -28,7 +28,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def project(machine: Machine) -> Path:
     place = machine.project("p")
-    operations = {
+    operations: dict[str, tuple[Operation, ...]] = {
         "PATH": (Prepend(entries=("./ours",), origin="a test"),),
         "COLOUR": (Set(value="red", origin="a test"),),
     }
