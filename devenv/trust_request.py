@@ -153,7 +153,8 @@ def safe_part(spec: Spec, items: Iterable[Item]) -> Spec:
         kept = tuple(found for operation in operations for found in _harmless(name, operation, packages))
         if kept:
             variables[name] = kept
-    return replace(spec, variables=variables, aliases={}, scripts={}, views=(), packages=kept_packages)
+    # Made anew: what a spec holds besides is not thought harmless.
+    return Spec(name=spec.name, variables=variables, packages=kept_packages)
 
 
 def _harmless(name: str, operation: Operation, packages: tuple[str, ...]) -> Iterator[Operation]:
