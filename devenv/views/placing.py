@@ -65,7 +65,7 @@ class Remover:
     def uncover(self, dest: str) -> None:
         """Remove what kept trees have below `dest`, where a link or file is to lie from now on."""
         for tree, source in list(self.kept.givers(dest)):
-            if _is_directory(source) and _is_real_below(self.root, dest):
+            if is_directory(source) and _is_real_below(self.root, dest):
                 self._remove_entries(tree, source, dest, f"{self.root}/{dest}", shared=False)
 
     def _remove_tree(self, op: Tree, path: str) -> None:
@@ -77,11 +77,11 @@ class Remover:
 
     def _remove_entries(self, op: Tree, source: str, dest: str, path: str, shared: bool) -> None:
         """Remove what is in `source` from `path`, then `path` itself if that leaves it empty."""
-        if not _is_directory(source):
+        if not is_directory(source):
             if not (shared and self.kept.gives(dest)):
                 _unlink_file(path)
             return
-        if not _is_directory(path):
+        if not is_directory(path):
             return
         with os.scandir(source) as entries:
             for entry in entries:
@@ -98,7 +98,7 @@ class Remover:
 
     def _remove_orphans(self, dest: str, path: str) -> None:
         """The store object is gone: its files are those that still carry a store's modification time."""
-        if not _is_directory(path):
+        if not is_directory(path):
             if _has_store_time(path) and not self.kept.gives(dest):
                 _unlink_file(path)
             return
@@ -152,9 +152,9 @@ class Placer:
         try:
             os.mkdir(path, 0o755)
         except FileExistsError:
-            if not _is_directory(path):
+            if not is_directory(path):
                 givers = self.provided.givers(path[len(self.root) + 1 :])
-                if any(not _is_directory(source) for _, source in givers):
+                if any(not is_directory(source) for _, source in givers):
                     raise self._both_kinds(path) from None
                 os.unlink(path)
                 os.mkdir(path, 0o755)
@@ -163,7 +163,7 @@ class Placer:
     def _place_tree(self, op: Tree, path: str) -> None:
         if not os.path.lexists(op.source):
             raise ViewError(f"{op.source} is missing, which belongs at {path}", root=self.root)
-        if not _is_directory(op.source):
+        if not is_directory(op.source):
             self._place_file(op, op.source, path)
             return
         stack = [(op.source, path)]
@@ -233,18 +233,18 @@ class Placer:
             raise self._both_kinds(path)
         others = [(tree, other) for tree, other in self.provided.givers(relative) if other != source]
         for tree, other in others:
-            if not _equal(source, other):
+            if not equal(source, other):
                 raise ViewError(
                     f"{relative} differs between {op.source} and {tree.source}, which both have it",
                     hint="Only one of the two can be in one environment.",
                     root=self.root,
                 )
-        return bool(others) and _equal(source, path)
+        return bool(others) and equal(source, path)
 
     def _both_kinds(self, path: str) -> ViewError:
         relative = path[len(self.root) + 1 :]
         places = {
-            _is_directory(source): f"in {tree.source}" for tree, source in self.provided.givers(relative)
+            is_directory(source): f"in {tree.source}" for tree, source in self.provided.givers(relative)
         }
         return ViewError(
             f"{relative} is a file {places.get(False, 'elsewhere')} and a directory {places.get(True, 'elsewhere')}",
@@ -259,7 +259,7 @@ class Placer:
         except FileNotFoundError:
             return
         except OSError as error:
-            if error.errno not in (errno.EISDIR, errno.EPERM) or not _is_directory(path):
+            if error.errno not in (errno.EISDIR, errno.EPERM) or not is_directory(path):
                 raise
             if _rmdir(path):
                 return
@@ -284,7 +284,7 @@ def _copy(source: str, path: str, mode: int) -> None:
             os.utime(writer.fileno(), (_STORE_TIME, _STORE_TIME))
 
 
-def _equal(one: str, other: str) -> bool:
+def equal(one: str, other: str) -> bool:
     """Whether two files or links are the same, contents and kind."""
     first, second = os.lstat(one), os.lstat(other)
     if stat.S_IFMT(first.st_mode) != stat.S_IFMT(second.st_mode):
@@ -303,10 +303,11 @@ def _equal(one: str, other: str) -> bool:
 def _is_real_below(root: str, dest: str) -> bool:
     """Whether each directory above `dest` is a real one, as far as they are there."""
     paths = (f"{root}/{higher}" for higher in above(dest))
-    return all(_is_directory(path) or not os.path.lexists(path) for path in paths)
+    return all(is_directory(path) or not os.path.lexists(path) for path in paths)
 
 
-def _is_directory(path: str) -> bool:
+def is_directory(path: str) -> bool:
+    """Whether there is a directory itself, not a link to one."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:

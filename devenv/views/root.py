@@ -31,7 +31,7 @@ from devenv.formats.store_path import StoreDir, StorePath
 from devenv.store.locks import PathLocks
 from devenv.store.tree import remove, seal
 from devenv.views.operations import Tree, ViewError
-from devenv.views.placing import Placer
+from devenv.views.placing import Placer, is_directory
 
 FILES, REMOVED = "files", "removed"
 
@@ -161,7 +161,7 @@ def _is_real_directory(root: str, parts: Sequence[str]) -> bool:
     place = root
     for part in parts:
         place = f"{place}/{part}"
-        if not _is_directory(place):
+        if not is_directory(place):
             return False
     return True
 
@@ -177,7 +177,7 @@ def _make_room(source: str, target: str) -> None:
                 if not entry.is_dir(follow_symlinks=False):
                     with suppress(FileNotFoundError):
                         os.unlink(below)
-                elif _is_directory(below):
+                elif is_directory(below):
                     stack.append((entry.path, below))
                 elif os.path.lexists(below):
                     os.unlink(below)
@@ -194,7 +194,7 @@ def _link_top(root: str) -> None:
 def _make_mount_points(root: str) -> None:
     """A mount point must be no link: the kernel would follow it, out of the root perhaps."""
     for path in MOUNT_POINTS:
-        if not _is_directory(f"{root}/{path}"):
+        if not is_directory(f"{root}/{path}"):
             with suppress(FileNotFoundError):
                 os.unlink(f"{root}/{path}")
             os.mkdir(f"{root}/{path}", 0o755)
@@ -235,13 +235,6 @@ def _contents_inside(root: str, place: str) -> bytes:
         return b""
     with open(found, "rb") as file:
         return file.read()
-
-
-def _is_directory(path: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except OSError:
-        return False
 
 
 def _is_plain_file(path: str) -> bool:

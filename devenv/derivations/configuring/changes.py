@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from devenv.derivations.configuring.cleaning import is_dangling_secret, is_left_out
 from devenv.derivations.configuring.normalising import NORMALISED
+from devenv.views.placing import equal, is_directory
 from devenv.views.root import FILES, REMOVED
 
 _OPAQUE = "user.overlay.opaque"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def _in_layer(upper: str, lower: str, path: str, *, hidden: bool) -> Iterator[Ch
     """`hidden`: nothing of `lower` shows through here."""
     here, below = _join(upper, path), _join(lower, path)
     names = sorted(os.listdir(here))
-    if hidden and _is_directory(below):
+    if hidden and is_directory(below):
         yield from (
             Change(_inner(path, name), "gone") for name in sorted(set(os.listdir(below)) - set(names))
         )
@@ -50,7 +50,7 @@ def _in_layer(upper: str, lower: str, path: str, *, hidden: bool) -> Iterator[Ch
                 yield Change(inner, "gone")
         elif stat.S_ISDIR(status.st_mode):
             yield from _new_directory(old, inner)
-            opaque = hidden or _is_opaque(place) or not _is_directory(old)
+            opaque = hidden or _is_opaque(place) or not is_directory(old)
             yield from _in_layer(upper, lower, inner, hidden=opaque)
         else:
             yield from _new_leaf(place, status, old, inner)
@@ -64,7 +64,7 @@ def copy_changes(copy: str, original: str, since: int) -> Iterator[Change]:
 def _in_copy(copy: str, original: str, path: str, since: int) -> Iterator[Change]:
     here, below = _join(copy, path), _join(original, path)
     names = set(os.listdir(here))
-    before = set(os.listdir(below)) if _is_directory(below) else set()
+    before = set(os.listdir(below)) if is_directory(below) else set()
     for name in sorted(names | before):
         inner = _inner(path, name)
         place, old = f"{here}/{name}", f"{below}/{name}"
@@ -80,7 +80,7 @@ def _in_copy(copy: str, original: str, path: str, since: int) -> Iterator[Change
 
 
 def _new_directory(old: str, inner: str) -> Iterator[Change]:
-    if not _is_directory(old):
+    if not is_directory(old):
         if os.path.lexists(old):
             yield Change(inner, "gone")
         yield Change(inner, "directory")
@@ -90,7 +90,7 @@ def _new_leaf(place: str, status: os.stat_result, old: str, inner: str) -> Itera
     """Of a file or link. Pipes, sockets and devices are nothing that a root could have."""
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)) or _is_same(place, status, old):
         return
-    if _is_directory(old):
+    if is_directory(old):
         yield Change(inner, "gone")
     yield Change(inner, "file" if stat.S_ISREG(status.st_mode) else "link")
 
@@ -100,33 +100,13 @@ def _is_same(place: str, status: os.stat_result, old: str) -> bool:
         before = os.lstat(old)
     except OSError:
         return False
-    if stat.S_IFMT(before.st_mode) != stat.S_IFMT(status.st_mode):
-        return False
-    if stat.S_ISLNK(status.st_mode):
-        return os.readlink(place) == os.readlink(old)
-    if before.st_size != status.st_size or (before.st_mode ^ status.st_mode) & stat.S_IXUSR:
-        return False
-    return _have_same_contents(place, old)
-
-
-def _have_same_contents(one: str, other: str) -> bool:
-    with open(one, "rb") as left, open(other, "rb") as right:
-        while block := left.read(_BLOCK):
-            if block != right.read(_BLOCK):
-                return False
-    return True
+    programs = [stat.S_ISREG(each.st_mode) and each.st_mode & stat.S_IXUSR for each in (before, status)]
+    return programs[0] == programs[1] and equal(place, old)
 
 
 def _is_opaque(directory: str) -> bool:
     try:
         return os.getxattr(directory, _OPAQUE) == b"y"
-    except OSError:
-        return False
-
-
-def _is_directory(path: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
         return False
 
