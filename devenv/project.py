@@ -96,7 +96,15 @@ class Workplace:
             cache=self.layout.cache,
             offline=self.settings.offline,
             mirrors=self.mirrors,
+            may_tell=self._may_tell,
         )
+
+    def _may_tell(self, key: str, value: str) -> bool:
+        """Whether the user allowed this line of the project's .npmrc, which hands over a variable of theirs."""
+        from devenv.trust import Trust
+        from devenv.trust_request import secret_item
+
+        return secret_item(key, value) in Trust(self.settings.environ).allowed_here(self.root)
 
     @cached_property
     def client(self) -> Client:

@@ -28,7 +28,9 @@ When = Literal["entry", "use"]
 _MOST_FILES = 2000
 _MOST_BYTES = 64 * 1024 * 1024
 # Fields of a Config that are judged below, or that never run anything when an environment is entered.
-_JUDGED = frozenset({"env", "aliases", "scripts", "lockfiles", "registries", "caches", "base", "system"})
+_JUDGED = frozenset(
+    {"env", "aliases", "scripts", "lockfiles", "registries", "mirrors", "caches", "base", "system"}
+)
 _WITHOUT_POWER = frozenset({"name", "packages", "builds", "fetches", "purifies"})
 _OWN_PATH = re.compile(
     r"(?:^|[\s=:;,'\"(])((?:\.{1,2}|\$\{project\}|\$DEVENV_PROJECT|\$\{DEVENV_PROJECT\})(?:/[\w@%+.,=/-]*)?)"
@@ -113,6 +115,8 @@ def _downloads(config: Config, lock: Lock | None) -> Iterator[Item]:
     """Whence programs come, where the project says so rather than the user."""
     for key, url in config.registries.items():
         yield Item("registry", key, url)
+    for archive, urls in config.mirrors.items():
+        yield Item("registry", archive, " ".join(urls))
     for url in config.caches.substituters:
         yield Item("cache", url, "")
     for tool in lock.toolchains if lock else ():
@@ -123,18 +127,25 @@ def _downloads(config: Config, lock: Lock | None) -> Iterator[Item]:
 
 def _npm_settings(root: str, lock: Lock | None) -> Iterator[Item]:
     """What the project's own .npmrc says about where packages come from and whom to believe."""
-    from devenv.fetch.npmrc import local_prefix, parse_npmrc
+    from devenv.fetch.npmrc import local_prefix, parse_npmrc, telling_settings
 
-    if lock is None or not (lock.toolchains or lock.lockfiles):
-        return
     try:
         with open(os.path.join(local_prefix(root), ".npmrc"), encoding="utf-8", errors="replace") as file:
-            values = parse_npmrc(file.read(_MOST_BYTES), {})
+            text = file.read(_MOST_BYTES)
     except OSError:
         return
+    yield from (secret_item(key, value) for key, value in telling_settings(text))
+    if lock is None or not (lock.toolchains or lock.lockfiles):
+        return
+    values = parse_npmrc(text, {})
     for key, value in values.items():
         if key.endswith("registry") or key in _NPM_TRANSPORT:
             yield Item("npmrc", key, str(value))
+
+
+def secret_item(key: str, value: str) -> Item:
+    """A line of the project's .npmrc by which a variable of the user's is sent to another machine."""
+    return Item("secret", key, value)
 
 
 # What needs no answer

@@ -31,7 +31,7 @@ from devenv.fetch.apt_sources import ARCHIVES, apt_mirrors
 from devenv.fetch.cargo_config import CargoConfig
 from devenv.fetch.credentials import Credentials
 from devenv.fetch.errors import EndpointError
-from devenv.fetch.npmrc import NpmConfig
+from devenv.fetch.npmrc import MayTell, NpmConfig
 from devenv.fetch.pip_config import PipConfig, load_pip_config
 from devenv.fetch.urls import origin, parent, parsed, shown, split, with_slash, without_userinfo
 
@@ -67,7 +67,9 @@ class Endpoints:
         crate_template: CrateTemplate | None = None,
         etc: str = "/etc",
         mirrors: Mapping[str, Sequence[str]] | None = None,
+        may_tell: MayTell | None = None,
     ) -> None:
+        self._may_tell = may_tell
         self._project, self._environ, self._cache, self._etc = project, environ, cache, etc
         self._wheel_text, self._crate_template = wheel_text, crate_template
         self._templates: dict[str, str] = {}
@@ -89,10 +91,12 @@ class Endpoints:
         offline: bool = False,
         etc: str = "/etc",
         mirrors: Mapping[str, Sequence[str]] | None = None,
+        may_tell: MayTell | None = None,
     ) -> Endpoints:
         """Endpoints for `project`. `cache` is a directory; `offline` forbids even looking up defaults.
 
-        `mirrors`: URLs by archive ("debian"), from the same table as `registries`.
+        `mirrors`: URLs by archive ("debian"), from the same table as `registries`. `may_tell`: which settings of the
+        project's .npmrc may hand variables of the user's to hosts that only the project names; None for all.
         """
 
         def wheel_text(endpoints: Endpoints, package: str) -> str | None:
@@ -114,6 +118,7 @@ class Endpoints:
             crate_template=crate_template,
             etc=etc,
             mirrors=mirrors,
+            may_tell=may_tell,
         )
 
     @property
@@ -129,7 +134,18 @@ class Endpoints:
     @cached_property
     def npm(self) -> NpmConfig:
         """npm's settings."""
-        return NpmConfig(project=self._project, environ=self._environ)
+        may_tell = self._tells if self._may_tell is not None else None
+        return NpmConfig(project=self._project, environ=self._environ, may_tell=may_tell)
+
+    def _tells(self, key: str, value: str) -> bool:
+        """Whether this setting of the project may hold a variable: its host is one of the user's, or it was allowed."""
+        if key.startswith("//") and "${" not in key:
+            host = parsed("http:" + key.partition(":_")[0]).netloc
+            # Not looked up for this: the way to npm's default may lead over this very question.
+            default = self.__dict__.get("npm_default")
+            if host in self.npm.hosts_of_the_user() or (default and parsed(default).netloc == host):
+                return True
+        return self._may_tell is None or self._may_tell(key, value)
 
     @cached_property
     def pip(self) -> PipConfig:

@@ -483,7 +483,10 @@ def _raise_status(response: BaseHTTPResponse, url: str, doing: str) -> NoReturn:
         raise TransientError(message, url=shown(url), delay=_retry_after(response))
     hint = None
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
-        hint = "Put a login for this host into .npmrc, pip.conf or ~/.netrc, or check the one there."
+        hint = (
+            "Put a login for this host into .npmrc, pip.conf or ~/.netrc, or check the one there. One that the "
+            "project's own .npmrc takes from a variable waits for `devenv allow`."
+        )
     raise StatusError(message, status=status, url=shown(url), hint=hint)
 
 

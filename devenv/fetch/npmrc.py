@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _VARIABLE = re.compile(r"(?<!\\)(\\*)\$\{([^${}?]+)(\?)?\}")
@@ -20,11 +20,45 @@ _LITERALS: Mapping[str, object] = {"true": True, "false": False, "null": None}
 _ENV_PREFIX = "npm_config_"
 
 Values = dict[str, object]
+# Whether a setting of the project, as it stands in its .npmrc, may have variables put into it.
+MayTell = Callable[[str, str], bool]
 
 
-def parse_npmrc(text: str, environ: Mapping[str, str]) -> Values:
-    """The settings of one file; values are str, bool, None or lists of these. Never raises."""
+class Untold:
+    """In place of a value that would tell a secret of the user's to whom the project names: the setting as it stands."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, key: str, value: str) -> None:
+        self.key, self.value = key, value
+
+
+def telling_settings(text: str) -> list[tuple[str, str]]:
+    """The settings, as they stand in a file, that have variables in them and that another machine gets to see."""
+    return [(key, value) for key, value in _lines(text) if value is not None and _tells(key, value)]
+
+
+def _tells(key: str, value: str) -> bool:
+    sent = key.startswith(("//", "_")) or key.endswith(("registry", "proxy")) or "${" in key
+    return sent and "${" in key + value
+
+
+def parse_npmrc(text: str, environ: Mapping[str, str], *, hold: bool = False) -> Values:
+    """The settings of one file; values are str, bool, None or lists of these. Never raises.
+
+    hold: with an `Untold` for each of the `telling_settings`
+    """
     values: Values = {}
+    for key, value in _lines(text):
+        if hold and value is not None and _tells(key, value):
+            values[expand(key, environ)] = Untold(key, value)
+        else:
+            _put(values, key, True if value is None else _value(value, environ), environ)
+    return values
+
+
+def _lines(text: str) -> Iterator[tuple[str, str | None]]:
+    """Keys and values without quotes; the value is None for a key alone."""
     in_section = False
     for line in re.split(r"[\r\n]+", text):
         stripped = line.strip()
@@ -35,8 +69,7 @@ def parse_npmrc(text: str, environ: Mapping[str, str]) -> Values:
             continue
         key, mark, value = line.partition("=")
         if key and not in_section:
-            _put(values, _bare(key), _value(value, environ) if mark else True, environ)
-    return values
+            yield _bare(key), _bare(value) if mark else None
 
 
 def _put(values: Values, key: str, value: object, environ: Mapping[str, str]) -> None:
@@ -52,8 +85,7 @@ def _put(values: Values, key: str, value: object, environ: Mapping[str, str]) ->
         values[key] = value
 
 
-def _value(text: str, environ: Mapping[str, str]) -> object:
-    bare = _bare(text)
+def _value(bare: str, environ: Mapping[str, str]) -> object:
     return _LITERALS[bare] if bare in _LITERALS else expand(bare, environ)
 
 
@@ -97,8 +129,11 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
 class NpmConfig:
     """npm's settings in one directory: environment, then project, user, global and built-in files."""
 
-    def __init__(self, *, project: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, *, project: str, environ: Mapping[str, str], may_tell: MayTell | None = None) -> None:
+        """`may_tell` None: variables are put into all settings of the project, as npm does."""
         self._environ = environ
+        self._may_tell = may_tell
+        self._project: Values = {}
         self._layers: list[Values] = [_from_environment(environ)]
         root = npm_root(environ)
         builtin = self._read(os.path.join(root, "npmrc")) if root else {}
@@ -106,7 +141,8 @@ class NpmConfig:
         project_file = os.path.join(local_prefix(project), ".npmrc")
         user_file = self._text("userconfig", builtin) or os.path.join(home, ".npmrc")
         if os.path.abspath(project_file) != os.path.abspath(user_file):
-            project_values = self._read(project_file)
+            project_values = parse_npmrc(_text_of(project_file), environ, hold=may_tell is not None)
+            self._project = project_values
             self._layers.append(project_values)
             user_file = self._text("userconfig", builtin) or user_file
         self._layers.append(self._read(user_file))
@@ -127,9 +163,29 @@ class NpmConfig:
     def get(self, key: str) -> object:
         """The value that counts, None if nothing sets the key."""
         for layer in self._layers:
-            if key in layer:
-                return layer[key]
+            found = layer.get(key, self)
+            if isinstance(found, Untold):
+                # Asked as late as this: whose host it is may be found out in the meantime.
+                if self._may_tell is None or not self._may_tell(found.key, found.value):
+                    continue
+                found = _value(found.value, self._environ)
+            if found is not self:
+                return found
         return None
+
+    def hosts_of_the_user(self) -> set[str]:
+        """Hosts that settings other than the project's name as registries or have logins for."""
+        from urllib.parse import urlsplit
+
+        found = set()
+        for layer in self._layers:
+            if layer is self._project:
+                continue
+            for key, value in layer.items():
+                url = key if key.startswith("//") else value if key.endswith("registry") else None
+                if isinstance(url, str):
+                    found.add(urlsplit(url).netloc.rpartition("@")[2])
+        return found - {""}
 
     def text(self, key: str) -> str | None:
         """The value that counts where it is text and not empty."""

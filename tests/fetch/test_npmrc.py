@@ -7,12 +7,14 @@ import os
 import random
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.fetch.npmrc import expand, npm_root, parse_npmrc
+from devenv.fetch.endpoints import Endpoints
+from devenv.fetch.npmrc import expand, npm_root, parse_npmrc, telling_settings
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,54 @@ def test_npms_reader_agrees() -> None:
             assert parse_npmrc(text, {}) == expected, repr(text)
             compared += 1
     assert compared > 3000
+
+
+PROJECT = """\
+registry=https://named.test/
+//named.test/:_authToken=${SECRET}
+//mine.test/:_authToken=${SECRET}
+//literal.test/:_authToken=written-down
+//${SECRET}.test/:_authToken=x
+@scope:registry=https://evil.test/${SECRET}/
+cafile=${HOME}/ca.pem
+"""
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_variables_go_to_hosts_of_the_project_only_when_allowed(tmp_path: Path, allowed: bool) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    for folder in (home, project):
+        folder.mkdir()
+    (home / ".npmrc").write_text("@mine:registry=https://mine.test/\n")
+    (project / ".npmrc").write_text(PROJECT)
+    (project / "package.json").write_text("{}")
+    environ = {"HOME": str(home), "PATH": "", "SECRET": "sesame"}
+    endpoints = Endpoints.load(
+        project=str(project),
+        environ=environ,
+        registries={},
+        cache=str(tmp_path),
+        may_tell=lambda key, value: allowed,
+    )
+    found = {
+        host: endpoints.credentials(f"https://{host}/x/-/x.tgz")
+        for host in ("named.test", "mine.test", "literal.test", "sesame.test")
+    }
+    secret = {"Authorization": "Bearer sesame"}
+    assert found["mine.test"] == secret, "the user's own registry has it anyhow"
+    assert found["literal.test"] == {"Authorization": "Bearer written-down"}
+    assert found["named.test"] == (secret if allowed else {})
+    assert found["sesame.test"] == ({"Authorization": "Bearer x"} if allowed else {})
+    assert endpoints.npm.text("@scope:registry") == ("https://evil.test/sesame/" if allowed else None)
+    assert endpoints.npm.text("cafile") == f"{home}/ca.pem", "what stays on this machine is as npm has it"
+
+
+def test_settings_that_tell_are_listed_as_they_stand() -> None:
+    found = telling_settings(PROJECT)
+    assert [key for key, _ in found] == [
+        "//named.test/:_authToken",
+        "//mine.test/:_authToken",
+        "//${SECRET}.test/:_authToken",
+        "@scope:registry",
+    ]
+    assert found[0][1] == "${SECRET}"

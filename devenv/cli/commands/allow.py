@@ -84,6 +84,7 @@ def sentence(item: Item) -> str:
         "script": f"the command {name} runs: {value}",
         "registry": f"packages of {name} come from {value}",
         "npmrc": f".npmrc sets {name} to {value!r}",
+        "secret": f".npmrc sends the variables in {value!r} to another machine: {name}",
         "cache": f"the binary cache {name} is asked",
         "system": f"packages of {name} are found before yours: {value}",
         "download": f"{name} comes from {value}",
