@@ -48,7 +48,8 @@ class Root:
     """A composed root: its `directory`, the links and directories at its top, and what lies in a few of them.
 
     links: "bin" -> "usr/bin"; opt: names in its /opt; written: directories of /var that packages left empty
-    run: directories that packages want in /run; local: whether it has /usr/local/share/fonts as a mount point
+    run: directories that packages want in /run; daemons: those of them that are the packages' own even where the machine
+    has one of that name, which belongs to a daemon of the machine
     """
 
     directory: str
@@ -56,6 +57,7 @@ class Root:
     opt: tuple[str, ...]
     written: tuple[str, ...]
     run: tuple[str, ...]
+    daemons: tuple[str, ...] = ()
 
 
 def mounts(machine: Machine, root: Root, state: str) -> tuple[Mount, ...]:
@@ -64,7 +66,7 @@ def mounts(machine: Machine, root: Root, state: str) -> tuple[Mount, ...]:
         *_system(machine, root, state),
         *_devices(),
         *_shown(machine, root),
-        *_run(machine, root),
+        *_run(machine, root, state),
         *_host(machine),
     )
 
@@ -110,18 +112,23 @@ def _shown(machine: Machine, root: Root) -> Iterator[Mount]:
         yield Bind(f"{root.directory}/opt/{name}", f"/opt/{name}")
 
 
-def _run(machine: Machine, root: Root) -> Iterator[Mount]:
+def _run(machine: Machine, root: Root, state: str) -> Iterator[Mount]:
     """The machine's sockets of X11, Wayland, sound, D-Bus and so on, in a /run where more can be made."""
     yield Tmpfs("/run")
     for name in machine.run:
-        if name != "host":
+        if name != "host" and name not in root.daemons:
             path = f"/run/{name}"
             if path in machine.links:
                 yield Symlink(path, machine.links[path])
             else:
                 yield Bind(path, path, writable=True)
     for name in root.run:
-        if name.partition("/")[0] not in machine.run:
+        top = name.partition("/")[0]
+        if (
+            top in root.daemons
+        ):  # shared by all sessions, so that a client in the next terminal finds the socket
+            yield Bind(f"{state}/run/{top}", f"/run/{top}", writable=True)
+        elif top not in machine.run:
             yield Directory(f"/run/{name}")
 
 

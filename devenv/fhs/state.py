@@ -5,7 +5,7 @@ In the state directory:
     etc/passwd, etc/group    those of the packages, with the user's own lines
     etc/hosts                the machine's at first; edits stay, see `refresh_hosts`
     etc/hosts.machine        the machine's as it was last seen
-    var/...                  directories that packages left empty
+    var/..., run/...         directories that packages left empty, and those of their daemons' sockets
     usr-local/               /usr/local
     base/                    an empty directory where roots are put together
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from devenv.errors import DevenvError
 from devenv.fhs.mounts import Machine, Root
@@ -66,13 +66,10 @@ def root(directory: str) -> Root:
         raise DevenvError(
             f"entering the root {directory}: {error.strerror}", hint="Run the command again: it is made anew."
         ) from error
-    return Root(
-        directory=directory,
-        links=links,
-        opt=opt,
-        written=tuple(_empty_directories(directory)),
-        run=tuple(_wanted_in_run(directory)),
-    )
+    written = tuple(_empty_directories(directory))
+    daemons = tuple(_daemons(written))
+    run = tuple(_wanted_in_run(directory, daemons))
+    return Root(directory=directory, links=links, opt=opt, written=written, run=run, daemons=daemons)
 
 
 def _empty_directories(directory: str) -> Iterator[str]:
@@ -94,10 +91,15 @@ def _empty_below(directory: str, path: str, depth: int) -> Iterator[str]:
                 yield from _empty_below(directory, f"{path}/{entry.name}", depth - 1)
 
 
-def _wanted_in_run(directory: str) -> Iterator[str]:
-    """Directories in /run that packages ask for: lines `d /run/NAME ...` of tmpfiles.d(5), and of Debian's daemons."""
+def _daemons(written: Iterable[str]) -> Iterator[str]:
+    """What is empty in /var/lib or /var/log belongs to a daemon, whose sockets usually lie in /run/NAME."""
+    yield from sorted({path.split("/")[2] for path in written if path.startswith(("var/lib/", "var/log/"))})
+
+
+def _wanted_in_run(directory: str, daemons: tuple[str, ...]) -> Iterator[str]:
+    """Directories in /run that packages ask for: lines `d /run/NAME ...` of tmpfiles.d(5), and one for each daemon."""
     folder = f"{directory}/usr/lib/tmpfiles.d"
-    found = set()
+    found = set(daemons)
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         with open(f"{folder}/{name}", encoding="utf-8", errors="replace") as file:
             for line in file:
@@ -113,7 +115,14 @@ def _wanted_in_run(directory: str) -> Iterator[str]:
 def prepare(state: str, root: Root) -> None:
     """Bring the state directory up to date. Raises DevenvError."""
     try:
-        for name in ("etc", "usr-local/share/fonts", "usr-local/bin", "base", *root.written):
+        for name in (
+            "etc",
+            "usr-local/share/fonts",
+            "usr-local/bin",
+            "base",
+            *root.written,
+            *(f"run/{name}" for name in root.daemons),
+        ):
             os.makedirs(f"{state}/{name}", exist_ok=True)
         _write(f"{state}/etc/passwd", _with_user(f"{root.directory}/etc/passwd", _user_line()))
         _write(f"{state}/etc/group", _with_user(f"{root.directory}/etc/group", _group_line()))
