@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from devenv.errors import DevenvError, Problems
 
 EXPECTED, INTERRUPTED, BUG = 1, 130, 70
+# Of the machine, wherever they come up.
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def report_failures(action: Callable[[], int], environ: Mapping[str, str]) -> int:
@@ -25,6 +28,15 @@ def report_failures(action: Callable[[], int], environ: Mapping[str, str]) -> in
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXPECTED
+    except OSError as error:
+        if error.errno not in _NO_SPACE:
+            return _report_bug(environ)
+        sys.stderr.write(
+            f"devenv: error: writing {error.filename or 'what was asked for to standard output'}: {error.strerror}\n"
+            "  hint: Make room, and run the command again.\n"
+        )
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXPECTED
     except MemoryError:

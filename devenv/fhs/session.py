@@ -80,7 +80,7 @@ def _refused(step: str, code: int) -> SessionError:
     found = diagnose(step, code, read_setting)
     return SessionError(
         f"entering a root of packages: {step}: {os.strerror(code)}; {found.reason}",
-        hint=f"{found.remedy} `devenv doctor` looks at everything that is needed; `--no-fhs` does without.",
+        hint=f"{found.remedy} `devenv doctor` looks at everything that is needed.",
     )
 
 

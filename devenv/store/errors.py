@@ -108,6 +108,21 @@ def _from_database(doing: str, path: str | bytes, error: Exception) -> StoreErro
     damaged = (
         f"Move {shown(os.path.dirname(path))} elsewhere: the store is then filled again as it is needed."
     )
+    reason = str(error)
+    if code == _IOERR and _is_full(os.path.dirname(path)):
+        # SQLite cannot make the file that its readers share, and does not say why.
+        code, reason = _FULL_CODE, os.strerror(errno.ENOSPC)
     return StoreError(
-        f"{doing} {shown(path)}: {error}", hint=_DATABASE_HINTS.get(code, damaged), path=os.fsdecode(path)
+        f"{doing} {shown(path)}: {reason}", hint=_DATABASE_HINTS.get(code, damaged), path=os.fsdecode(path)
     )
+
+
+_LITTLE = 1 << 20
+
+
+def _is_full(directory: str | bytes) -> bool:
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _LITTLE
