@@ -209,6 +209,8 @@ class ViewMaker:
         for package in packages:
             unpacked = self.package(package)
             trees[package.name] = unpacked.out
+            if python.in_root:  # what compiles runs on the machine, where this interpreter is not
+                continue
             compiled = bytecode_node(self.graph, unpacked, minor)
             self.later[compiled.path] = compiled
             bytecode[package.name] = compiled.out

@@ -248,13 +248,21 @@ def make_target(python: HostPython | None, toolchains: tuple[LockedToolchain, ..
 
 
 def find_locked_python(lock: Lock, environ: Mapping[str, str]) -> HostPython | None:
-    """The host's interpreter for the locked Python: the exact version if it is here, else the same minor one."""
+    """The interpreter of the locked Python: that of the system packages, if they have it, else one of the host's.
+
+    Of the host's the exact version if it is here, else the same minor one.
+    """
     from devenv.environment import minor_version
     from devenv.providers.python_host import find_python
 
     tool = next((tool for tool in lock.toolchains if tool.name == "python"), None)
     if tool is None:
         return None
+    if lock.base is not None:
+        from devenv.providers.python_base import interpreter_of_base, python_of_base
+
+        if python_of_base(lock.base, tool.version) is not None:
+            return interpreter_of_base(lock.base, tool.version)
     try:
         return find_python(tool.version, environ)
     except DevenvError:
@@ -306,7 +314,10 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     from devenv.providers.toolchains import lock_toolchains
 
     before = _lock_to_replace(project)
-    kept = {} if update else _kept_toolchains(project, before)
+    base = _lock_base(project, before, update=update)
+    kept = _toolchains_of_base(project, base)
+    if not update:
+        kept = _kept_toolchains(project, before, base) | kept
     wanted = {name: request for name, request in project.config.packages.items() if name not in kept}
     place = project.workplace
     found: tuple[LockedToolchain, ...] = ()
@@ -320,13 +331,13 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
         )
     chosen = {tool.name: tool for tool in found} | kept
     toolchains = tuple(sorted(chosen.values(), key=lambda tool: tool.name))
-    python = find_locked_python(Lock(toolchains=toolchains), project.settings.environ)
+    python = find_locked_python(Lock(toolchains=toolchains, base=base), project.settings.environ)
     target = make_target(python, toolchains)
     plans, files = _complete(project, target, {} if update else dict(before.files))
     _ask_crate_registries(project, plans)
     lock = Lock(
         system=project.config.system,
-        base=_lock_base(project, before, update=update),
+        base=base,
         requests=dict(project.config.packages),
         lockfiles=_locked_lockfiles(project),
         toolchains=toolchains,
@@ -356,7 +367,8 @@ def _lock_base(project: Project, before: Lock, *, update: bool) -> LockedBase | 
     if not config.system or config.base is None:
         return None
     same = before.base is not None and before.base.base == config.base
-    if same and not update and set(before.system) == set(config.system):
+    asked = before.requests.get("python") == config.packages.get("python")
+    if same and asked and not update and set(before.system) == set(config.system):
         return before.base
     from devenv.debian.base import resolve
     from devenv.debian.family import architecture_of
@@ -364,7 +376,7 @@ def _lock_base(project: Project, before: Lock, *, update: bool) -> LockedBase | 
     place = project.workplace
     return resolve(
         config.base,
-        config.system,
+        (*config.system, *_python_packages(project)),
         architecture=architecture_of(os.uname().machine),
         cache_dir=place.layout.cache,
         events=project.settings.reporter,
@@ -384,7 +396,42 @@ def _lock_to_replace(project: Project) -> Lock:
         return Lock()
 
 
-def _kept_toolchains(project: Project, before: Lock) -> dict[str, LockedToolchain]:
+def _toolchains_of_base(project: Project, base: LockedBase | None) -> dict[str, LockedToolchain]:
+    """The Python that the system packages bring, if it is the one asked for."""
+    request = project.config.packages.get("python")
+    if base is None or request is None:
+        return {}
+    from devenv.providers.python_base import python_of_base
+
+    version = python_of_base(base, request)
+    if version is None:
+        return {}
+    return {"python": LockedToolchain(name="python", request=request, version=version, files={})}
+
+
+def _python_packages(project: Project) -> tuple[str, ...]:
+    """What to ask the base for besides, so that it brings the Python that is asked for; nothing where it has none."""
+    request = project.config.packages.get("python")
+    if request is None or project.config.base is None:
+        return ()
+    from devenv.debian.base import open_base
+    from devenv.debian.family import architecture_of, parse_base
+    from devenv.debian.suites import open_places
+    from devenv.debian.toolchains import find_toolchain
+
+    place = project.workplace
+    architecture = architecture_of(os.uname().machine)
+    reporter, offline = project.settings.reporter, project.settings.offline
+    base = parse_base(project.config.base)
+    with (
+        open_places(place.client, place.layout.cache, reporter, offline=offline) as places,
+        open_base(places, base, architectures=[architecture]) as opened,
+    ):
+        found = find_toolchain(opened, "python", request)
+    return found.packages[:1] if found is not None else ()
+
+
+def _kept_toolchains(project: Project, before: Lock, base: LockedBase | None) -> dict[str, LockedToolchain]:
     """Toolchains whose request is as it was and which this machine can still use."""
     kept = {}
     wanted = project.config.packages
@@ -399,7 +446,7 @@ def _kept_toolchains(project: Project, before: Lock) -> dict[str, LockedToolchai
     python = kept.get("python")
     if python is not None:
         try:
-            find_locked_python(Lock(toolchains=(python,)), project.settings.environ)
+            find_locked_python(Lock(toolchains=(python,), base=base), project.settings.environ)
         except DevenvError:
             kept.pop("python")
     return kept

@@ -62,11 +62,15 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class HostPython:
-    """An interpreter: the real path of its program, its full version, what it can install."""
+    """An interpreter: the real path of its program, its full version, what it can install.
+
+    `in_root`: it is among the project's system packages, so the path is one in their root.
+    """
 
     path: str
     version: str
     target: PythonTarget
+    in_root: bool = False
 
 
 def find_python(request: str, environ: Mapping[str, str]) -> HostPython:
@@ -205,7 +209,7 @@ def _host_python(answer: Mapping[str, Any]) -> HostPython:
     target = PythonTarget(
         version=answer["version"],
         implementation=answer["markers"]["implementation_name"],
-        tags=_tags(answer, platforms),
+        tags=_tags_of(answer, platforms),
         markers=answer["markers"],
     )
     return HostPython(answer["executable"], answer["version"], target)
@@ -219,15 +223,20 @@ def _machine(answer: Mapping[str, Any]) -> str:
     return machine
 
 
-def _tags(answer: Mapping[str, Any], platforms: Sequence[str]) -> tuple[str, ...]:
-    from packaging.tags import compatible_tags, cpython_tags
-
+def _tags_of(answer: Mapping[str, Any], platforms: Sequence[str]) -> tuple[str, ...]:
     major, minor = answer["minor"]
     # SOABI: "cpython-311-x86_64-linux-gnu", with flags after the number ("37m", "313t", "312d").
     flags = answer["soabi"].split("-")[1:2] or [f"{major}{minor}"]
     abis = [f"cp{flags[0]}"]
     if abis[0].endswith("d"):
         abis.append(abis[0][:-1])  # a debug build loads what a release build does
+    return wheel_tags(major, minor, abis, platforms)
+
+
+def wheel_tags(major: int, minor: int, abis: Sequence[str], platforms: Sequence[str]) -> tuple[str, ...]:
+    """The wheel tags of a CPython, best first."""
+    from packaging.tags import compatible_tags, cpython_tags
+
     own = cpython_tags(python_version=(major, minor), abis=abis, platforms=platforms)
     others = compatible_tags(
         python_version=(major, minor), interpreter=f"cp{major}{minor}", platforms=platforms

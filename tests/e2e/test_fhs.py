@@ -189,3 +189,34 @@ def test_a_project_is_entered_in_the_root_of_its_packages(guest: User, tmp_path:
     guest.run("gc", cwd=root)
     assert guest.run("enter", "--offline", "-c", "echo still", cwd=root).stdout == "still\n"
     assert re.search(r"^root", "\n".join(os.listdir(os.readlink(root / ".devenv/env"))), re.MULTILINE)
+
+
+def test_a_python_that_the_machine_lacks_comes_from_the_base(guest: User, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text(
+        'base = "debian/trixie"\n[packages]\npython = "3.13"\nsystem = ["less"]\n'
+    )
+    (root / "requirements.txt").write_text("markupsafe==3.0.2\n")
+    compiled = subprocess.run(
+        [
+            *(
+                os.path.join(os.path.dirname(devenv_program()), "uv"),
+                "pip",
+                "compile",
+                "--generate-hashes",
+                "-q",
+            ),
+            *("--python-version", "3.13", "--no-emit-index-url", "requirements.txt"),
+        ],
+        cwd=root,
+        env=guest.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (root / "requirements.txt").write_text(compiled.stdout)
+    guest.run("lock", cwd=root)
+    program = "import sys, markupsafe._speedups; print(sys.version_info[:2], sys.prefix)"
+    done = guest.run("enter", "--", "python", "-c", program, cwd=root)
+    assert done.stdout == f"(3, 13) {root}/.devenv/python\n"
