@@ -29,6 +29,7 @@ from devenv.derivations.build_root import (
 )
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
+from devenv.derivations.in_root import root_of, shown_paths
 from devenv.derivations.output_checks import check_outputs
 from devenv.derivations.outputs import Made, measure_outputs
 from devenv.derivations.program import TOP, Program, flag, program, references_text, string_list
@@ -108,8 +109,11 @@ def prepare(node: Node, store: Store, path: str, options: BuildOptions, *, inter
     derivation, label = node.derivation, node.label
     _check(derivation, label)
     shown = default_sandbox_paths() if options.sandbox_paths is None else options.sandbox_paths
+    root = root_of(derivation)
+    shown = () if root is not None else shown
     check_impure_paths(string_list(derivation, "__impureHostDeps", label), shown, label)
-    inputs = store.closure([*node.derivation.input_sources, *node.used, *_in_store(store, shown)])
+    used = [each for each in node.used if each != root]
+    inputs = store.closure([*node.derivation.input_sources, *used, *_in_store(store, shown)])
     scratch = Scratch(path)
     started = program(
         derivation,
@@ -121,6 +125,8 @@ def prepare(node: Node, store: Store, path: str, options: BuildOptions, *, inter
     )
     with explaining("preparing a build in", path):
         scratch.make()
+        if root is not None:
+            shown = shown_paths(node, store, path, label)
         mounted = make_mount_points(scratch, store.layout.store, inputs)
         for name, contents in started.files.items():
             with open(f"{scratch.build}/{name}", "wb") as file:

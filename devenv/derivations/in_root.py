@@ -1,0 +1,106 @@
+"""Builds whose programs come from a root of distribution packages: compilers, make, an interpreter and its headers.
+
+A derivation names the root by the attribute `devenvRoot`, which is an output of one of its inputs: a tree of links
+
+    packages/<key>   -> the unpacked package, "libgdal32:amd64"
+    configured       -> what their maintainer scripts changed
+
+so that one input stands for all packages. Its sandbox then shows the composed root's /usr, /etc, /var and /opt, read-only,
+in place of what other builds see of the machine, which is nothing. The packages themselves are not mounted: what is
+built knows them by their places in /usr, as on a machine where they are installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from devenv.derivations.errors import BuildError
+from devenv.derivations.graph import Graph, Node
+from devenv.derivations.packages import link_node
+from devenv.formats.derivation import Derivation
+from devenv.formats.errors import FormatError
+from devenv.formats.store_path import StorePath
+from devenv.store.local import Store
+
+ATTRIBUTE = "devenvRoot"
+PACKAGES, CONFIGURED = "packages", "configured"
+
+# What is shown of it: name inside -> place in the composed root. The links of a merged /usr as mounts of their own.
+_SHOWN = {
+    "usr": "usr",
+    "bin": "usr/bin",
+    "sbin": "usr/sbin",
+    "lib": "usr/lib",
+    "lib64": "usr/lib64",
+    "etc": "etc",
+    "var": "var",
+    "opt": "opt",
+}
+# The composed root has empty files for these; programs ask who they are. As in every sandbox of a build.
+_USERS = "root:x:0:0::/build:/bin/sh\nnixbld:x:1000:100::/build:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"
+_GROUPS = "root:x:0:\nnixbld:!:100:\nnogroup:x:65534:\n"
+_HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+_FILES = {"passwd": _USERS, "group": _GROUPS, "hosts": _HOSTS}
+
+
+def root_node(graph: Graph, packages: Mapping[str, Node], configured: Node) -> Node:
+    """The input that stands for a root: of unpacked `packages` by their keys, with what configuring them changed."""
+    links = {f"{PACKAGES}/{key}": str(node.out) for key, node in packages.items()}
+    links[CONFIGURED] = configured.out
+    return link_node(graph, "build-root", links, (*packages.values(), configured))
+
+
+def root_of(derivation: Derivation) -> str | None:
+    """The path of the root that a derivation is built in, None for one that is built in none."""
+    return derivation.env.get(ATTRIBUTE)
+
+
+def shown_paths(node: Node, store: Store, scratch: str, label: str) -> tuple[str, ...]:
+    """What the sandbox of `node` shows of its root, as sandbox paths. The root is composed where it is not yet.
+
+    `scratch` is a directory of the build's own, for the files by which a machine is known. Raises BuildError, ViewError,
+    StoreError.
+    """
+    from devenv.views.root import compose, root_recipe
+
+    root = root_of(node.derivation)
+    if root is None or root not in node.used:
+        raise BuildError(
+            f"cannot build {label}: its {ATTRIBUTE}, {root}, is no output of its inputs", package=label
+        )
+    packages, configured = _read(root, store, label)
+    recipe = root_recipe(packages, configured)
+    # The recipe keeps the composed root, and all that it is made of, from a collection at the same moment.
+    store.add_texts([(recipe.path, recipe.text, recipe.references)])
+    directory = compose(packages, configured, views_dir=store.layout.views)
+    shown = [
+        f"/{name}={directory}/{place}"
+        for name, place in _SHOWN.items()
+        if _is_shown(name, directory, place, store)
+    ]
+    for name, contents in _FILES.items():
+        path = os.path.join(scratch, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(contents)
+        shown.append(f"/etc/{name}={path}")
+    return tuple(shown)
+
+
+def _is_shown(name: str, directory: str, place: str, store: Store) -> bool:
+    """Where the store itself has to be mounted, nothing read-only may lie."""
+    return os.path.isdir(os.path.join(directory, place)) and not store.layout.store.startswith(f"/{name}/")
+
+
+def _read(root: str, store: Store, label: str) -> tuple[list[StorePath], StorePath]:
+    """The store paths that the links of a root name."""
+    try:
+        names = sorted(os.listdir(f"{root}/{PACKAGES}"))
+        targets = [os.readlink(f"{root}/{PACKAGES}/{name}") for name in names]
+        return [store.store_dir.parse(path) for path in targets], store.store_dir.parse(
+            os.readlink(f"{root}/{CONFIGURED}")
+        )
+    except (OSError, FormatError) as error:
+        raise BuildError(
+            f"cannot build {label}: its {ATTRIBUTE}, {root}, is no root of packages: {error}", package=label
+        ) from error
