@@ -57,11 +57,11 @@ def environment_packages(project: str | None) -> list[Package]:
     spec = Spec.from_json(text)
     found = [Package(entry.name, entry.version, entry.name, entry.path) for entry in spec.packages]
     for view in spec.views:
-        found += _view_packages(_read(view.recipe))
+        found += read_view_packages(_read(view.recipe))
     return found
 
 
-def _view_packages(text: str | None) -> Iterator[Package]:
+def read_view_packages(text: str | None) -> Iterator[Package]:
     """What a view's recipe names. Kinds of recipes that name nothing in this way give nothing."""
     try:
         packages = json.loads(text or "{}")["packages"].items()

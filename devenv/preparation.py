@@ -7,15 +7,20 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devenv.caching import substitution
 from devenv.config.lock import Lock
-from devenv.environment import Instantiated, minor_version
+from devenv.environment import Instantiated, minor_version, object_name
 from devenv.errors import DevenvError
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
 from devenv.stamp import store_request as requested_store
 from devenv.stamp import take_signatures, write_stamp
+
+if TYPE_CHECKING:
+    from devenv.formats.store_path import StorePath
+    from devenv.store.generations import Generation
+    from devenv.store.local import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +78,25 @@ def realise_bytecode(project: Project) -> None:
         )
 
 
-def prepare(project: Project) -> Prepared:
+def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
     """Bring everything of the project's environment into being and return its spec.
 
-    Byte code is used where it is there, and not made.
+    Byte code is used where it is there, and not made. `back_to`: the generation that this is, if it is an earlier one.
 
     Killed at any point, it leaves the former environment or one that the next call completes. Raises StaleLock,
     FetchError, BuildError, ViewError, StoreError.
     """
     from devenv.composition import compose
     from devenv.derivations.realise import realise
-    from devenv.store.generations import record_generation
+    from devenv.store.generations import record_generation, select_generation
     from devenv.store.local import Store
 
     with _project_lock(project.root):
         # Taken before anything is read: a file edited meanwhile must look changed next time.
         signatures = take_signatures(watched_by(project))
+        if project.sources != project.root:
+            # Made of files of another time: what counts as a change is one of those that are here now.
+            signatures |= take_signatures(_present_files(project))
         made, notices = instantiate_project(project)
         place = project.workplace
         with Store.open(place.layout) as store:
@@ -106,7 +114,10 @@ def prepare(project: Project) -> Prepared:
             if bring is not None:
                 bring(node.out for node in made.later)
             composed = compose(project.root, made, store, project.settings.reporter)
-            record_generation(place.layout, project.root, composed.spec)
+            if back_to is not None and composed.spec == back_to.target:
+                select_generation(place.layout, project.root, back_to.number)
+            else:
+                record_generation(place.layout, project.root, composed.spec, _add_sources(project, store))
             outputs = {node.out for node in made.later}
             uncompiled = len(store.valid_paths(outputs)) < len(outputs)
         signatures |= take_signatures(composed.watched)
@@ -115,6 +126,26 @@ def prepare(project: Project) -> Prepared:
             environ["DEVENV_STORE_DIR"] = project.settings.store_dir
         write_stamp(project.root, requested_store(environ), composed.spec, signatures)
     return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
+
+
+def _present_files(project: Project) -> list[str]:
+    try:
+        return watched_by(Project(project.root, project.settings))
+    except DevenvError:
+        return [os.path.join(project.root, name) for name in (CONFIG_NAME, LOCK_NAME)]
+
+
+def _add_sources(project: Project, store: Store) -> StorePath:
+    """What the environment was made from as a store object, for going back to it."""
+    names = {CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)}
+    with store.temporary_directory() as folder:
+        tree = os.path.join(folder, "sources")
+        for name in sorted(names):
+            path = os.path.join(tree, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(os.path.join(project.sources, name), "rb") as source, open(path, "wb") as target:
+                target.write(source.read())
+        return store.adopt_tree(object_name(project.config.name, "sources"), tree, frozenset())
 
 
 def watched_by(project: Project) -> list[str]:

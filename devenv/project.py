@@ -157,16 +157,20 @@ class Workplace:
 
 
 class Project:
-    """One project directory: its configuration, lockfiles and lock, read once."""
+    """One project directory: its configuration, lockfiles and lock, read once.
 
-    def __init__(self, root: str, settings: Settings) -> None:
+    `sources` is where these are read, the project directory itself unless they are of another time.
+    """
+
+    def __init__(self, root: str, settings: Settings, *, sources: str | None = None) -> None:
         self.root = root
         self.settings = settings
+        self.sources = sources or root
 
     @cached_property
     def config(self) -> Config:
         """devenv.toml with its lockfiles found. Raises ConfigError or Problems."""
-        return locate(self.root, parse_config(_read(self.root, CONFIG_NAME), CONFIG_NAME))
+        return locate(self.sources, parse_config(_read(self.sources, CONFIG_NAME), CONFIG_NAME))
 
     @cached_property
     def workplace(self) -> Workplace:
@@ -177,13 +181,13 @@ class Project:
     def lockfiles(self) -> tuple[Lockfile, ...]:
         if not self.config.lockfiles:
             return ()
-        return read_all(self.root, self.config.lockfiles, load_adapters())
+        return read_all(self.sources, self.config.lockfiles, load_adapters())
 
     @cached_property
     def lock(self) -> Lock | None:
         """devenv.lock, None when there is none. Raises LockError."""
         try:
-            return parse_lock(_read(self.root, LOCK_NAME), LOCK_NAME)
+            return parse_lock(_read(self.sources, LOCK_NAME), LOCK_NAME)
         except NoProject:
             return None
 

@@ -116,6 +116,43 @@ VERBS = (
         examples=(("devenv env --json", "the env.json of the environment spec"),),
     ),
     Verb(
+        name="diff",
+        summary="show what differs between two environments",
+        module="diff",
+        description=(
+            "Compares packages, variables, aliases and scripts. A and B are `current` (the environment in use, what A is by "
+            "itself), `files` (what the files say now, what B is by itself; nothing is made for it), the number of a "
+            "generation, a directory with another project, or a revision of the project's git repository. Exits with 1 "
+            "where anything differs."
+        ),
+        examples=(
+            ("devenv diff", "what the next `devenv enter` would change"),
+            ("devenv diff 3 5", "between two generations"),
+            ("devenv diff main files --json", "between a branch and what is here"),
+        ),
+    ),
+    Verb(
+        name="generations",
+        summary="list the environments that this project had",
+        module="generations",
+        description="The current one is marked. Generations keep their packages until `devenv gc --older-than` drops them.",
+        examples=(("devenv generations --json", "for programs"),),
+    ),
+    Verb(
+        name="rollback",
+        summary="go back to an earlier environment",
+        module="rollback",
+        description=(
+            "Makes the environment before the current one, or the generation N, the project's own again: its packages, views "
+            "and variables. Nothing is fetched. It stays until devenv.toml, devenv.lock or a lockfile changes; with --files "
+            "these are put back as well, where git sees them."
+        ),
+        examples=(
+            ("devenv rollback", "to the one before"),
+            ("devenv rollback 3 --files", "and the files that it was made from"),
+        ),
+    ),
+    Verb(
         name="status",
         summary="say what is locked, present, stale or missing",
         module="status",

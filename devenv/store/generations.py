@@ -4,6 +4,7 @@
         project -> the project's directory
         profile -> profile-7-link           the newest
         profile-7-link -> an environment spec in the store; its own time is when the environment came into use
+        profile-7-sources -> the configuration and lockfiles that it was made from, in the store
 
 Each link keeps its environment from collectors, ours and Nix's. An environment has one generation: where a project
 comes back to it, it becomes the newest again.
@@ -30,7 +31,7 @@ _NAME_LENGTH = 60
 class Generation:
     """One environment. `link` keeps `target`; `created` and `replaced` are seconds since 1970.
 
-    replaced: when the next generation came, None for the newest
+    replaced: when the next generation came, None for the newest; sources: None where they were not kept
     """
 
     link: str
@@ -38,6 +39,12 @@ class Generation:
     target: str
     created: float
     replaced: float | None
+    sources: str | None = None
+
+    @property
+    def links(self) -> tuple[str, str]:
+        """Every link that keeps something for it."""
+        return self.link, f"{self.link.removesuffix('link')}sources"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,21 +63,63 @@ class Profile:
         return not any(map(os.path.lexists, traces))
 
 
-def record_generation(layout: Layout, project: str, target: StorePath) -> None:
+def record_generation(
+    layout: Layout, project: str, target: StorePath, sources: StorePath | None = None
+) -> None:
     """Make `target` the newest environment of the project directory. The store is open. Raises `StoreError`."""
     directory = profile_directory(layout, project)
     with explaining("recording the environment", directory):
         found = list(_generations(directory))
-        if found and found[-1].target == target:
-            return
-        os.makedirs(directory, exist_ok=True)
-        point(os.path.join(directory, "project"), project)
-        name = f"profile-{found[-1].number + 1 if found else 1}-link"
-        point(os.path.join(directory, name), target)
-        point(os.path.join(directory, "profile"), name)
-        for old in found:
-            if old.target == target:
-                os.unlink(old.link)
+        if not found or found[-1].target != target:
+            os.makedirs(directory, exist_ok=True)
+            point(os.path.join(directory, "project"), project)
+            number = found[-1].number + 1 if found else 1
+            if sources is not None:
+                point(_sources_link(directory, number), sources)
+            point(os.path.join(directory, f"profile-{number}-link"), target)
+            for old in found:
+                if old.target == target:
+                    _unlink(old)
+        else:
+            number = found[-1].number
+        point(os.path.join(directory, "profile"), f"profile-{number}-link")
+
+
+def select_generation(layout: Layout, project: str, number: int) -> None:
+    """Have an earlier generation be the current one. The numbers stay. Raises `StoreError`."""
+    directory = profile_directory(layout, project)
+    with explaining("going back to an environment", directory):
+        os.lstat(os.path.join(directory, f"profile-{number}-link"))
+        point(os.path.join(directory, "profile"), f"profile-{number}-link")
+
+
+def find_profile(layout: Layout, project: str) -> Profile | None:
+    """The generations of one project directory, None where it has none."""
+    wanted = profile_directory(layout, project)
+    with explaining("reading the generations of a project", wanted):
+        return _profile(wanted)
+
+
+def _profile(directory: str) -> Profile | None:
+    try:
+        return Profile(
+            directory=directory,
+            project=os.readlink(os.path.join(directory, "project")),
+            current=os.readlink(os.path.join(directory, "profile")),
+            generations=tuple(_generations(directory)),
+        )
+    except OSError:  # not one of ours
+        return None
+
+
+def _sources_link(directory: str, number: int) -> str:
+    return os.path.join(directory, f"profile-{number}-sources")
+
+
+def _unlink(generation: Generation) -> None:
+    for link in generation.links:
+        with suppress(FileNotFoundError):
+            os.unlink(link)
 
 
 def profile_directory(layout: Layout, project: str) -> str:
@@ -83,20 +132,9 @@ def profile_directory(layout: Layout, project: str) -> str:
 def find_profiles(layout: Layout) -> list[Profile]:
     """The profiles of all projects that used this store."""
     place = os.path.join(layout.state, "profiles", "per-project")
-    profiles = []
     with explaining("reading the generations of projects", place):
-        for name in _names(place):
-            directory = os.path.join(place, name)
-            with suppress(OSError):  # not one of ours
-                profiles.append(
-                    Profile(
-                        directory=directory,
-                        project=os.readlink(os.path.join(directory, "project")),
-                        current=os.readlink(os.path.join(directory, "profile")),
-                        generations=tuple(_generations(directory)),
-                    )
-                )
-    return profiles
+        found = (_profile(os.path.join(place, name)) for name in _names(place))
+        return [profile for profile in found if profile is not None]
 
 
 def _names(directory: str) -> list[str]:
@@ -118,7 +156,12 @@ def _generations(directory: str) -> Iterator[Generation]:
     found.sort()
     following = [*(created for *_, created in found[1:]), None]
     for (number, link, target, created), replaced in zip(found, following, strict=False):
-        yield Generation(link=link, number=number, target=target, created=created, replaced=replaced)
+        sources = None
+        with suppress(OSError):
+            sources = os.readlink(_sources_link(directory, number))
+        yield Generation(
+            link=link, number=number, target=target, created=created, replaced=replaced, sources=sources
+        )
 
 
 def expired(profiles: Iterable[Profile], *, before: float | None, keep: int | None) -> list[Generation]:
@@ -144,8 +187,8 @@ def expired(profiles: Iterable[Profile], *, before: float | None, keep: int | No
 def remove_generations(profiles: Iterable[Profile], gone: Iterable[Generation]) -> None:
     """Remove links, and the directories of vanished projects. Raises `StoreError`."""
     for generation in gone:
-        with explaining("removing a generation", generation.link), suppress(FileNotFoundError):
-            os.unlink(generation.link)
+        with explaining("removing a generation", generation.link):
+            _unlink(generation)
     for profile in profiles:
         if profile.has_vanished and not any(_generations(profile.directory)):
             with suppress(OSError):  # something else lies in it

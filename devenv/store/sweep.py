@@ -418,7 +418,7 @@ def _find_roots(layout: Layout, objects: Objects, *, tidy: bool) -> tuple[set[st
 
 
 def _without(roots: set[Root], gone: Iterable[Generation]) -> set[StorePath]:
-    links = {generation.link for generation in gone}
+    links = {link for generation in gone for link in generation.links}
     return {root.path for root in roots if root.link not in links}
 
 

@@ -83,7 +83,7 @@ def test_entering_the_same_environment_again_makes_no_generation(user: User, pro
         (project / ".devenv/stamp").unlink()
         user.run("enter", "-c", "true", cwd=project)
     (profile,) = (user.store_root / "state/profiles/per-project").iterdir()
-    assert sorted(os.listdir(profile)) == ["profile", "profile-1-link", "project"]
+    assert sorted(os.listdir(profile)) == ["profile", "profile-1-link", "profile-1-sources", "project"]
 
 
 def test_nothing_is_left_of_a_project_that_is_gone(user: User, project: Path, tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""devenv generations"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+from devenv.cli.context import Context
+from devenv.history import current_generation, profile_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    profile = profile_of(context.project)
+    current = current_generation(profile).number
+    if arguments.json:
+        document = [
+            {
+                "number": each.number,
+                "current": each.number == current,
+                "environment": each.target,
+                "sources": each.sources,
+                "created": each.created,
+            }
+            for each in profile.generations
+        ]
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return 0
+    for each in profile.generations:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.created))
+        mark = "*" if each.number == current else " "
+        sys.stdout.write(f"{mark} {each.number:>3}  {when}  {os.path.basename(each.target)}\n")
+    return 0

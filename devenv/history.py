@@ -1,0 +1,239 @@
+"""The environments that a project had, and what differs between any two.
+
+An environment can be named as `current` (the one in use), a generation's number, `files` (what the files say now, nothing
+is made for it), a directory with another project, or a revision of the project's git repository.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec
+from devenv.errors import DevenvError
+from devenv.explanation import read_view_packages
+from devenv.preparation import Prepared, prepare
+from devenv.project import CONFIG_NAME, Project, instantiate_project
+from devenv.store.generations import Generation, Profile, find_profile
+
+_LARGEST_REVISION = 512 * 1024 * 1024  # bytes of a repository's files at one revision
+
+
+class NoGeneration(DevenvError):
+    """A project has no such environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """An environment to compare. `packages`: versions by name, several where several are in it, "npm:react" for instance."""
+
+    title: str
+    spec: Spec
+    packages: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Difference:
+    """One thing that is not the same. `kind`: package, variable, alias, script. None: not there."""
+
+    kind: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+# Generations
+
+
+def profile_of(project: Project) -> Profile:
+    """The project's generations. Raises NoGeneration where it never had an environment."""
+    found = find_profile(project.workplace.layout, project.root)
+    if found is None or not found.generations:
+        raise NoGeneration(f"{project.root} has had no environment yet", hint="`devenv enter` makes one")
+    return found
+
+
+def current_generation(profile: Profile) -> Generation:
+    """The one in use."""
+    for generation in profile.generations:
+        if os.path.basename(generation.link) == profile.current:
+            return generation
+    return profile.generations[-1]
+
+
+def find_generation(profile: Profile, number: int | None) -> Generation:
+    """The one of this number, or the one before the current. Raises NoGeneration."""
+    if number is None:
+        current = current_generation(profile)
+        older = [each for each in profile.generations if each.number < current.number]
+        if not older:
+            raise NoGeneration(f"{profile.project} has no environment before the current one")
+        return older[-1]
+    for generation in profile.generations:
+        if generation.number == number:
+            return generation
+    known = ", ".join(str(each.number) for each in profile.generations)
+    raise NoGeneration(f"{profile.project} has no environment {number}", hint=f"there are {known}")
+
+
+def roll_back(project: Project, number: int | None) -> tuple[Generation, Prepared]:
+    """Make an earlier environment the project's own again, until its files change. Raises NoGeneration.
+
+    It is composed from what was kept of its files; its packages are in the store, so nothing is fetched.
+    """
+    generation = find_generation(profile_of(project), number)
+    past = _past(project, generation)
+    return generation, prepare(past, back_to=generation)
+
+
+def _past(project: Project, generation: Generation) -> Project:
+    if generation.sources is None or not os.path.isdir(generation.sources):
+        raise NoGeneration(
+            f"of environment {generation.number} of {project.root} the files were not kept",
+            hint="it can be entered by sourcing its activate file: " + generation.target,
+        )
+    return Project(project.root, project.settings, sources=generation.sources)
+
+
+# Any environment
+
+
+def find_environment(project: Project, name: str) -> Environment:
+    """The environment of this name, see above. Raises DevenvError."""
+    if name == "files":
+        return _planned("the files", project)
+    if name == "current" or name.isdecimal():
+        profile = profile_of(project)
+        found = find_generation(profile, int(name)) if name != "current" else current_generation(profile)
+        return _made(f"generation {found.number}", found.target)
+    if os.path.isfile(os.path.join(name, CONFIG_NAME)):
+        return _planned(name, Project(os.path.realpath(name), project.settings))
+    with tempfile.TemporaryDirectory(prefix="devenv-revision-") as folder:
+        _check_out(project.root, name, folder)
+        return _planned(name, Project(project.root, project.settings, sources=folder))
+
+
+def _planned(title: str, project: Project) -> Environment:
+    made, _ = instantiate_project(project)
+    texts = [(recipe.kind, recipe.text.decode()) for recipe in made.recipes]
+    return Environment(title=title, spec=made.spec, packages=_packages(made.spec, texts))
+
+
+def _made(title: str, target: str) -> Environment:
+    try:
+        with open(os.path.join(target, "env.json"), encoding="utf-8") as file:
+            spec = Spec.from_json(file.read())
+        texts = []
+        for view in spec.views:
+            with open(view.recipe, encoding="utf-8") as file:
+                texts.append((view.kind, file.read()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoGeneration(
+            f"reading {title}: {error}", hint="`devenv store verify` checks the store"
+        ) from error
+    return Environment(title=title, spec=spec, packages=_packages(spec, texts))
+
+
+def _packages(spec: Spec, recipes: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {package.name: {package.version} for package in spec.packages}
+    for kind, text in recipes:
+        ecosystem = {"node_modules": "npm"}.get(kind, kind)
+        for package in read_view_packages(text):
+            found.setdefault(f"{ecosystem}:{package.name}", set()).add(package.version)
+        if kind == "cargo":
+            for path in json.loads(text).get("crates", {}).values():
+                found.setdefault(f"cargo:{path.rpartition('/')[2][33:]}", set()).add("")
+    return {name: tuple(sorted(versions)) for name, versions in found.items()}
+
+
+def _check_out(root: str, revision: str, folder: str) -> None:
+    """The files of the project at a revision, in `folder`. Raises DevenvError."""
+    if revision.startswith("-"):
+        raise DevenvError(f"{revision!r} names no environment: {_NAMES}")
+    # In a directory below the repository's top, this is that directory alone.
+    git = ["git", "-C", root, "archive", "--format=tar", revision, "--"]
+    try:
+        done = subprocess.run(git, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise DevenvError(
+            f"{revision!r} names no environment, and there is no git to ask: {_NAMES}"
+        ) from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().split("\n")[0]
+        raise DevenvError(f"{revision!r} names no environment: {_NAMES}", hint=f"git says: {said}")
+    if len(done.stdout) > _LARGEST_REVISION:
+        raise DevenvError(f"the files of {revision} are too many to look at")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        for member in archive:
+            _write_member(archive, member, folder)
+
+
+def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
+    """Plain files alone: what a lockfile says is never behind a link, nor outside of the folder."""
+    content = archive.extractfile(member) if member.isreg() else None
+    parts = member.name.split("/")
+    if content is None or member.name.startswith("/") or ".." in parts:
+        return
+    place = os.path.join(folder, *parts)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "wb") as file:
+        file.write(content.read())
+
+
+_NAMES = "current, files, the number of a generation, a directory with a devenv.toml, or a revision of git"
+
+
+# Differences
+
+
+def differences(before: Environment, after: Environment) -> list[Difference]:
+    """What is not the same, in order of kind and name."""
+    found: list[Difference] = []
+    found += _compared("package", _versions(before), _versions(after))
+    found += _compared("variable", _variables(before.spec), _variables(after.spec))
+    found += _compared("alias", _aliases(before.spec), _aliases(after.spec))
+    found += _compared("script", before.spec.scripts, after.spec.scripts)
+    return found
+
+
+def _compared(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield Difference(kind, name, before.get(name), after.get(name))
+
+
+def _versions(environment: Environment) -> dict[str, str]:
+    return {name: ", ".join(filter(None, found)) for name, found in environment.packages.items()}
+
+
+def _aliases(spec: Spec) -> dict[str, str]:
+    return {name: json.dumps(list(words), ensure_ascii=False) for name, words in spec.aliases.items()}
+
+
+def _variables(spec: Spec) -> dict[str, str]:
+    """What is done to each variable, without the hashes of packages, whose versions are compared by themselves."""
+    paths = {package.path: package.name for package in spec.packages}
+    found = {}
+    for name, operations in spec.variables.items():
+        text = "; ".join(operation_text(operation) for operation in operations)
+        for path, package in paths.items():
+            text = text.replace(path, f"<{package}>")
+        found[name] = text
+    return found
+
+
+def operation_text(operation: Operation) -> str:
+    """An operation in a few words."""
+    if isinstance(operation, Prepend):
+        return f"{operation.separator.join(operation.entries)} in front"
+    if isinstance(operation, Append):
+        return f"{operation.separator.join(operation.entries)} behind"
+    if isinstance(operation, Set):
+        return f"= {operation.value!r}"
+    return f"= {operation.value!r} unless set" if isinstance(operation, Default) else "is unset"
