@@ -256,6 +256,20 @@ VERBS = (
         takes_program=True,
     ),
     Verb(
+        name="inspect",
+        summary="say what a program needs before it is run",
+        module="inspect",
+        description=(
+            "Reads a program, script, archive, package or directory, whatever made it, and says whether it runs on this machine, "
+            "what is missing, and which packages have that. Nothing of it is run. Exits with 1 for what cannot be run here."
+        ),
+        examples=(
+            ("devenv inspect ./game", "one program"),
+            ("devenv inspect Editor.AppImage", "what is in an archive"),
+            ("devenv inspect --json ./lib/plugin.so", "for programs"),
+        ),
+    ),
+    Verb(
         name="why",
         summary="show why the environment needs a package",
         module="why",

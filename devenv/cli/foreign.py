@@ -1,0 +1,45 @@
+"""What `inspect` and `run` share: the surroundings of a verdict, as the command line and this machine give them."""
+
+from __future__ import annotations
+
+import os
+
+from devenv.cli.context import Context
+from devenv.cli.warm import find_project
+from devenv.foreign.judging import Surroundings
+from devenv.foreign.suppliers import Suppliers
+from devenv.foreign.systems import System
+
+_FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
+
+
+def surroundings(
+    context: Context, base: str | None, *, forced: bool = False, packages: tuple[str, ...] = ()
+) -> Surroundings:
+    from devenv.debian.browse import default_base
+    from devenv.debian.family import architecture_of, parse_base
+    from devenv.debian.suites import Places
+    from devenv.project import Project
+
+    start = find_project(context.arguments.project or ".")
+    named = base or (Project(start, context.settings).config.base if start is not None else None)
+    chosen = default_base(named)
+    parse_base(chosen)
+    place = context.workplace()
+    machine = architecture_of(os.uname().machine)
+
+    def suppliers(wanted: str) -> Suppliers:
+        places = Places(place.client, place.layout.cache, place.settings.reporter)
+        return Suppliers(places, wanted, machine=machine, max_age=_FRESH)
+
+    return Surroundings(
+        machine=machine,
+        base=chosen,
+        home=context.environ.get("HOME", "/"),
+        cache=place.layout.cache,
+        suppliers=suppliers,
+        host=System(),
+        path=context.environ.get("PATH", os.defpath),
+        forced=forced,
+        packages=packages,
+    )

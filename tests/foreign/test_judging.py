@@ -1,0 +1,293 @@
+"""Verdicts on files of every kind, without a network."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from devenv.errors import DevenvError
+from devenv.foreign.judging import Surroundings, judge
+from devenv.foreign.kinds import kind_of
+from devenv.foreign.verdict import verdict_json
+from tests.foreign.conftest import Compile
+from tests.support.programs import program
+
+Around = Callable[..., Surroundings]
+MAIN = "int main(void) { return 0; }"
+
+
+def test_a_program_of_this_machine_runs_as_it_is(compile_c: Compile, around: Around) -> None:
+    verdict = judge(str(compile_c("main", MAIN)), around())
+    assert (verdict.route, verdict.libc, verdict.architecture) == ("host", "glibc", "amd64")
+    assert verdict.wanted["GLIBC"] and verdict.missing == ()
+
+
+def test_a_static_program_needs_nothing(compile_c: Compile, around: Around) -> None:
+    verdict = judge(str(compile_c("main", MAIN, "-static")), around())
+    assert (verdict.route, verdict.libraries) == ("host", ())
+    assert "static program" in verdict.subject
+
+
+def missing_library(compile_c: Compile) -> Path:
+    options = ("-shared", "-fPIC", "-Wl,-soname,libnowhere.so.7")
+    compile_c("libs/libnowhere.so", "int f(void) { return 0; }", *options)
+    return compile_c("app/main", "int f(void); int main(void) { return f(); }", "-Llibs", "-lnowhere")
+
+
+def test_a_missing_library_is_named_with_its_package(compile_c: Compile, around: Around) -> None:
+    packages = {"libnowhere.so.7": "libnowhere7", "libc.so.6": "libc6"}
+    verdict = judge(str(missing_library(compile_c)), around(packages))
+    assert verdict.route == "root"
+    assert [(each.soname, each.package, each.required) for each in verdict.missing] == [
+        ("libnowhere.so.7", "libnowhere7", True)
+    ]
+    assert verdict.packages == ("libc6", "libnowhere7")
+
+
+def test_what_no_package_has_cannot_be_run(compile_c: Compile, around: Around) -> None:
+    verdict = judge(str(missing_library(compile_c)), around({"libc.so.6": "libc6"}))
+    assert verdict.route == "none"
+    assert any("no package has libnowhere.so.7" in reason for reason in verdict.reasons)
+
+
+def test_a_newer_c_library_leads_to_a_newer_base(compile_c: Compile, around: Around) -> None:
+    from devenv.cli.commands.patchelf import main
+
+    path = compile_c("main", MAIN)
+    assert main(["--rename-symbol-version", "GLIBC_2.34", "GLIBC_2.38", str(path)]) == 0
+    verdict = judge(str(path), around({"libc.so.6": "libc6"}))
+    assert (verdict.route, verdict.base, verdict.wanted["GLIBC"]) == ("root", "debian/trixie", "2.38")
+    assert any("GLIBC 2.38" in reason for reason in verdict.reasons)
+
+
+def test_libraries_that_a_program_opens_count(compile_c: Compile, around: Around) -> None:
+    source = '#include <stdio.h>\nint main(void) { puts("libGL.so.1"); puts("libX11.so.6"); return 0; }'
+
+    from devenv.foreign.systems import System
+
+    class Plain(System):
+        def find(self, soname: str, architecture: str, libc: str = "glibc") -> str | None:
+            return (
+                None
+                if "GL" in soname or "X" in soname or "xcb" in soname or "wayland" in soname
+                else super().find(soname, architecture, libc)
+            )
+
+    packages = {"libGL.so.1": "libgl1", "libX11.so.6": "libx11-6", "libc.so.6": "libc6"}
+    verdict = judge(str(compile_c("main", source)), around(packages, host=Plain()))
+    assert verdict.features == ("OpenGL", "windows")
+    assert verdict.route == "root"
+    assert {"libgl1", "libx11-6", "libgl1-mesa-dri"} <= set(verdict.packages)
+
+
+@pytest.mark.parametrize(
+    ("machine", "bits", "name"), [(183, 2, "aarch64"), (243, 2, "riscv"), (8, 1, "mips")]
+)
+def test_foreign_architectures_are_called_so(
+    machine: int, bits: int, name: str, compile_c: Compile, around: Around, tmp_path: Path
+) -> None:
+    head = bytearray(64)
+    head[:7] = b"\x7fELF" + bytes((bits, 1, 1))
+    struct.pack_into("<HHI", head, 16, 2, machine, 1)
+    sizes = (64, 56) if bits == 2 else (52, 32)
+    phoff = sizes[0]
+    if bits == 2:
+        struct.pack_into("<QQQIHHHHHH", head, 24, 0x1000, phoff, 0, 0, 64, 56, 1, 0, 0, 0)
+        segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 64, 64, 4096)
+    else:
+        struct.pack_into("<IIIIHHHHHH", head, 24, 0x1000, phoff, 0, 0, 52, 32, 1, 0, 0, 0)
+        segment = struct.pack("<IIIIIIII", 1, 0, 0, 0, 52, 52, 5, 4096)
+    path = tmp_path / "main"
+    path.write_bytes(bytes(head[: sizes[0]]) + segment)
+    verdict = judge(str(path), around())
+    assert verdict.route == "none"
+    assert name in verdict.reasons[0] and "another architecture" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.3, 0.5])
+def test_a_program_that_is_cut_off_is_called_damaged(keep: float, compile_c: Compile, around: Around) -> None:
+    path = compile_c("main", MAIN, "-static")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(DevenvError, match=r"past file end|cut off"):
+        judge(str(path), around())
+
+
+def tar_of(path: Path, folder: Path) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, arcname="app-1.0")
+
+
+def zip_of(path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, f"app/{file.relative_to(folder)}")
+
+
+def run_of(path: Path, folder: Path) -> None:
+    tar_of(path.with_suffix(".tgz"), folder)
+    path.write_bytes(
+        b"#!/bin/sh\n# makeself\ntail -n +4 $0 | tar xz\nexit\n" + path.with_suffix(".tgz").read_bytes()
+    )
+
+
+def appimage_2(path: Path, folder: Path) -> None:
+    image = path.with_suffix(".squashfs")
+    command = [program("mksquashfs"), str(folder), str(image), "-noappend", "-quiet", "-no-progress"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_bytes(_runtime(2) + image.read_bytes())
+
+
+def _runtime(kind: int) -> bytes:
+    head = bytearray(120)
+    head[:11] = b"\x7fELF\2\1\1\0AI" + bytes((kind,))
+    struct.pack_into("<HHI", head, 16, 2, 62, 1)
+    struct.pack_into("<QQQIHHHHHH", head, 24, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    struct.pack_into("<IIQQQQQQ", head, 64, 1, 5, 0, 0, 0, 120, 120, 4096)
+    return bytes(head)
+
+
+def appimage_1(path: Path, folder: Path) -> None:
+    command = [program("xorriso"), "-as", "mkisofs", "-quiet", "-R", "-o", str(path), str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    with open(path, "r+b") as file:
+        file.write(_runtime(1))
+
+
+ARCHIVES = {"tar": tar_of, "zip": zip_of, "run": run_of, "appimage-2": appimage_2, "appimage-1": appimage_1}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_archives_are_looked_into(kind: str, compile_c: Compile, around: Around, tmp_path: Path) -> None:
+    compile_c("app/bin/tool", MAIN)
+    (tmp_path / "app/share").mkdir()
+    (tmp_path / "app/share/data").write_bytes(os.urandom(1000) + bytes(300_000))
+    (tmp_path / "app/AppRun").symlink_to("bin/tool")
+    if kind in ("tar", "zip", "run"):
+        (tmp_path / "app/AppRun").unlink()
+    archive = tmp_path / f"thing-{kind}"
+    ARCHIVES[kind](archive, tmp_path / "app")
+    assert kind_of(str(archive)) == kind
+    verdict = judge(str(archive), around())
+    assert verdict.route == "host" and verdict.start is not None
+    assert os.path.realpath(verdict.start).endswith("bin/tool")
+    data = os.path.join(os.path.dirname(os.path.realpath(verdict.start)), "../share/data")
+    assert Path(data).read_bytes() == (tmp_path / "app/share/data").read_bytes()
+    assert subprocess.run([verdict.start]).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
+def test_damaged_archives_are_our_error(
+    kind: str, keep: float, compile_c: Compile, around: Around, tmp_path: Path
+) -> None:
+    compile_c("app/AppRun", MAIN)
+    (tmp_path / "app/noise").write_bytes(os.urandom(200_000))
+    archive = tmp_path / "thing"
+    ARCHIVES[kind](archive, tmp_path / "app")
+    data = archive.read_bytes()
+    archive.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(DevenvError):
+        judge(str(archive), around())
+    assert (
+        not [name for name in os.listdir(tmp_path / "cache/foreign") if name.endswith(".new")]
+        if os.path.isdir(tmp_path / "cache/foreign")
+        else True
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "said"),
+    [
+        (b"", "empty", "empty file"),
+        (b"hello\n", "text", "text without"),
+        (b"\xcf\xfa\xed\xfe" + bytes(60), "macos", "macOS"),
+        (b"\xed\xab\xee\xdb" + bytes(60), "rpm", "RPM"),
+        (bytes(range(256)), "data", "data of no kind"),
+    ],
+    ids=["empty", "text", "macos", "rpm", "data"],
+)
+def test_what_is_no_program_is_called_what_it_is(
+    data: bytes, kind: str, said: str, around: Around, tmp_path: Path
+) -> None:
+    path = tmp_path / "thing"
+    path.write_bytes(data)
+    verdict = judge(str(path), around())
+    assert (verdict.kind, verdict.route) == (kind, "none")
+    assert said in verdict.subject
+
+
+def windows_program(machine: int) -> bytes:
+    head = bytearray(512)
+    head[:2], head[60] = b"MZ", 64
+    head[64:68] = b"PE\0\0"
+    struct.pack_into("<H", head, 68, machine)
+    return bytes(head)
+
+
+@pytest.mark.parametrize(("machine", "package"), [(0x14C, "wine32:i386"), (0x8664, "wine64")])
+def test_programs_for_windows_are_offered_wine(
+    machine: int, package: str, around: Around, tmp_path: Path
+) -> None:
+    path = tmp_path / "setup.exe"
+    path.write_bytes(windows_program(machine))
+    verdict = judge(str(path), around(path="/nonexistent"))
+    assert verdict.route == "root" and verdict.prefix == ("wine",)
+    assert package in verdict.packages
+    assert any("Proton" in note for note in verdict.notes)
+
+
+def test_a_script_whose_interpreter_is_missing_gets_its_package(around: Around, tmp_path: Path) -> None:
+    script = tmp_path / "tool"
+    script.write_text("#!/usr/bin/env rarelang\n")
+    verdict = judge(str(script), around({"rarelang": "rarelang-bin"}))
+    assert (verdict.route, verdict.packages) == ("root", ("rarelang-bin",))
+    assert "rarelang" in verdict.reasons[0]
+
+
+def test_a_wheel_is_judged_by_its_native_parts(compile_c: Compile, around: Around, tmp_path: Path) -> None:
+    missing_library(compile_c)
+    options = ("-shared", "-fPIC", "-Llibs", "-lnowhere")
+    compile_c("wheel/pkg/native.so", "int f(void); int g(void) { return f(); }", *options)
+    (tmp_path / "wheel/pkg-1.dist-info").mkdir()
+    (tmp_path / "wheel/pkg-1.dist-info/WHEEL").write_text("Wheel-Version: 1.0\n")
+    path = tmp_path / "pkg-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in (tmp_path / "wheel").rglob("*"):
+            archive.write(file, str(file.relative_to(tmp_path / "wheel")))
+    verdict = judge(str(path), around({"libnowhere.so.7": "libnowhere7", "libc.so.6": "libc6"}))
+    assert (verdict.kind, verdict.route) == ("wheel", "root")
+    assert [each.package for each in verdict.missing] == ["libnowhere7"]
+
+
+def test_a_link_to_nothing_and_a_pipe_are_errors(around: Around, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    for name, said in (("link", "which is not there"), ("pipe", "neither"), ("none", "no such file")):
+        with pytest.raises(DevenvError, match=said):
+            judge(str(tmp_path / name), around())
+
+
+def test_a_verdict_is_json(compile_c: Compile, around: Around) -> None:
+    made = json.loads(json.dumps(verdict_json(judge(str(compile_c("main", MAIN)), around()))))
+    assert made["route"] == "host" and made["libraries"][0]["soname"] == "libc.so.6"
+
+
+def test_an_archive_cannot_write_outside(around: Around, tmp_path: Path) -> None:
+    path = tmp_path / "evil.tar"
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("../escaped")
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"x"))
+    with pytest.raises(DevenvError, match=r"\.\."):
+        judge(str(path), around())
+    assert not list(tmp_path.rglob("escaped"))
