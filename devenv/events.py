@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
-Kind = Literal["lock", "fetch", "build", "view", "collect", "verify", "optimise", "transfer", "index"]
+Kind = Literal[
+    "lock", "fetch", "build", "configure", "view", "collect", "verify", "optimise", "transfer", "index"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,21 @@ class Printed:
 
 
 Event = Planned | Started | Progressed | Finished | Notice | Printed
+
+_KINDS = {kind.__name__.lower(): kind for kind in (Planned, Started, Progressed, Finished, Notice, Printed)}
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """The event for JSON: its fields, and "event" with its name in lower case."""
+    return {
+        "event": type(event).__name__.lower(),
+        **{each.name: getattr(event, each.name) for each in fields(event)},
+    }
+
+
+def event_of(values: dict[str, Any]) -> Event:
+    """The event that `event_values` gave these for."""
+    return _KINDS[values["event"]](**{name: value for name, value in values.items() if name != "event"})
 
 
 class Reporter:

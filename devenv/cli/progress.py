@@ -9,10 +9,21 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from devenv.events import Event, Finished, Kind, Notice, Planned, Printed, Progressed, Reporter, Started
+from devenv.events import (
+    Event,
+    Finished,
+    Kind,
+    Notice,
+    Planned,
+    Printed,
+    Progressed,
+    Reporter,
+    Started,
+    event_values,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,6 +33,7 @@ _WORDS: Mapping[Kind, tuple[str, str, str]] = {
     "lock": ("asking about", "asked about", "package"),
     "fetch": ("fetching", "fetched", "file"),
     "build": ("building", "built", "package"),
+    "configure": ("running", "ran", "configuration script"),
     "view": ("linking", "linked", "view"),
     "collect": ("deleting", "deleted", "object"),
     "verify": ("checking", "checked", "object"),
@@ -271,8 +283,7 @@ class JsonReporter(ClosingReporter):
         self._lock = threading.Lock()
 
     def event(self, event: Event) -> None:
-        values = {each.name: getattr(event, each.name) for each in fields(event)}
-        line = json.dumps({"event": type(event).__name__.lower(), **values})
+        line = json.dumps(event_values(event))
         with self._lock, suppress(OSError, ValueError):
             self._stream.write(line + "\n")
             self._stream.flush()

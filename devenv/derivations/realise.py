@@ -373,7 +373,7 @@ class _Run:
         }
 
     def _receive(self, worker: Worker, node: Node) -> _Made:
-        answer = worker.receive(node.label)
+        answer = worker.receive(node.label, self._reporter)
         if "bug" in answer:
             raise RuntimeError(answer["bug"])
         if "error" in answer:

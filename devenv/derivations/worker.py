@@ -2,7 +2,8 @@
 
 A request has: builder, label, env, target (the tree to make), candidates (store paths that it may refer to)
 and pythons. The answer has either `nar_hash` (hex), `nar_size`, `references` and `notices`, or `error` and
-`hint` (what a person should read) and `errno`, or `bug` (a traceback).
+`hint` (what a person should read) and `errno`, or `bug` (a traceback). Lines with `event` may come before it: the
+builder says how far it is (`devenv.events.event_values`).
 
 Standard input is read by a thread of its own: when it ends, because the parent asks for it or is dead,
 the process and all that it started are killed at once.
@@ -22,6 +23,7 @@ from typing import Any
 from devenv.derivations.builders.interpreters import Interpreters
 from devenv.derivations.builders.job import Job
 from devenv.errors import DevenvError
+from devenv.events import Event, Reporter, event_values
 from devenv.formats.store_path import StorePath
 from devenv.store.tree import scan
 
@@ -34,9 +36,19 @@ def main() -> None:
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
     interpreters = Interpreters()
     while True:
-        answer = json.dumps(_answer(requests.get(), interpreters)).encode() + b"\n"
-        sys.stdout.buffer.write(answer)
-        sys.stdout.buffer.flush()
+        _say(_answer(requests.get(), interpreters))
+
+
+def _say(values: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(values).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+class _Sender(Reporter):
+    """Tells the parent. Only the thread that builds may use it."""
+
+    def event(self, event: Event) -> None:
+        _say(event_values(event))
 
 
 def _read(requests: SimpleQueue[bytes]) -> None:
@@ -76,6 +88,7 @@ def _build(request: dict[str, Any], interpreters: Interpreters) -> dict[str, Any
         target=request["target"],
         pythons=request["pythons"],
         interpreters=interpreters,
+        reporter=_Sender(),
     )
     notices = builder(request["builder"])(job)
     found = scan(job.target, [StorePath(path) for path in request["candidates"]])

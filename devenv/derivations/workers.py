@@ -14,6 +14,7 @@ from typing import Any
 import devenv
 from devenv.derivations.builders.interpreters import release
 from devenv.derivations.errors import BuildError
+from devenv.events import Event, Finished, Reporter, Started, event_of
 
 # -I and -S: nothing of the user's environment, and no site-packages; workers need only devenv itself, which
 # -I would not find in a checkout that is not installed.
@@ -59,14 +60,29 @@ class Worker:
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 process.stdin.flush()
 
-    def receive(self, label: str) -> dict[str, Any]:
-        """The answer to the last request. Raises BuildError naming `label` when the process has ended."""
+    def receive(self, label: str, reporter: Reporter) -> dict[str, Any]:
+        """The answer to the last request; `reporter` gets the events before it.
+
+        Raises BuildError naming `label` when the process has ended.
+        """
+        begun: set[str] = set()
+        try:
+            while "event" in (answer := self._line(label)):
+                event = event_of(answer)
+                _note(begun, event)
+                reporter.event(event)
+            return answer
+        finally:  # a builder that failed, or died, does not say it of each step
+            for key in begun:
+                reporter.event(Finished(key=key, failed=True))
+
+    def _line(self, label: str) -> dict[str, Any]:
         process = self._process
         line = b"" if process is None or process.stdout is None else process.stdout.readline()
         if not line.endswith(b"\n"):
             raise self._dead(label)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        values: dict[str, Any] = json.loads(line)
+        return values
 
     def kill(self) -> None:
         """End it and everything it started, for good."""
@@ -83,10 +99,11 @@ class Worker:
     def _dead(self, label: str) -> BuildError:
         with self._guard:
             process, self._process = self._process, None
+        if process is not None:
+            _kill(process)
+            release(process)
         if process is None or self._ended:
             return BuildError(f"cannot build {label}: stopped", package=label)
-        _kill(process)
-        release(process)
         status = process.returncode
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         with open(self._log, encoding="utf-8", errors="replace") as file:
@@ -98,6 +115,14 @@ class Worker:
             if status == -signal.SIGKILL
             else None,
         )
+
+
+def _note(begun: set[str], event: Event) -> None:
+    """Keep account of what has begun and not ended."""
+    if isinstance(event, Started):
+        begun.add(event.key)
+    elif isinstance(event, Finished):
+        begun.discard(event.key)
 
 
 def _kill(process: Popen[bytes] | None) -> None:

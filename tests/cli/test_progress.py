@@ -23,7 +23,18 @@ from devenv.cli.progress import (
     size_text,
     time_text,
 )
-from devenv.events import Event, Finished, Notice, Planned, Progressed, Reporter, Started
+from devenv.events import (
+    Event,
+    Finished,
+    Notice,
+    Planned,
+    Printed,
+    Progressed,
+    Reporter,
+    Started,
+    event_of,
+    event_values,
+)
 
 WORK: list[Event] = [
     Planned(kind="fetch", count=2, size=3_000_000),
@@ -106,6 +117,11 @@ def test_the_stream_decides_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> No
         "file": LineReporter,
         "dumb": LineReporter,
     }
+
+
+@pytest.mark.parametrize("event", [*WORK, Printed(key="a", line="x")], ids=lambda event: type(event).__name__)
+def test_an_event_is_the_same_after_json(event: Event) -> None:
+    assert event_of(json.loads(json.dumps(event_values(event)))) == event
 
 
 def test_labels_cannot_command_the_terminal() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ from devenv.derivations.builders.job import Job
 from devenv.derivations.configuring import database, driver
 from devenv.derivations.configuring.changes import copy_changes, keep, overlay_changes
 from devenv.derivations.configuring.packages import Package, in_order, read_packages
+from devenv.derivations.configuring.steps import Steps
 from devenv.derivations.errors import BuildError
 from devenv.errors import DevenvError
 from devenv.events import Reporter
@@ -42,6 +44,7 @@ from devenv.views.root import fill
 
 # One that waits for an answer would wait for ever.
 _LONGEST = 3600.0  # seconds
+_LOOK_EVERY = 0.1  # seconds
 _SHOWN_LINES = 12
 _POLICY = b"#!/bin/sh\nexit 101\n"  # invoke-rc.d(8): start nothing
 
@@ -55,7 +58,7 @@ def build(job: Job) -> tuple[str, ...]:
         os.mkdir(scratch, 0o700)
         try:
             room = _Room(scratch, trees, packages, job.env["architecture"])
-            room.run(job.label)
+            room.run(job)
             room.keep(job.target)
             canonicalise(job.target)
             return tuple(room.failures())
@@ -108,18 +111,22 @@ class _Room:
         with open(place, "rb") as file:
             return file.read()
 
-    def run(self, label: str) -> None:
+    def run(self, job: Job) -> None:
         """Run the scripts. Raises BuildError when they cannot be run, or do not come to an end."""
+        label = job.label
+        count = self._read("run/scripts").count("\n")
+        steps = Steps(f"{self._scratch}/run/running", job.target, count, job.reporter)
         self._prepare("upper")
         try:
-            self._run(label)
+            self._run(label, steps)
         except SandboxError as error:
             if not _is_about_overlays(error):
                 raise BuildError(
                     f"cannot configure {label}: {error}", package=label, hint=error.hint
                 ) from error
             self._copy()
-            self._run(label)
+            self._run(label, steps)
+        steps.end()
 
     def _prepare(self, root: str) -> None:
         """Lay files and first links into the layer that takes the changes."""
@@ -152,7 +159,7 @@ class _Room:
         self._prepare("copy")
         self._is_copy = True
 
-    def _run(self, label: str) -> None:
+    def _run(self, label: str, steps: Steps) -> None:
         log = os.open(f"{self._scratch}/log", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -165,14 +172,13 @@ class _Room:
                 stdout=log,
                 stderr=log,
             )
-            status = _wait(child, _LONGEST)
+            status = _wait(child, _LONGEST, steps)
         finally:
             os.close(log)
             os.close(nothing)
         if status is None:
             raise BuildError(
-                f"cannot configure {label}: the scripts of {self._read('run/running').strip() or 'a package'} did not "
-                f"end within {_LONGEST / 60:g} minutes",
+                f"cannot configure {label}: the scripts of {self._running()} did not end within {_LONGEST / 60:g} minutes",
                 package=label,
             )
         if status or not os.path.exists(f"{self._scratch}/run/failed"):
@@ -224,6 +230,10 @@ class _Room:
             )
         return found
 
+    def _running(self) -> str:
+        lines = self._read("run/running").splitlines()
+        return lines[-1] if lines else "a package"
+
     def _read(self, name: str) -> str:
         try:
             with open(f"{self._scratch}/{name}", encoding="utf-8", errors="replace") as file:
@@ -245,13 +255,15 @@ def _make_writable(root: str) -> None:
         os.chmod(place, 0o700)
 
 
-def _wait(child: int, longest: float) -> int | None:
+def _wait(child: int, longest: float, steps: Steps) -> int | None:
     """The exit status of a child, None for one that had to be killed."""
+    ends = time.monotonic() + longest
     pidfd = os.pidfd_open(child)
     try:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
-        ended = bool(poll.poll(1000 * longest))
+        while not (ended := bool(poll.poll(1000 * _LOOK_EVERY))) and time.monotonic() < ends:
+            steps.look()
         if not ended:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from devenv.derivations.builders.interpreters import Interpreters
+from devenv.events import Reporter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,8 @@ class Job:
     0444, 0555, times 1), and returns lines for people about what it left out. It reads nothing but `env`
     and the store paths there, so that equal derivations give equal bytes.
 
-    `label` is what people call the package, `pythons` are interpreters' paths by version ("3.11").
+    `label` is what people call the package, `pythons` are interpreters' paths by version ("3.11"), `reporter` hears
+    of the steps of long work.
     """
 
     label: str
@@ -24,3 +26,4 @@ class Job:
     target: str
     pythons: Mapping[str, str]
     interpreters: Interpreters
+    reporter: Reporter = field(default_factory=Reporter)

@@ -10,7 +10,7 @@ were set off meanwhile, and ldconfig. Pure.
     RUN/activated    trigger: what configuring sets off by itself
     RUN/log/NUMBER   what the scripts of a package said
     RUN/failed       the numbers of those that failed twice
-    RUN/running      the key of the package at work, for who has to stop it
+    RUN/running      the keys of the packages that scripts were called for, one a line: the last is at work
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ run=@RUN@
 call() { # NUMBER KEY NAME ARCHITECTURE ARGUMENTS...
     number=$1 key=$2 name=$3 architecture=$4
     shift 4
-    printf '%s\\n' "$key" >$run/running
+    printf '%s\\n' "$key" >>$run/running
     DPKG_MAINTSCRIPT_PACKAGE=$name DPKG_MAINTSCRIPT_ARCH=$architecture \\
         "/var/lib/dpkg/info/$key.postinst" "$@" </dev/null >>"$run/log/$number" 2>&1
 }

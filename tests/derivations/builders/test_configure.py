@@ -18,10 +18,12 @@ from devenv.derivations.builders.interpreters import Interpreters
 from devenv.derivations.builders.job import Job
 from devenv.derivations.errors import BuildError
 from devenv.derivations.workers import Worker
+from devenv.events import Event, Finished, Planned, Started
 from devenv.sandbox import enter, syscalls
 from devenv.sandbox.errors import SandboxError
 from devenv.store.tree import scan
 from tests.derivations.archives import Entry, deb, directory, entry, link
+from tests.derivations.site import Recorder
 from tests.support.packages import base_deb, unpack_data, unpacked
 from tests.support.sandboxes import require_sandboxes
 
@@ -39,6 +41,7 @@ class Set:
     def __init__(self, base: str, place: Path) -> None:
         self.place = place
         self.trees = [base]
+        self.recorder = Recorder()
 
     def add(self, name: str, postinst: str = "", entries: Iterable[Entry] = (), **fields: Any) -> str:
         self.trees.append(unpacked(self.place / "trees", name, entries, postinst, **fields))
@@ -52,6 +55,7 @@ class Set:
             target=str(self.place / name),
             pythons={},
             interpreters=Interpreters(),
+            reporter=self.recorder,
         )
         found = configure.build(job)
         assert sorted(os.listdir(self.place / name)) == ["files", "removed"]
@@ -352,22 +356,88 @@ def test_nothing_that_scripts_start_outlives_them(packages: Set) -> None:
     assert not runs(b"sleep\x004321")
 
 
+def request(packages: Set) -> dict[str, Any]:
+    """What a worker is sent."""
+    return {
+        "builder": "builtin:devenv-configure",
+        "label": "the set",
+        "env": {"packages": " ".join(packages.trees), "architecture": "amd64"},
+        "target": str(packages.place / "made"),
+        "candidates": [],
+        "pythons": {},
+    }
+
+
 def test_nothing_goes_on_when_devenv_is_killed(packages: Set) -> None:
     packages.add("p", "sleep 5432")
     worker = Worker(str(packages.place / "log"))
-    worker.send(
-        {
-            "builder": "builtin:devenv-configure",
-            "label": "the set",
-            "env": {"packages": " ".join(packages.trees), "architecture": "amd64"},
-            "target": str(packages.place / "made"),
-            "candidates": [],
-            "pythons": {},
-        }
-    )
+    worker.send(request(packages))
     wait_until(lambda: runs(b"sleep\x005432"))
     worker.close()
     wait_until(lambda: not runs(b"sleep\x005432"))
+
+
+# What is told of it meanwhile
+
+
+def told(recorder: Recorder) -> list[str]:
+    """Planned counts, what began, and what ended."""
+    names: dict[str, str] = {}
+    found = []
+    for event in recorder.events:
+        if isinstance(event, Planned):
+            found.append(f"{event.count} planned")
+        elif isinstance(event, Started):
+            names[event.key] = event.label
+            found.append(f"started {event.label}")
+        elif isinstance(event, Finished):
+            found.append(f"{'failed' if event.failed else 'finished'} {names.pop(event.key)}")
+    assert not names
+    return found
+
+
+def test_each_package_is_told_of_when_its_turn_comes(packages: Set) -> None:
+    packages.add("a", "sleep 0.3")
+    packages.add("b", "test -e /etc/once || { touch /etc/once; exit 1; }")
+    packages.add("no-script")
+    packages.configure()
+    assert told(packages.recorder) == [
+        "2 planned",
+        *("started a", "started b", "finished a"),
+        *("started b", "finished b"),  # what fails is called again
+        "finished b",
+    ]
+
+
+def test_it_is_told_while_the_scripts_run(packages: Set) -> None:
+    """And what had begun in a worker that dies is told to have failed, or a bar would never end."""
+    packages.add("a", "sleep 0")
+    packages.add("b", "sleep 6543")
+    worker = Worker(str(packages.place / "log"))
+    worker.send(request(packages))
+
+    class Killing(Recorder):
+        def event(self, event: Event) -> None:
+            super().event(event)
+            if isinstance(event, Finished):
+                worker.kill()
+
+    recorder = Killing()
+    with pytest.raises(BuildError, match="stopped"):
+        worker.receive("the set", recorder)
+    worker.close()
+    assert told(recorder) == ["2 planned", "started a", "started b", "finished a", "failed b"]
+
+
+def test_a_worker_goes_on_after_it_told_of_steps(packages: Set) -> None:
+    packages.add("a", "exit 0")
+    worker = Worker(str(packages.place / "log"))
+    for number in range(2):
+        recorder = Recorder()
+        worker.send(request(packages) | {"target": str(packages.place / f"made{number}")})
+        assert worker.receive("the set", recorder)["nar_size"] > 0
+        assert told(recorder) == ["1 planned", "started a", "finished a"]
+    worker.close()
 
 
 def wait_until(done: Callable[[], bool]) -> None:
