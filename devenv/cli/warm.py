@@ -7,13 +7,13 @@ module costs milliseconds. Whatever it does not understand it leaves to the full
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 
 class Request:
     """What an `enter` command line asks for, in its simple forms."""
 
-    __slots__ = ("directory", "line", "program", "project", "pure", "shell")
+    __slots__ = ("directory", "line", "program", "project", "pure", "shell", "system")
 
     def __init__(self) -> None:
         # `directory` is gone into, `project` only says where to look for devenv.toml.
@@ -23,6 +23,8 @@ class Request:
         self.program: list[str] | None = None
         self.shell: str | None = None
         self.pure = False
+        # The relocated system packages to use instead of moving into their root.
+        self.system: str | None = None
 
 
 def read_request(arguments: Sequence[str]) -> Request | None:
@@ -81,6 +83,14 @@ def _has_its_root(spec: str) -> bool:
     return os.path.isdir(root_of(spec) or "")
 
 
+def _surroundings(tree: str, project: str) -> Callable[[Mapping[str, str]], dict[str, str]]:
+    """What relocated system packages add to variables."""
+    from devenv.fhs.surroundings import variables
+
+    state = {"DEVENV_STATE": f"{project}/.devenv/state"}
+    return lambda environ: variables(tree, environ) | state
+
+
 def _go_into(directory: str) -> None:
     try:
         os.chdir(directory)
@@ -96,7 +106,7 @@ def become(request: Request, spec: str, project: str, environ: Mapping[str, str]
 
     if request.directory is not None:
         _go_into(request.directory)
-    if os.path.exists(f"{spec}/root"):
+    if request.system is None and os.path.exists(f"{spec}/root"):
         from devenv.fhs import entering
 
         entering.enter(
@@ -117,6 +127,7 @@ def become(request: Request, spec: str, project: str, environ: Mapping[str, str]
         line=request.line,
         argv=request.program,
         pure=request.pure,
+        surroundings=None if request.system is None else _surroundings(request.system, project),
     )
     try:
         os.execvpe(argv[0], argv, variables)  # noqa: S606

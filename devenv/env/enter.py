@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from devenv.errors import DevenvError
 
@@ -43,13 +43,17 @@ def enter_command(
     line: str | None = None,
     argv: Sequence[str] | None = None,
     pure: bool = False,
+    surroundings: Callable[[Mapping[str, str]], dict[str, str]] | None = None,
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments and variables to execute with: `argv` itself, or the shell running `line`, or the shell.
 
     `shell` is a name or a path; without it the user's own is taken. `spec` is the store path of the spec object,
-    `project` the project's absolute directory. Raises EnterError.
+    `project` the project's absolute directory. `surroundings` changes the variables that the environment is laid over.
+    Raises EnterError.
     """
     kept = pure_environ(environ) if pure else dict(environ)
+    if surroundings is not None:
+        kept = surroundings(kept)
     if argv:
         return list(argv), apply_steps(spec, project, kept)
     name, program = choose_shell(shell, spec, environ)

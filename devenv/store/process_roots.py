@@ -11,6 +11,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from devenv.store.views import RELOCATED
+
 
 def paths_in_use(store: str, views: str, proc: str = "/proc") -> Iterator[tuple[str, str]]:
     """Paths at or below objects of the store directory `store`, each with the file of `proc` that names it.
@@ -19,6 +21,7 @@ def paths_in_use(store: str, views: str, proc: str = "/proc") -> Iterator[tuple[
     """
     prefix = os.fsencode(store) + b"/"
     in_text = re.compile(re.escape(prefix) + rb"[0-9a-z]+[0-9a-zA-Z+\-._?=]*")
+    seen = os.fsencode(views) + b"/"
     namespaces: set[str] = set()
     for name in _listed(proc):
         if not name.isdecimal():
@@ -28,7 +31,12 @@ def paths_in_use(store: str, views: str, proc: str = "/proc") -> Iterator[tuple[
             target = _target(link)
             if target.startswith(prefix):
                 yield os.fsdecode(target), link
-        for path in _mapped(_read(f"{process}/maps"), prefix):
+            elif target.startswith(seen):
+                yield os.fsdecode(_recipe(target, seen, prefix)), link
+        maps = _read(f"{process}/maps")
+        for path in _mapped(maps, prefix):
+            yield os.fsdecode(path), f"{process}/maps"
+        for path in {_recipe(path, seen, prefix) for path in _mapped(maps, seen)}:
             yield os.fsdecode(path), f"{process}/maps"
         for path in in_text.findall(_read(f"{process}/environ")):
             yield os.fsdecode(path), f"{process}/environ"
@@ -42,6 +50,12 @@ def paths_in_use(store: str, views: str, proc: str = "/proc") -> Iterator[tuple[
                 *in_text.findall(mounts),
             ):  # the latter: layers of an overlay
                 yield os.fsdecode(path), f"{process}/mountinfo"
+
+
+def _recipe(path: bytes, views: bytes, prefix: bytes) -> bytes:
+    """The store path of the recipe of the view that a path lies in, which may be a relocated one."""
+    name = path[len(views) :].split(b"/", 1)[0]
+    return prefix + name.removesuffix(os.fsencode(RELOCATED))
 
 
 def _listed(directory: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 `state/views/NAME` is a view whose recipe is the store path with the same name. The recipe refers to all that the view is
 made of, so a view is in use as long as its recipe is valid; one without is garbage. `NAME.new` is one in the making, and
-`NAME.lock` held by who makes it.
+`NAME.lock` held by who makes it. `NAME.relocated` is made of the view NAME, and goes with its recipe.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from devenv.store.layout import Layout
 from devenv.store.locks import try_lock
 
 NEW, LOCK = ".new", ".lock"
+RELOCATED = ".relocated"
 
 # Which of some store paths are valid.
 Valid = Callable[[Iterable[str]], Collection[str]]
@@ -26,9 +27,13 @@ def dead_views(layout: Layout, valid: Valid) -> list[str]:
         names = sorted(os.listdir(layout.views))
     except FileNotFoundError:
         return []
-    whole = {f"{layout.store}/{name}": name for name in names if not name.endswith((NEW, LOCK))}
-    kept = valid(whole)
-    dead = [name for path, name in whole.items() if path not in kept]
+    whole = {
+        name: f"{layout.store}/{name.removesuffix(RELOCATED)}"
+        for name in names
+        if not name.endswith((NEW, LOCK))
+    }
+    kept = valid(set(whole.values()))
+    dead = [name for name, path in whole.items() if path not in kept]
     dead += [name for name in names if name.endswith(NEW)]
     return [f"{layout.views}/{name}" for name in dead if not _is_being_made(layout, name.removesuffix(NEW))]
 

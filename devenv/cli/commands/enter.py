@@ -13,7 +13,7 @@ from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
 from devenv.errors import DevenvError
 from devenv.preparation import prepare, realise_bytecode
-from devenv.project import Project, StaleLock, instantiate_project, lock_project
+from devenv.project import Project, StaleLock, find_locked_python, instantiate_project, lock_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", dest="line", metavar="LINE", help="run one line in your shell instead")
     parser.add_argument("--shell", metavar="NAME", help="bash, zsh or fish (default: your own)")
     parser.add_argument("--pure", action="store_true", help="start without the variables of your session")
+    parser.add_argument(
+        "--no-fhs",
+        action="store_true",
+        help="stay in the machine's own file system: system packages are found through variables, programs are patched copies",
+    )
     parser.add_argument(
         "--build", metavar="NAME|DRV", help="enter the build of a recipe or derivation instead"
     )
@@ -57,6 +62,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if compile_when == "now":
         realise_bytecode(project)
     prepared = prepare(project)
+    if arguments.no_fhs:
+        request.system = _relocated(prepared.spec, project, context)
     context.close()
     if not arguments.quiet:
         for notice in prepared.notices:
@@ -67,6 +74,25 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         start_compiling(project, context)
     warm.become(request, prepared.spec, project.root, context.environ)
     return 0
+
+
+def _relocated(spec: str, project: Project, context: Context) -> str | None:
+    """The system packages of the environment for use outside of their root; None if it has none."""
+    from devenv.fhs.entering import root_of
+    from devenv.fhs.relocation import relocated
+
+    root = root_of(spec)
+    if root is None:
+        return None
+    lock = project.lock
+    python = find_locked_python(lock, context.environ) if lock is not None else None
+    if python is not None and python.in_root:
+        raise DevenvError(
+            f"entering without the root of packages: Python {python.version} is one of them, and the Python "
+            "environment of this project is made for its place in the root",
+            hint="Enter without --no-fhs, or choose a Python of this machine in [packages].",
+        )
+    return relocated(root, events=context.settings.reporter)
 
 
 def _foresee(arguments: argparse.Namespace, project: Project) -> int:
