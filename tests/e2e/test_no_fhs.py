@@ -72,7 +72,7 @@ def test_the_machine_stays_as_it_is(place: tuple[User, Path]) -> None:
 
 @pytest.mark.parametrize("line", ["g++ program.cc $(pkg-config --cflags --libs zlib)", "c++ program.cc -lz"])
 def test_what_the_packages_compiler_makes_runs_anywhere(place: tuple[User, Path], line: str) -> None:
-    user, root = place
+    _, root = place
     made = outside(place, f"{line} -o program && ./program")
     assert made.startswith("zlib 1.")
     assert subprocess.run([root / "program"], capture_output=True, text=True, check=True).stdout == made
