@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[User, Path]:
 
 def outside(place: tuple[User, Path], line: str, *words: str, **variables: str) -> str:
     user, root = place
-    done = user.run("enter", "--no-fhs", *words, "-c", line, cwd=root, **variables)
+    done = user.run("enter", "--no-fhs", *words, "-c", line, cwd=root, check=True, timeout=300, **variables)
     return done.stdout
 
 
