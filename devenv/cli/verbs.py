@@ -170,6 +170,19 @@ VERBS = (
         examples=(("devenv check", "in CI, before anything is fetched"),),
     ),
     Verb(
+        name="doctor",
+        summary="look at everything that devenv stands on",
+        module="doctor",
+        description=(
+            "Looks at kernel, user namespaces, disk, store, shell and hook, package lists, the project, and asks registries, mirrors and "
+            "caches. Each finding comes with its remedy. Changes nothing. Exits with 1 where something does not work."
+        ),
+        examples=(
+            ("devenv doctor", "when something fails for no visible reason"),
+            ("devenv doctor --offline --json", "for programs, without asking the network"),
+        ),
+    ),
+    Verb(
         name="convert",
         summary="show the derivations that a lockfile means",
         module="convert",
@@ -254,6 +267,19 @@ VERBS = (
             ("devenv fhs libgl1:i386 -- ./game", "32-bit libraries beside the others"),
         ),
         takes_program=True,
+    ),
+    Verb(
+        name="hosts",
+        summary="give host names addresses in this project's root",
+        module="hosts",
+        description=(
+            "Sessions in a root of system packages have a hosts file of the project, which follows the machine's. It can be edited "
+            "inside as /etc/hosts, or here."
+        ),
+        examples=(
+            ("devenv hosts add db.test 127.0.0.9", "seen at once, also by sessions that run"),
+            ("devenv hosts list", "what was added"),
+        ),
     ),
     Verb(
         name="inspect",

@@ -196,11 +196,53 @@ def refresh_hosts(state: str) -> str:
 
 
 def add_host(state: str, name: str, address: str) -> None:
-    """Give `name` an address in sessions; a line of its own replaces one that was added before."""
-    own = refresh_hosts(state)
+    """Give `name` an address in sessions; a line of its own replaces one that was added before. Raises DevenvError."""
+    _check_host(name, address)
+    _edit_hosts(state, name, f"{address}\t{name}\n")
+
+
+def remove_host(state: str, name: str) -> bool:
+    """Forget what was added for `name`; whether there was something. Lines of the machine's stay. Raises DevenvError."""
+    there = any(name in line.split()[1:] for line in added_hosts(state))
+    if there:
+        _edit_hosts(state, name, "")
+    return there
+
+
+def added_hosts(state: str) -> list[str]:
+    """The lines of the hosts file of sessions that are not the machine's."""
     machine = _lines(f"{state}/etc/hosts.machine")
-    kept = [line for line in _lines(own) if line in machine or name not in line.split()[1:]]
-    _write(own, "".join([*kept, f"{address}\t{name}\n"]))
+    return [line for line in _lines(f"{state}/etc/hosts") if line not in machine]
+
+
+def _edit_hosts(state: str, name: str, line: str) -> None:
+    try:
+        os.makedirs(f"{state}/etc", exist_ok=True)
+        own = refresh_hosts(state)
+        added = [each for each in added_hosts(state) if name in each.split()[1:]]
+        _write(own, "".join([*(each for each in _lines(own) if each not in added), line]))
+    except OSError as error:
+        raise DevenvError(f"changing {state}/etc/hosts: {error.strerror}") from error
+
+
+def _check_host(name: str, address: str) -> None:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        raise DevenvError(
+            f"{address!r} is no address",
+            hint="An IPv4 or IPv6 address, such as 127.0.0.9 or ::1, comes second.",
+        ) from None
+    labels = name.rstrip(".").split(".")
+    fits = all(
+        label and label.replace("-", "").replace("_", "").isalnum() and label.isascii() for label in labels
+    )
+    if not fits or len(name) > 253:
+        raise DevenvError(
+            f"{name!r} is no host name", hint="Letters, digits, hyphens and dots: db.example.test"
+        )
 
 
 def _lines(path: str) -> list[str]:

@@ -86,3 +86,25 @@ def test_a_state_that_cannot_be_written_is_said(composed: Path, tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(DevenvError, match="where a session in a root keeps its files"):
         state.prepare(str(tmp_path / "file"), state.root(str(composed)))
+
+
+def test_hosts_that_were_added_can_be_listed_and_removed(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    state.add_host(place, "db.test", "127.0.0.9")
+    state.add_host(place, "six.test", "::1")
+    assert state.added_hosts(place) == ["127.0.0.9\tdb.test\n", "::1\tsix.test\n"]
+    assert state.remove_host(place, "db.test")
+    assert not state.remove_host(place, "db.test")
+    assert not state.remove_host(place, "localhost")
+    assert state.added_hosts(place) == ["::1\tsix.test\n"]
+    assert Path(place, "etc/hosts").read_text() == Path("/etc/hosts").read_text() + "::1\tsix.test\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("db.test", "1.2.3"), ("db.test", ""), ("a b", "::1"), ("a\nb", "::1"), ("", "::1"), ("a..b", "::1")],
+)
+def test_what_is_no_host_is_refused(tmp_path: Path, name: str, address: str) -> None:
+    with pytest.raises(DevenvError, match="is no"):
+        state.add_host(str(tmp_path), name, address)
+    assert not (tmp_path / "etc/hosts").exists()
