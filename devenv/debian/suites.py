@@ -24,14 +24,18 @@ from devenv.fetch.download import Download, download
 from devenv.fetch.endpoints import Endpoints
 from devenv.fetch.errors import CancelledError, FetchError, MismatchError, StatusError, TransientError
 from devenv.fetch.http import Client
-from devenv.fetch.urls import parsed, shown
+from devenv.fetch.urls import parsed, shown, split
 from devenv.formats.errors import FormatError
 from devenv.formats.hashes import Hash
-from devenv.formats.openpgp import SigningKey, verify_clear_signed
+from devenv.formats.openpgp import SignatureError, SigningKey, verify_clear_signed
 
 _RELEASE_LIMIT = 16 << 20  # bytes; Debian's are 0.2 MB
 _MISSING = frozenset({404, 410})
 _CHUNK = 1 << 20
+_ELSEWHERE = (
+    "name another mirror: [registries] debian of devenv.toml, or DEVENV_DEBIAN_MIRROR (debian-security, and "
+    "DEVENV_DEBIAN_SECURITY_MIRROR)"
+)
 
 
 class Places:
@@ -90,9 +94,10 @@ class OpenSuite:
             self.places.cache, "partial", f"{index.sha256}{os.path.splitext(index.path)[1]}"
         )
         problems: list[DevenvError] = []
-        for url in self._urls(index):
+        urls = [*self._urls(index)]
+        for url in urls:
             try:
-                self._download(url, index, target)
+                self._download(url, index, target, patient=url == urls[-1])
                 return target
             except CancelledError:
                 raise
@@ -110,12 +115,13 @@ class OpenSuite:
                 yield f"{mirror}dists/{self.suite.name}/{folder}/by-hash/SHA256/{index.sha256}"
             yield f"{mirror}dists/{self.suite.name}/{index.path}"
 
-    def _download(self, url: str, index: IndexFile, target: str) -> None:
+    def _download(self, url: str, index: IndexFile, target: str, *, patient: bool) -> None:
         item = Download(
             url=url,
             hash=Hash.from_hex("sha256", index.sha256),
             size=index.size,
             label=f"{self.suite.name} {index.path}",
+            patient=patient,
         )
         client = self.places.client
         if client.offline:
@@ -141,7 +147,7 @@ class OpenSuite:
         hint = (
             "run the command once without --offline"
             if offline
-            else "try again in some minutes, or name another mirror"
+            else f"try again in some minutes, or {_ELSEWHERE}"
         )
         return ArchiveError(
             "\n  ".join([f"the indices of {self.suite.name} {what} ({index.path})", *lines]),
@@ -182,12 +188,19 @@ def open_suite(places: Places, suite: Suite, *, max_age: float = 0.0) -> OpenSui
 def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
     known = _kept(places, suite, kept)
     problems: list[DevenvError] = []
-    for mirror in places.client.endpoints.archive_mirrors(suite.archive):
+    silent = places.client.silent
+    mirrors = sorted(
+        places.client.endpoints.archive_mirrors(suite.archive), key=lambda url: split(url).netloc in silent
+    )
+    for mirror in mirrors:
+        url = f"{mirror}dists/{suite.name}/InRelease"
         try:
-            data, release = _edition(places, suite, f"{mirror}dists/{suite.name}/InRelease", known)
+            data, release = _edition(places, suite, url, known, patient=mirror == mirrors[-1])
         except CancelledError:
             raise
         except DevenvError as error:
+            if isinstance(error, TransientError):
+                silent.add(split(mirror).netloc)
             problems.append(error)
             continue
         for problem in problems:
@@ -202,15 +215,25 @@ def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
     raise _missing(suite, problems) or _failed(suite, problems)
 
 
+_UNSIGNED = (
+    "what this mirror has is not what the archive signed: "
+    f"{_ELSEWHERE}. Of an archive that signs with other keys, name the keyring with DEVENV_DEBIAN_KEYRING"
+)
+
+
 class _OlderEdition(DebianError):
     """A mirror has an edition from before one that was seen already."""
 
 
-def _edition(places: Places, suite: Suite, url: str, known: OpenSuite | None) -> tuple[bytes, Release]:
+def _edition(
+    places: Places, suite: Suite, url: str, known: OpenSuite | None, *, patient: bool
+) -> tuple[bytes, Release]:
     """(the signed text, what it says). Raises errors that name the URL."""
-    data = _read(places.client, url)
+    data = _read(places.client, url, patient=patient)
     try:
         release = _verified(places, suite, data)
+    except SignatureError as error:
+        raise DebianError(f"{shown(url)}: {error}", hint=error.hint or _UNSIGNED) from error
     except (FormatError, DebianError) as error:
         raise DebianError(f"{shown(url)}: {error}", hint=error.hint) from error
     if known is not None and known.release.date > release.date:
@@ -239,14 +262,14 @@ def _failed(suite: Suite, problems: list[DevenvError]) -> ArchiveError:
         "\n  ".join([f"the suite {suite.name} of the archive {suite.archive} cannot be used", *lines]),
         archive=suite.archive,
         suite=suite.name,
-        hint=hints[0] if hints else None,
+        hint=hints[0] if hints else f"try again later, or {_ELSEWHERE}",
     )
 
 
-def _read(client: Client, url: str) -> bytes:
+def _read(client: Client, url: str, *, patient: bool) -> bytes:
     parts = parsed(url)
     if parts.scheme != "file":
-        return client.get(url).body
+        return client.get(url, patient=patient).body
     try:
         with open(parts.path, "rb") as file:
             return file.read(_RELEASE_LIMIT)

@@ -25,6 +25,7 @@ from devenv.derivations.builders.job import Job
 from devenv.errors import DevenvError
 from devenv.events import Event, Reporter, event_values
 from devenv.formats.store_path import StorePath
+from devenv.store.errors import explaining
 from devenv.store.tree import scan
 
 Builder = Callable[[Job], tuple[str, ...]]
@@ -64,17 +65,13 @@ def _answer(line: bytes, interpreters: Interpreters) -> dict[str, Any]:
     try:
         request = json.loads(line)
         label = request["label"]
-        return _build(request, interpreters)
-    except (DevenvError, OSError) as error:
+        with explaining("building", label):
+            return _build(request, interpreters)
+    except DevenvError as error:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, OSError):
             cause = cause.__cause__
-        message = str(error) if isinstance(error, DevenvError) else f"cannot build {label}: {error}"
-        return {
-            "error": message,
-            "hint": getattr(error, "hint", None),
-            "errno": getattr(cause, "errno", None),
-        }
+        return {"error": str(error), "hint": error.hint, "errno": getattr(cause, "errno", None)}
     except Exception:  # noqa: BLE001 - the parent raises it
         import traceback
 

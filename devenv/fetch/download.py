@@ -80,7 +80,10 @@ def download(
             os.rename(part, target)
         failed = False
     except OSError as error:
-        raise FetchError(f"Cannot store {item.label} in {target}: {error.strerror or error}.") from error
+        hint = "Free some space there." if error.errno in _NO_SPACE else None
+        raise FetchError(
+            f"Cannot store {item.label} in {target}: {error.strerror or error}.", hint=hint
+        ) from error
     except (StatusError, TransientError, EndpointError) as error:
         raise FetchError(f"{item.label}: {error}", hint=error.hint, url=error.url) from error
     finally:

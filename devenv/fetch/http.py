@@ -170,9 +170,9 @@ class Client:
         """A fresh count of attempts; of a single one without patience."""
         return Retries(self._attempts if patient else 1, self._backoff, self.cancelled)
 
-    def get(self, url: str, *, accept: str = "*/*") -> Answer:
+    def get(self, url: str, *, accept: str = "*/*", patient: bool = True) -> Answer:
         """A small file as a whole, content encoding undone. Raises `StatusError` and other `FetchError`s."""
-        retries = self.retries()
+        retries = self.retries(patient=patient)
         while True:
             try:
                 return self._get_once(url, accept)

@@ -295,6 +295,17 @@ def test_when_no_mirror_is_there_all_are_named(make_site: MakeSite) -> None:
     with pytest.raises(ArchiveError) as caught:
         make_site("http://127.0.0.1:9/one", "http://127.0.0.1:9/two").resolve("b")
     assert "9/one" in str(caught.value) and "9/two" in str(caught.value)
+    assert "DEVENV_DEBIAN_MIRROR" in (caught.value.hint or "")
+
+
+def test_a_mirror_that_was_silent_once_is_asked_last(
+    server: Server, other_server: Server, make_site: MakeSite
+) -> None:
+    for suite in ("bookworm", "bookworm-updates", "bookworm-security"):
+        publish(other_server, suite, PACKAGES if suite == "bookworm" else {"amd64": []})
+    server.page(BELOW + "InRelease", b"", "status:503")
+    make_site(server.url + "/debian", other_server.url + "/debian").resolve("b")
+    assert [each.path for each in server.seen] == [BELOW + "InRelease"]
 
 
 def test_a_suite_that_no_mirror_has_is_told_apart_from_mirrors_that_are_down(site: Site) -> None:

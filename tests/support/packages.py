@@ -16,7 +16,7 @@ from tests.derivations.archives import Entry, deb, directory, entry
 
 PROGRAMS = (
     "sh", "bash", "cat", "chmod", "chown", "cp", "grep", "id", "ln", "ls", "mkdir", "mkfifo", "mknod", "mv", "rm",
-    "rmdir", "sleep", "touch",
+    "rmdir", "sleep", "stat", "touch",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ write; where the kernel has no such overlays, in a copy of it. What must not be 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -46,6 +47,7 @@ from devenv.views.root import fill
 _LONGEST = 3600.0  # seconds
 _LOOK_EVERY = 0.1  # seconds
 _SHOWN_LINES = 12
+_LITTLE = 1 << 20  # bytes
 _POLICY = b"#!/bin/sh\nexit 101\n"  # invoke-rc.d(8): start nothing
 
 
@@ -212,12 +214,23 @@ class _Room:
 
     def keep(self, target: str) -> None:
         """Make the output."""
+        self._check_space()
         lower = f"{self._scratch}/lower"
         changed = f"{self._scratch}/{'copy' if self._is_copy else 'upper'}"
         changes = (
             copy_changes(changed, lower, self._since) if self._is_copy else overlay_changes(changed, lower)
         )
         keep(changes, changed, target)
+
+    def _check_space(self) -> None:
+        """Scripts that found the disk full did something else than they do, and nothing of that may be kept."""
+        found = os.statvfs(self._scratch)
+        is_full = found.f_bavail * found.f_frsize < _LITTLE
+        full = os.strerror(errno.ENOSPC)
+        if is_full or any(
+            full in self._read(f"run/log/{name}") for name in os.listdir(f"{self._scratch}/run/log")
+        ):
+            raise OSError(errno.ENOSPC, full, self._scratch)
 
     def failures(self) -> list[str]:
         """A line for each package whose scripts failed twice, with the last that they said."""
