@@ -26,7 +26,10 @@ def load_adapters() -> dict[str, Adapter]:
 
 def load_shells() -> dict[str, Shell]:
     """Every installed shell renderer by its entry point's name."""
-    return {entry.name: _load(entry, ("activate", "deactivate", "quote")) for entry in _entries("shells")}
+    return {
+        entry.name: _load(entry, ("activate", "deactivate", "quote", "refuse"))
+        for entry in _entries("shells")
+    }
 
 
 def _entries(kind: str) -> list[EntryPoint]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from devenv.env.launch import Launch
+from devenv.env.object import RenderError
 from devenv.env.spec import Spec
 from devenv.env.steps import Place, Step, Text, lower
-from devenv.errors import DevenvError
 
 __all__ = ["HookSettings", "Launch", "Shell", "ShellError", "prompt_label", "step_words", "template", "word"]
 
 
-class ShellError(DevenvError):
+class ShellError(RenderError):
     """A shell cannot hold a text that the environment needs. The message names variable and shell."""
 
 
@@ -44,6 +44,10 @@ class Shell(Protocol):
 
     def deactivate(self, spec: Spec) -> str:
         """Code to be sourced: leaves this environment, does nothing where it is not entered."""
+        ...
+
+    def refuse(self, message: str) -> str:
+        """Code to be sourced in place of `activate`: shows one line of printable ASCII on standard error."""
         ...
 
     def files(self, spec: Spec) -> Mapping[str, str]:

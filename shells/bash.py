@@ -37,6 +37,10 @@ def deactivate(spec: Spec) -> str:
     )
 
 
+def refuse(message: str) -> str:
+    return f"printf '%s\\n' {quote(message)} >&2\n"
+
+
 def files(spec: Spec) -> Mapping[str, str]:
     rc = template("enter.bash") + (
         'if [ -z "${DEVENV_NO_PROMPT-}" ]; then '

@@ -71,6 +71,10 @@ def deactivate(spec: Spec) -> str:
     )
 
 
+def refuse(message: str) -> str:
+    return f"echo {quote(message)} >&2\n"
+
+
 def files(spec: Spec) -> Mapping[str, str]:
     label = quote(quote(prompt_label(spec)))
     prompt = f"set -q DEVENV_NO_PROMPT[1]; or __devenv_step prompt fish_prompt '' {label}\n"

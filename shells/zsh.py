@@ -44,6 +44,10 @@ def deactivate(spec: Spec) -> str:
     )
 
 
+def refuse(message: str) -> str:
+    return f"print -ru2 -- {quote(message)}\n"
+
+
 def files(spec: Spec) -> Mapping[str, str]:
     # In a prompt, % begins an escape; the label holds nothing else that a prompt would expand.
     label = prompt_label(spec)

@@ -30,6 +30,13 @@ _PURE_NAMES = frozenset(
 _PURE_PREFIXES = ("LC_",)
 
 
+# Programs that read the files of a shell of another name.
+_FAMILIES = {
+    "csh": "tcsh",
+    **dict.fromkeys(("dash", "ash", "busybox", "ksh", "ksh93", "mksh", "lksh", "yash", "posh"), "sh"),
+}
+
+
 class EnterError(DevenvError):
     """The environment cannot be entered in the way that was asked for."""
 
@@ -57,10 +64,15 @@ def enter_command(
     if argv:
         return list(argv), apply_steps(spec, project, kept)
     name, program = choose_shell(shell, spec, environ)
-    from devenv.env.launch import load
+    name = _FAMILIES.get(name, name)
+    from devenv.env.launch import Refused, load
 
     try:
         launch = load(_read(spec, f"launch.{name}"), "interactive" if line is None else "command")
+    except Refused as error:
+        raise EnterError(
+            f"entering the environment with {name}: {error}", hint="choose another shell with --shell"
+        ) from error
     except ValueError as error:
         raise _unreadable(spec, f"launch.{name}", error) from error
     arguments, variables = launch.command(environ=kept, spec=spec, line=line, pure=pure)
@@ -99,10 +111,10 @@ def choose_shell(asked: str | None, spec: str, environ: Mapping[str, str]) -> tu
     wanted = asked or own or FALLBACK_SHELL
     name = os.path.basename(wanted)
     supported = _supported(spec)
-    if name not in supported and asked is None and FALLBACK_SHELL in supported:
+    if _FAMILIES.get(name, name) not in supported and asked is None and FALLBACK_SHELL in supported:
         sys.stderr.write(f"devenv: {name} is not supported yet, so this is {FALLBACK_SHELL}\n")
         name = wanted = FALLBACK_SHELL
-    if name not in supported:
+    if _FAMILIES.get(name, name) not in supported:
         raise EnterError(
             f"entering the environment with {name}: this environment has files for {', '.join(supported) or 'no shell'}",
             hint="choose one of them with --shell, or run a program directly: devenv enter -- PROGRAM",

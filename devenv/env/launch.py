@@ -1,6 +1,6 @@
 """How shells are started in an environment, as data: the files launch.SHELL of the spec object.
 
-    launch  = { mode }
+    launch  = { mode } | "refuse " text LF  why this shell cannot enter the environment
     mode    = "mode " name LF { line }
     line    = "argument " text LF           arguments, in their order
             | "pure-argument " text LF      before them, with --pure
@@ -56,6 +56,15 @@ class Launch:
         return [_fill(text, spec, line) for text in arguments], variables
 
 
+class Refused(ValueError):
+    """The shell cannot hold what the environment needs; the text says what."""
+
+
+def refusal(problem: str) -> str:
+    """The text of a launch file for a shell that cannot enter the environment."""
+    return f"refuse {_escape(problem)}\n"
+
+
 def dump(modes: Mapping[str, Launch]) -> str:
     """The text of a launch file."""
     lines = []
@@ -69,7 +78,7 @@ def dump(modes: Mapping[str, Launch]) -> str:
 
 
 def load(text: str, mode: str) -> Launch:
-    """The launch of one mode. Raises ValueError for a text that is no launch file or lacks the mode."""
+    """The launch of one mode. Raises Refused, and ValueError for a text that is no launch file or lacks the mode."""
     arguments: list[str] = []
     pure: list[str] = []
     keep: list[str] = []
@@ -77,6 +86,8 @@ def load(text: str, mode: str) -> Launch:
     current = found = ""
     for line in text.split("\n")[:-1]:
         word, _, rest = line.partition(" ")
+        if word == "refuse":
+            raise Refused(_unescape(rest))
         if word == "mode":
             current = rest
             found = found or (rest if rest == mode else "")

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from devenv.env import nix_shell
-from devenv.env.launch import Launch
+from devenv.env.launch import Launch, refusal
 from devenv.env.launch import dump as dump_launch
 from devenv.env.spec import Spec
 from devenv.env.steps import dump as dump_steps
 from devenv.env.steps import lower
+from devenv.errors import DevenvError
+
+
+class RenderError(DevenvError):
+    """A shell cannot hold what an environment needs. `devenv.shell.ShellError` is the one that renderers raise."""
 
 
 class Renderer(Protocol):
@@ -19,6 +24,7 @@ class Renderer(Protocol):
     def quote(self, text: str) -> str: ...
     def activate(self, spec: Spec) -> str: ...
     def deactivate(self, spec: Spec) -> str: ...
+    def refuse(self, message: str) -> str: ...
     def files(self, spec: Spec) -> Mapping[str, str]: ...
     def interactive(self) -> Launch: ...
     def command(self) -> Launch: ...
@@ -29,7 +35,7 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
 
     env.json · steps, for entering without a shell · per shell activate.SHELL, deactivate.SHELL, launch.SHELL and
     the files it is started with · root, the recipe of the FHS root if there is one · setup, for nix's shells · bin/ with the scripts.
-    Raises ShellError, naming the variable, where a shell cannot hold a value.
+    Where a shell cannot hold a value, its files say so and do nothing else; the other shells are as ever.
     """
     texts = {
         "env.json": spec.to_json(),
@@ -40,16 +46,30 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
     if "bash" in shells:
         texts["setup"] = nix_shell.setup(spec, shells["bash"].quote)
     for name, shell in shells.items():
-        texts[f"activate.{name}"] = shell.activate(spec)
-        texts[f"deactivate.{name}"] = shell.deactivate(spec)
-        texts[f"launch.{name}"] = dump_launch(
-            {"interactive": shell.interactive(), "command": shell.command()}
-        )
-        texts.update(shell.files(spec))
+        texts.update(_shell_files(spec, name, shell))
     files = {name: (_encode(text), False) for name, text in texts.items()}
     for name, text in spec.scripts.items():
         files[f"bin/{name}"] = (_encode(script(text)), True)
     return dict(sorted(files.items()))
+
+
+def _shell_files(spec: Spec, name: str, shell: Renderer) -> dict[str, str]:
+    """The files of one shell; those that say what it cannot hold, where that is so."""
+    try:
+        return {
+            f"activate.{name}": shell.activate(spec),
+            f"deactivate.{name}": shell.deactivate(spec),
+            f"launch.{name}": dump_launch({"interactive": shell.interactive(), "command": shell.command()}),
+            **shell.files(spec),
+        }
+    except RenderError as error:
+        message = f"devenv: {name} cannot enter {spec.name}: {error}"
+        shown = "".join(letter if " " <= letter <= "~" else "?" for letter in message)
+        return {
+            f"activate.{name}": shell.refuse(shown),
+            f"deactivate.{name}": "",
+            f"launch.{name}": refusal(str(error)),
+        }
 
 
 def script(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.env.launch import Launch, dump, load
+from devenv.env.launch import Launch, Refused, dump, load
 from devenv.env.object import render_object
 from devenv.env.spec import Operation, Prepend, Set, Spec
 from devenv.shell import ShellError
@@ -75,7 +75,7 @@ def test_the_order_of_declaration_does_not_show() -> None:
     assert render_object(other, SHELLS) == render_object(SPEC, SHELLS)
 
 
-def test_a_shell_that_cannot_hold_a_value_names_the_variable() -> None:
+def test_a_shell_that_cannot_hold_a_value_names_the_variable_and_the_others_do_not_mind() -> None:
     class Narrow:
         """A shell for which nothing may hold the letter q."""
 
@@ -88,6 +88,9 @@ def test_a_shell_that_cannot_hold_a_value_names_the_variable() -> None:
                 raise ShellError("this shell cannot hold a q")
             return bash.quote(text)
 
+        def refuse(self, message: str) -> str:
+            return f"# {message}"
+
         def activate(self, spec: Spec) -> str:
             from devenv.shell import step_words
             from devenv.shells.posix import alias_command
@@ -95,8 +98,11 @@ def test_a_shell_that_cannot_hold_a_value_names_the_variable() -> None:
             return "\n".join(step_words(spec, self.quote, alias_command))
 
     spec = Spec(name="x", variables={"LIKE": (Set(value="queue", origin="a"),)})
-    with pytest.raises(ShellError, match="variable LIKE: this shell cannot hold a q"):
-        render_object(spec, {"narrow": Narrow()})
+    files = render_object(spec, {"narrow": Narrow(), "bash": bash})
+    assert files["activate.narrow"][0].startswith(b"# devenv: narrow cannot enter x: variable LIKE: this")
+    with pytest.raises(Refused, match="variable LIKE: this shell cannot hold a q"):
+        load(files["launch.narrow"][0].decode(), "interactive")
+    assert files["activate.bash"] == render_object(spec, {"bash": bash})["activate.bash"]
 
 
 lines = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devenv.env.apply import apply
-from devenv.env.object import Renderer, render_object
+from devenv.env.object import render_object
 from devenv.env.spec import Spec
 from devenv.env.steps import dump as dump_steps
 from devenv.env.steps import lower
-from devenv.shells import bash, fish, zsh
+from tests.shells.dialects import DIALECTS, RENDERERS, Dialect
 from tests.support.programs import program
 
-RENDERERS: dict[str, Renderer] = {"bash": bash, "zsh": zsh, "fish": fish}
-NAMES = tuple(RENDERERS)
-_PLAIN = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}
-# What a shell changes by itself from one child to the next.
-_OWN = ("_", "SHLVL", "PWD", "OLDPWD")
+NAMES = tuple(DIALECTS)
+# Those whose sourced files cannot tell where they are.
+NEED_PLACE = ("sh",)
+# What a shell changes by itself from one child to the next; ksh93 tells its children about attributes.
+_OWN = ("_", "SHLVL", "PWD", "OLDPWD", "A__z")
 _ENV = shutil.which("env") or "/usr/bin/env"
 
 
@@ -54,30 +54,40 @@ class Script:
     def add(self, *lines: str) -> None:
         self.lines += lines
 
+    @property
+    def dialect(self) -> Dialect:
+        return DIALECTS[self.shell]
+
+    def source(self, file: str) -> None:
+        self.add(self.dialect.source.format(file=self.quote(file)))
+
     def enter(self, place: Path, project: Path | None = None) -> None:
         if project is not None:
             self.assign("__devenv_project", str(project), exported=False)
-        self.add(f"source {self.quote(str(place / f'activate.{self.shell}'))}")
+        if self.dialect.renderer in NEED_PLACE:
+            self.assign("__devenv_spec", str(place), exported=False)
+        self.source(str(place / f"activate.{self.dialect.renderer}"))
 
     def leave(self, place: Path) -> None:
-        self.add(f"source {self.quote(str(place / f'deactivate.{self.shell}'))}")
+        self.source(str(place / f"deactivate.{self.dialect.renderer}"))
+
+    def leave_last(self) -> None:
+        self.add(self.dialect.leave)
 
     def assign(self, name: str, value: str, *, exported: bool = True) -> None:
-        if self.shell == "fish":
-            self.add(f"set -g{'x' if exported else 'u'} {name} {self.quote(value)}")
-        else:
-            self.add(f"{'export ' if exported else ''}{name}={self.quote(value)}")
+        form = self.dialect.assign if exported else self.dialect.local
+        self.add(form.format(name=name, value=self.quote(value)))
 
     def remove(self, name: str) -> None:
-        self.add(f"set -e {name}" if self.shell == "fish" else f"unset {name}")
+        self.add(self.dialect.remove.format(name=name))
 
     def dump(self) -> None:
-        clobber = ">" if self.shell == "fish" else ">|"
-        self.add(f"{_ENV} -0 {clobber} {self.quote(str(self.place / f'dump-{self.dumps}'))}")
+        file = self.quote(str(self.place / f"dump-{self.dumps}"))
+        self.add(self.dialect.dump.format(env=_ENV, file=file))
         self.dumps += 1
 
     def quote(self, text: str) -> str:
-        return RENDERERS[self.shell].quote(text)
+        return RENDERERS[self.dialect.renderer].quote(text)
 
     def run(
         self, environ: Mapping[str, str], *, cwd: Path, flags: Sequence[str] = ()
@@ -86,7 +96,7 @@ class Script:
         file = self.place / f"script.{self.shell}"
         file.write_bytes("\n".join([*self.lines, ""]).encode("utf-8", "surrogateescape"))
         return subprocess.run(
-            [program(self.shell), *([] if self.configured else _PLAIN[self.shell]), *flags, str(file)],
+            [program(self.shell), *([] if self.configured else self.dialect.plain), *flags, str(file)],
             env=dict(environ),
             cwd=cwd,
             stdin=subprocess.DEVNULL,

@@ -8,10 +8,13 @@ import pytest
 
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec, Unset
 from devenv.shell import ShellError
-from tests.shells.harness import NAMES, RENDERERS, Script, applied, base_environ, read_dump, write_object
+from devenv.shells import fish
+from tests.shells.dialects import DIALECTS
+from tests.shells.harness import NAMES, Script, applied, base_environ, read_dump, write_object
 from tests.shells.nasty import NASTY
 
 ORIGIN = "devenv.toml:1"
+POSIX = tuple(name for name, dialect in DIALECTS.items() if dialect.renderer == "sh")
 SHORT = {name: value for name, value in NASTY.items() if name != "long"}
 
 
@@ -92,7 +95,7 @@ def test_the_whole_table_in_and_out(shell: str, locale: str, tmp_path: Path) -> 
     script.dump()
     script.enter(place, project)
     script.dump()
-    script.add("devenv_leave")
+    script.leave_last()
     script.dump()
     outside, inside, after = script.environments(environ, cwd=tmp_path)
     expected = applied(spec, outside, project=project, place=place)
@@ -159,7 +162,7 @@ def test_what_the_user_changes_inside_stays(shell: str, tmp_path: Path) -> None:
     script.assign("LIST", "/first:/a:/middle:/old:/z:/last")
     script.remove("GONE")
     script.remove("EMPTIED")
-    script.add("devenv_leave")
+    script.leave_last()
     script.dump()
     environ = base_environ(tmp_path, SET="old", KEPT="old", GONE="old", UNSET="old", LIST="/old")
     (after,) = script.environments(environ, cwd=tmp_path)
@@ -189,10 +192,10 @@ def test_variables_that_were_not_exported_are_not_exported_after(shell: str, tmp
         script.assign(name, "mine", exported=False)
     script.enter(place)
     script.dump()
-    script.add("devenv_leave")
+    script.leave_last()
     script.dump()
     for name in spec.variables:
-        script.add(f'set -gx SEEN_{name} "${name}"' if shell == "fish" else f'export SEEN_{name}="${name}"')
+        script.add(script.dialect.assign.format(name=f"SEEN_{name}", value=f'"${name}"'))
     script.dump()
     inside, after, seen = script.environments(base_environ(tmp_path), cwd=tmp_path)
     assert (inside["VALUE"], inside["LIST"]) == ("ours", "mine:/z")
@@ -207,11 +210,15 @@ STRICT = {
         "null_glob ksh_glob warn_create_global typeset_silent no_multibyte extended_glob; IFS=_d0"
     ),
     "fish": "set -g fish_trace",
+    **dict.fromkeys(POSIX, "set -euCf; IFS=_d0"),
 }
 ALIASES = {
     "bash": "shopt -s expand_aliases\nalias local=false export=false unset=false printf=false alias=false set=false",
     "zsh": "alias local=false export=false unset=false typeset=false emulate=false; alias -g set=no prepend=no",
     "fish": "function cd; false; end; function ls; false; end; function realpath; false; end",
+    **dict.fromkeys(
+        POSIX, "alias export=false unset=false printf=false eval=false set=false return=false readonly=false"
+    ),
 }
 
 
@@ -249,6 +256,10 @@ NOTHING_LEFT = {
     "bash": "true nothing; compgen -v | grep -i devenv; declare -F | grep devenv; alias | grep gs; true",
     "zsh": "print -rl -- ${(k)parameters} | grep -i devenv; print -rl -- ${(k)functions} | grep devenv; alias | grep gs; true",
     "fish": "set -n | grep -i devenv; functions -a | grep -i devenv; functions -q gs; and echo gs; true",
+    **dict.fromkeys(
+        POSIX,
+        "set | grep -i '^[a-z_]*devenv'; command -v __devenv_do __devenv_unsee devenv_leave; alias | grep gs; true",
+    ),
 }
 
 
@@ -263,7 +274,8 @@ def test_nothing_of_ours_is_left_behind(shell: str, tmp_path: Path) -> None:
     place = write_object(spec, tmp_path / "spec")
     script = Script(shell, tmp_path / "run")
     script.enter(place, tmp_path)
-    script.add("devenv_leave", NOTHING_LEFT[shell])
+    script.leave_last()
+    script.add(NOTHING_LEFT[shell])
     script.environments(base_environ(tmp_path, A="0"), cwd=tmp_path)
 
 
@@ -283,6 +295,7 @@ ALIAS_BEFORE = {
     "bash": "shopt -s expand_aliases\nalias gs='echo mine'",
     "zsh": "alias gs='echo mine'",
     "fish": "function gs; echo mine $argv; end",
+    **dict.fromkeys(POSIX, "alias gs='echo mine'"),
 }
 ALIAS_CHANGED = ALIAS_BEFORE | {"fish": "functions -e gs; function gs; echo mine $argv; end"}
 
@@ -298,7 +311,8 @@ def test_aliases_run_their_words_and_give_way_to_the_users(shell: str, when: str
     script.enter(place)
     script.add("gs last")
     script.add(ALIAS_CHANGED[shell] if when == "inside" else "true")
-    script.add("devenv_leave", "gs more")
+    script.leave_last()
+    script.add("gs more")
     done = script.run(base_environ(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == "it's\n$x\na b\n-n\n*\nlast\nmine more\n"
@@ -319,7 +333,7 @@ def test_aliases_named_as_builtins_do_not_break_leaving(shell: str, tmp_path: Pa
     script.dump()
     script.enter(place)
     script.enter(place)
-    script.add("devenv_leave")
+    script.leave_last()
     script.dump()
     outside, after = script.environments(base_environ(tmp_path, A="0"), cwd=tmp_path)
     assert after == outside
@@ -328,7 +342,7 @@ def test_aliases_named_as_builtins_do_not_break_leaving(shell: str, tmp_path: Pa
 def test_an_alias_that_fish_cannot_have_is_an_error() -> None:
     spec = Spec(name="words", aliases={"status": ("git", "status")})
     with pytest.raises(ShellError, match="alias status") as caught:
-        RENDERERS["fish"].activate(spec)
+        fish.activate(spec)
     assert caught.value.hint
 
 
@@ -346,8 +360,11 @@ def test_sourced_from_a_link_in_the_project(shell: str, tmp_path: Path) -> None:
     (project / ".devenv").mkdir()
     (project / ".devenv" / "env").symlink_to(place)
     script = Script(shell, tmp_path / "run")
-    script.add(f"source ../../.devenv/env/activate.{shell}", "show-place", "devenv_leave")
-    script.add(f"source {script.quote(str(project))}/.devenv/env/activate.{shell}", "show-place")
+    script.source(f"../../.devenv/env/activate.{script.dialect.renderer}")
+    script.add("show-place")
+    script.leave_last()
+    script.source(f"{project}/.devenv/env/activate.{script.dialect.renderer}")
+    script.add("show-place")
     script.dump()
     done = script.run(base_environ(tmp_path), cwd=inner)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -363,7 +380,7 @@ def test_a_list_that_zsh_keeps_unique_loses_nothing(names: str, tmp_path: Path) 
     script.add(f"typeset -U {names}")
     script.enter(place)
     script.dump()
-    script.add("devenv_leave")
+    script.leave_last()
     script.dump()
     inside, after = script.environments(base_environ(tmp_path), cwd=tmp_path)
     assert inside["PATH"].startswith("/bin:/new:/usr/bin")
@@ -409,7 +426,7 @@ def test_fish_keeps_its_lists_lists_and_its_universal_variables(tmp_path: Path) 
     assert counts["COUNTS"] == "3 b c 1 1 1 1"
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "ksh93", "mksh"])
 def test_a_number_of_the_users_is_never_evaluated(shell: str, tmp_path: Path) -> None:
     poison = f"a[$(touch {tmp_path}/RAN)]"
     names = ("MINE", "FUNCNEST") if shell == "zsh" else ("MINE",)
@@ -418,7 +435,7 @@ def test_a_number_of_the_users_is_never_evaluated(shell: str, tmp_path: Path) ->
     )
     place = write_object(spec, tmp_path / "object")
     script = Script(shell, tmp_path / "run")
-    script.add("typeset -i MINE=3" if shell == "zsh" else "declare -i MINE=3", "export MINE")
+    script.add("declare -i MINE=3" if shell == "bash" else "typeset -i MINE=3", "export MINE")
     script.enter(place)
     script.dump()
     script.leave(place)

@@ -19,7 +19,7 @@ from devenv.project import Project, StaleLock, find_locked_python, instantiate_p
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", nargs="?", metavar="DIR", help="go into this directory first")
     parser.add_argument("-c", dest="line", metavar="LINE", help="run one line in your shell instead")
-    parser.add_argument("--shell", metavar="NAME", help="bash, zsh or fish (default: your own)")
+    parser.add_argument("--shell", metavar="NAME", help="which shell (default: your own)")
     parser.add_argument("--pure", action="store_true", help="start without the variables of your session")
     parser.add_argument(
         "--no-fhs",
