@@ -12,7 +12,7 @@ from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
 
 if TYPE_CHECKING:
-    from devenv.debian.locked import LockedBase
+    from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fhs.plan import RootPlan
     from devenv.project import Workplace
     from devenv.store.layout import Layout
@@ -22,17 +22,33 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalDeb:
+    """A package file that is in no archive. `sha256` in hexadecimal, `size` in bytes."""
+
+    path: str
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What `devenv fhs` is asked for. `packages` as people write them, in any order."""
+    """What `devenv fhs` is asked for. `packages` as people write them, in any order; `files`: package files of one's own."""
 
     base: str
     packages: tuple[str, ...]
     architecture: str
+    files: tuple[LocalDeb, ...] = ()
 
     @property
     def key(self) -> str:
         """A name for this request."""
-        text = json.dumps([self.base, self.architecture, sorted(set(self.packages))])
+        asked: list[object] = [self.base, self.architecture, sorted(set(self.packages))]
+        if self.files:
+            asked.append(sorted(file.sha256 for file in self.files))
+        text = json.dumps(asked)
         return Hash.of("sha256", text.encode()).nix32[:32]
 
 
@@ -50,17 +66,14 @@ def _link(layout: Layout, wanted: Wanted) -> str:
     return os.path.join(layout.root, "state", "fhs", wanted.key)
 
 
-def make(place: Workplace, wanted: Wanted, *, max_age: float) -> str:
-    """Resolve, fetch, unpack, configure and compose; the root's directory. It is kept until `forget`.
+def lock(place: Workplace, wanted: Wanted, *, max_age: float) -> LockedBase:
+    """The package files that a request means. Raises what `resolve` does.
 
-    Suites looked at within `max_age` seconds are not asked for again. Raises what these do.
+    Suites looked at within `max_age` seconds are not asked for again.
     """
-    from devenv.debian.base import resolve, url_lookup
-    from devenv.fhs.plan import derivations
-    from devenv.store.local import Store
-    from devenv.store.roots import add_indirect_root
+    from devenv.debian.base import resolve
 
-    locked = resolve(
+    return resolve(
         wanted.base,
         wanted.packages,
         architecture=wanted.architecture,
@@ -70,12 +83,73 @@ def make(place: Workplace, wanted: Wanted, *, max_age: float) -> str:
         client=place.client,
         max_age=max_age,
     )
-    plan = derivations(locked, url_lookup(place.endpoints, locked), place.layout.store_dir)
+
+
+def make(place: Workplace, wanted: Wanted, *, max_age: float, locked: LockedBase | None = None) -> str:
+    """Resolve, fetch, unpack, configure and compose; the root's directory. It is kept until `forget`.
+
+    `locked` is what `lock` gave, if that was asked before. Raises what these do.
+    """
+    from devenv.debian.base import url_lookup
+    from devenv.fhs.plan import derivations
+    from devenv.store.local import Store
+    from devenv.store.roots import add_indirect_root
+
+    locked = lock(place, wanted, max_age=max_age) if locked is None else locked
+    local = {_as_locked(file): file for file in wanted.files}
+    # A package of one's own takes the place of the archive's.
+    others = [deb for deb in locked.packages if deb.name not in {file.name for file in wanted.files}]
+    everything = locked._replace(packages=tuple(sorted([*others, *local])))
+    in_archive = url_lookup(place.endpoints, locked)
+    plan = derivations(
+        everything,
+        lambda deb: [f"file://{local[deb].path}"] if deb in local else in_archive(deb),
+        place.layout.store_dir,
+    )
     with Store.open(place.layout, reporter=place.settings.reporter) as store:
+        for file in wanted.files:
+            _add_file(store, file)
         realise_root(place, store, plan)
         root = compose_root(place, store, plan)
         add_indirect_root(place.layout, _link(place.layout, wanted), plan.recipe.path)
     return root
+
+
+def _as_locked(file: LocalDeb) -> LockedDeb:
+    from devenv.debian.locked import LockedDeb
+
+    return LockedDeb(
+        name=file.name,
+        version=file.version,
+        architecture=file.architecture,
+        path=file.path,
+        size=file.size,
+        sha256=file.sha256,
+        archive="local",
+    )
+
+
+def _add_file(store: Store, file: LocalDeb) -> None:
+    """Put a package file where its fetch would put it, so that nothing is fetched."""
+    from devenv.formats.store_path import sanitize_name
+    from devenv.store import tree as trees
+
+    digest = Hash.from_hex("sha256", file.sha256)
+    path = store.store_dir.fixed_path(sanitize_name(os.path.basename(file.path)), digest, False)
+    if store.is_valid(path):
+        return
+    with store.temporary_directory() as directory:
+        copy = os.path.join(directory, "file")
+        measured = trees.copy_and_scan(file.path, copy, ())
+        store.register_output(
+            None,
+            path,
+            copy,
+            nar_hash=measured.nar_hash,
+            nar_size=measured.nar_size,
+            references=(),
+            content_address=f"fixed:{digest.typed_nix32}",
+        )
 
 
 def plan_of(place: Workplace, locked: LockedBase) -> RootPlan:

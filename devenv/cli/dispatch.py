@@ -117,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(entry: Verb, arguments: Sequence[str]) -> int:
     # What follows the first "--" belongs to the program to run, options of its own included.
     own, program = list(arguments), []
-    if "--" in own:
+    if "--" in own and not entry.passes_rest:
         cut = own.index("--")
         own, program = own[:cut], own[cut + 1 :]
     parser = _verb_parser(entry)

@@ -15,6 +15,7 @@ class Verb:
     description: str
     examples: tuple[tuple[str, str], ...] = ()
     takes_program: bool = False
+    passes_rest: bool = False  # a "--" is the program's like all that follows the first operand
     reads_own_arguments: bool = False  # the module's main(arguments) reads them, in another program's grammar
 
 
@@ -294,6 +295,24 @@ VERBS = (
             ("devenv inspect Editor.AppImage", "what is in an archive"),
             ("devenv inspect --json ./lib/plugin.so", "for programs"),
         ),
+    ),
+    Verb(
+        name="run",
+        summary="run a downloaded program, whatever system it was made for",
+        module="run",
+        description=(
+            "Starts a program, AppImage, archive or Debian package unmodified: as it is where this machine has all it needs, else in a "
+            "root of packages that have the rest, which are looked up, shown and added when you agree. What was decided is "
+            "remembered by the file's contents. Options go before FILE; all that follows is the program's."
+        ),
+        examples=(
+            ("devenv run ./game --fullscreen", "a program"),
+            ("devenv run --yes Editor.AppImage", "without questions"),
+            ("devenv run --explain ./game", "how it would be started"),
+            ("devenv run --package chromium-bsu-data ./chromium-bsu", "with data that it looks for"),
+            ("devenv run --trace ./game", "what it looked for and did not find"),
+        ),
+        passes_rest=True,
     ),
     Verb(
         name="why",

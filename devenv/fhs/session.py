@@ -16,7 +16,7 @@ from devenv.fhs import state as states
 from devenv.fhs.mounts import mounts
 from devenv.sandbox import enter, syscalls
 from devenv.sandbox.building import Refused
-from devenv.sandbox.spec import SandboxSpec
+from devenv.sandbox.spec import Mount, SandboxSpec
 
 # What a PATH made for another layout may lack.
 _PATHS = (
@@ -41,16 +41,16 @@ class SessionError(DevenvError):
     """A root cannot be entered."""
 
 
-def move_in(root: str, state: str) -> None:
+def move_in(root: str, state: str, more: Sequence[Mount] = ()) -> None:
     """Put this process into the composed root, in the directory where it is now, if there is such inside.
 
-    Raises SessionError where the machine does not allow it, saying how it can be allowed.
+    `more` is mounted last, onto what is there. Raises SessionError where the machine does not allow it, saying how it can be allowed.
     """
     here = os.getcwd()
     shown = states.root(root)
     states.prepare(state, shown)
     spec = SandboxSpec(
-        mounts=mounts(states.machine(), shown, state),
+        mounts=(*mounts(states.machine(), shown, state), *more),
         network=True,
         processes=False,
         ipc=False,

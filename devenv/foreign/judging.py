@@ -68,7 +68,7 @@ def _with_declared(verdict: Verdict, place: str, around: Surroundings) -> Verdic
         found = {suppliers.qualified(name, wanted) or name for name in names}
     return replace(
         verdict,
-        subject=f"{title}, {verdict.subject}",
+        subject=verdict.subject.replace(WORDS["deb"], title, 1),
         route=ROOT,
         base=base,
         packages=tuple(sorted({*verdict.packages, *found})),
@@ -266,6 +266,9 @@ def _judge_program(
         frameworks=bundle.frameworks if bundle is not None else (),
         beside=found.beside,
     )
+    refused = _cannot_load(program)
+    if refused is not None and not around.host.exists("/lib/ld-musl-x86_64.so.1"):
+        return replace(verdict, route=NOTHING, reasons=(refused,), notes=("look for the build for glibc",))
     reasons = _why_not_here(program, found, around)
     if not reasons and not around.forced:
         return replace(verdict, reasons=(_ALL_HERE if program.needed else "it needs no libraries",))
@@ -278,6 +281,8 @@ def _present(found: Needs, host: System, program: Program) -> dict[str, str]:
     """The newest versions that this machine's own libraries define, of the names that are asked for."""
     names = newest(found.versions)
     there: list[str] = []
+    if program.libc == "musl":
+        return {}
     for library in ("libc.so.6", "libstdc++.so.6"):
         path = host.find(library, program.architecture or "")
         there += host.versions(path) if path else ()
@@ -302,6 +307,13 @@ def _why_not_here(program: Program, found: Needs, around: Surroundings) -> list[
         reasons.append(f"its run path does not lead to what it brings: {_listed(beside)}")
     reasons += [f"it opens libraries for {name} that are not here" for name in found.silent]
     return reasons
+
+
+def _cannot_load(program: Program) -> str | None:
+    """A library serves only programs of its own C library: no root mends that."""
+    if program.role != "library" or program.libc != "musl":
+        return None
+    return "it is a library for programs that are built for musl; those built for glibc, as most are, cannot load it"
 
 
 def _listed(names: Sequence[str]) -> str:

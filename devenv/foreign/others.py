@@ -107,10 +107,10 @@ def declared(path: str, place: str) -> tuple[str, str, tuple[str, ...]]:
         with open(f"{folder}/{control}", encoding="utf-8", errors="replace") as file:
             fields = parse_one(file.read())
         groups = [
-            group for field in ("Pre-Depends", "Depends") for group in parse_relations(fields.get(field, ""))
+            group for field in ("pre-depends", "depends") for group in parse_relations(fields.get(field, ""))
         ]
     except (FormatError, OSError, StopIteration) as error:
         raise ForeignError(path, f"has no control file that can be read: {error}") from error
-    names = tuple(group[0].name for group in groups if group[0].name != fields.get("Package"))
-    title = f"Debian package {fields.get('Package')} {fields.get('Version')}"
-    return title, fields.get("Architecture", "all"), names
+    names = tuple(group[0].name for group in groups if group[0].name != fields.get("package"))
+    title = f"Debian package {fields.get('package')} {fields.get('version')}"
+    return title, fields.get("architecture", "all"), names

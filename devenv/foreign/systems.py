@@ -88,6 +88,15 @@ class System:
                 return path
         return None
 
+    def all_libraries(self, architecture: str) -> list[tuple[str, str]]:
+        """(name, path) of everything in the cache that is for an architecture, by name, the first of each."""
+        found = {}
+        for name, paths in sorted(self._entries().items()):
+            for path in paths:
+                if name not in found and is_for(self.outside(path), architecture):
+                    found[name] = path
+        return list(found.items())
+
     def directories(self, architecture: str, libc: str = "glibc") -> tuple[str, ...]:
         """The directories that are searched without being asked for."""
         triplet = TRIPLETS.get(architecture, "")

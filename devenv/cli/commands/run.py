@@ -1,0 +1,210 @@
+"""devenv run"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from devenv.cli.context import Context
+from devenv.cli.foreign import surroundings
+from devenv.foreign import drivers
+from devenv.foreign.explaining import causes, loader_says, looked_for, of_status
+from devenv.foreign.judging import Surroundings, judge
+from devenv.foreign.kinds import kind_of
+from devenv.foreign.launching import command
+from devenv.foreign.memory import Memory
+from devenv.foreign.plans import Plan, as_json, from_json, plan_of, still_there
+from devenv.foreign.running import Started, become, ready, watch
+from devenv.foreign.verdict import HOST, ROOT
+
+_ATTEMPTS = 3  # each adds what the one before lacked
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a program, script, AppImage, archive or directory")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="ARG", help="for the program, as they are"
+    )
+    parser.add_argument("--base", metavar="BASE", help="where libraries come from, such as debian/trixie")
+    parser.add_argument(
+        "--package",
+        metavar="PKG",
+        action="append",
+        default=[],
+        help="also wanted in its root; may be repeated",
+    )
+    parser.add_argument("--root", action="store_true", help="in a root of packages, even if it runs as it is")
+    parser.add_argument("--explain", action="store_true", help="print how it would be started; start nothing")
+    parser.add_argument("--again", action="store_true", help="decide anew, whatever was decided before")
+    parser.add_argument(
+        "--trace", action="store_true", help="note what it looks for, and say at the end what it did not find"
+    )
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    around = surroundings(
+        context,
+        arguments.base,
+        forced=arguments.root or bool(arguments.package),
+        packages=tuple(arguments.package),
+    )
+    place = context.workplace()
+    memory = Memory(os.path.join(place.layout.root, "state", "foreign"))
+    asked = [around.base, around.machine, str(around.forced), *around.packages]
+    key = memory.key(arguments.file, asked)
+    plan = None if arguments.again else from_json(memory.plan(key) or {})
+    if plan is None or not still_there(plan):
+        plan = plan_of(judge(arguments.file, around), around.machine)
+    if arguments.trace:
+        plan = plan.with_packages(["strace"]) if plan.route == ROOT else plan
+    if arguments.explain:
+        for line in explained(plan, around):
+            print(line)
+        return 0
+    return _attempts(plan, key, memory, around, arguments, context)
+
+
+def _attempts(
+    plan: Plan,
+    key: str,
+    memory: Memory,
+    around: Surroundings,
+    arguments: argparse.Namespace,
+    context: Context,
+) -> int:
+    """Start it; where a library was missing after all, add its package and start again. The program's status."""
+    place = context.workplace()
+    for _ in range(_ATTEMPTS):
+        started = ready(
+            place,
+            plan,
+            around.machine,
+            arguments.arguments,
+            context.environ,
+            partial(_agreed, context, plan),
+        )
+        if not arguments.trace:
+            memory.keep(key, as_json(plan))
+        if plan.proven and not arguments.trace:
+            context.close()
+            sys.stdout.flush()
+            become(started)
+        context.close()
+        status = _traced(started, around, plan) if arguments.trace else watch(started)
+        if status == 0 and not arguments.trace:
+            memory.keep(key, as_json(replace(plan, proven=True)))
+        more = _missing_after(status, started, plan, around, context) if status not in (0,) else []
+        if not more:
+            return _end(status)
+        plan = plan.with_packages(more)
+    return _end(status)
+
+
+def _agreed(context: Context, plan: Plan, count: int, size: int) -> bool:
+    if not context.arguments.quiet:
+        context.notice(f"{', '.join(plan.packages)} of {plan.base}: {'; '.join(plan.reasons)}")
+    context.close()
+    return context.confirm(f"{count} packages, {size / 1e6:.0f} MB to fetch at most. Go on?")
+
+
+def _end(status: int) -> int:
+    """End as the program did: a signal ends this process, too, so that whoever waits for it sees the same."""
+    if status < 0:
+        sys.stdout.flush()
+        signal.signal(-status, signal.SIG_DFL) if -status not in (signal.SIGKILL, signal.SIGSTOP) else None
+        os.kill(os.getpid(), -status)
+        return 128 - status
+    return status
+
+
+def _missing_after(
+    status: int, started: Started, plan: Plan, around: Surroundings, context: Context
+) -> list[str]:
+    """Explain a failure on stderr; the packages to add and try again with."""
+    if status > 0 and status not in (126, 127) and plan.proven:
+        return []
+    program = started.launch.argv[0] if started.launch is not None else started.argv[0]
+    if started.launch is None and kind_of(program) != "elf":
+        return []
+    found = causes(loader_says(started.launch, program, started.environ))
+    if not found and status in range(1, 126):
+        return []  # the program ran, and has said itself what it did not like
+    sys.stderr.write(f"devenv: {os.path.basename(program)} failed: {of_status(status)}\n")
+    packages: list[str] = []
+    for cause in found:
+        package = _supplier(cause.library, plan, around) if cause.library else None
+        sys.stderr.write(f"  {cause.text}" + (f": the package {package} has it\n" if package else "\n"))
+        if package is not None and package not in plan.packages:
+            packages.append(package)
+    if not found:
+        sys.stderr.write("  hint: `devenv run --trace` says what it looked for and did not find\n")
+    if packages and plan.route == ROOT and context.confirm("Add them and start again?"):
+        return packages
+    return []
+
+
+def _supplier(soname: str, plan: Plan, around: Surroundings) -> str | None:
+    if plan.libc == "musl":
+        return None
+    with around.suppliers(plan.base or around.base) as suppliers:
+        package = suppliers.library(soname, plan.architecture)
+        return suppliers.qualified(package, plan.architecture) if package is not None else None
+
+
+def _traced(started: Started, around: Surroundings, plan: Plan) -> int:
+    """Run it below strace, and say at the end what it looked for in vain."""
+    with tempfile.TemporaryDirectory(prefix="devenv-trace-") as folder:
+        log = f"{folder}/log"
+        strace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o", log]
+        if started.launch is not None:
+            argv = command(replace(started.launch, argv=(*strace, *started.launch.argv)))
+        else:
+            argv = [*_strace_here(strace), *started.argv]
+        status = watch(replace(started, argv=argv))
+        with open(log, encoding="utf-8", errors="replace") as file:
+            libraries, files = looked_for(file)
+    sys.stderr.write(f"devenv: {of_status(status)}; it looked in vain for\n")
+    for name in libraries:
+        package = _supplier(name, plan, around)
+        sys.stderr.write(f"  {name}" + (f": the package {package} has it\n" if package else "\n"))
+    for path in files[:100]:
+        sys.stderr.write(f"  {path}\n")
+    return status
+
+
+def _strace_here(words: Sequence[str]) -> list[str]:
+    import shutil
+
+    from devenv.errors import DevenvError
+
+    if shutil.which(words[0]) is None:
+        raise DevenvError(
+            "tracing: the program strace is not on this machine", hint="With --root it comes from a package."
+        )
+    return [*words]
+
+
+def explained(plan: Plan, around: Surroundings) -> Iterator[str]:
+    """The plan for people."""
+    yield f"starts    {shlex.join([*plan.prefix, plan.start])}"
+    yield f"how       {'as it is' if plan.route == HOST else f'in a root of {plan.base}'}"
+    for reason in plan.reasons:
+        yield f"because   {reason}"
+    if plan.route == HOST:
+        return
+    for file in plan.files:
+        yield f"installs  {file.name} {file.version}, from {file.path}"
+    yield f"packages  {' '.join(plan.packages)}"
+    for directory in plan.beside:
+        yield f"libraries {directory}"
+    if plan.features:
+        yield f"graphics  {drivers.describe(drivers.graphics())}"
+    yield "shows     your files, devices, network, sockets of display, sound and D-Bus; this machine's system at /run/host"
+    yield "writes    your files; not the packages, nor anything of this machine that you could not write anyway"

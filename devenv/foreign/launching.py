@@ -1,0 +1,81 @@
+"""The process that moves into a root and becomes a foreign program. Started with a JSON document in its one argument.
+
+    {"root": ..., "state": ..., "argv": [...], "environ": {...}, "binds": [[source, target, writable], ...]}
+
+A new process, because the kernel gives a user namespace only to one with a single thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from devenv.errors import DevenvError
+from devenv.fhs.session import NOT_FOUND, NOT_STARTED, find_program, move_in
+from devenv.fhs.session import variables as session_variables
+from devenv.sandbox.spec import Bind
+
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devenv.foreign.launching import main; main()"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A program to start in a root. binds: (source, target, writable)"""
+
+    root: str
+    state: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    binds: tuple[tuple[str, str, bool], ...] = ()
+
+
+def command(launch: Launch) -> list[str]:
+    """The words that start a process which becomes the program."""
+    place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    document = {
+        "root": launch.root,
+        "state": launch.state,
+        "argv": list(launch.argv),
+        "environ": dict(launch.environ),
+        "binds": [list(bind) for bind in launch.binds],
+    }
+    return [sys.executable, "-I", "-S", "-c", _START, place, json.dumps(document)]
+
+
+def main() -> None:
+    """Become what the argument says. Exits with 126 or 127 and a line on stderr where that fails."""
+    asked = json.loads(sys.argv[1])
+    inside = session_variables(asked["root"], asked["environ"])
+    try:
+        move_in(asked["root"], asked["state"], [Bind(*bind) for bind in asked["binds"]])
+    except DevenvError as error:
+        _end(error, NOT_STARTED)
+    argv = asked["argv"]
+    program = find_program(argv[0], inside["PATH"])
+    if program is None:
+        _end(DevenvError(f"starting {argv[0]}: there is no such program in this root"), NOT_FOUND)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two; a program inherits that
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execve(program, argv, inside)  # noqa: S606
+    except OSError as error:
+        _end(DevenvError(f"starting {program}: {_meaning(program, argv, error)}"), NOT_STARTED)
+
+
+def _meaning(program: str, argv: Sequence[str], error: OSError) -> str:
+    """The kernel says "no such file" of the program, too, when it means the loader or the script's interpreter."""
+    if isinstance(error, FileNotFoundError) and os.path.exists(program):
+        return "its loader or interpreter is not in this root"
+    return os.strerror(error.errno or 0)
+
+
+def _end(error: DevenvError, status: int) -> NoReturn:
+    hint = f"\n  hint: {error.hint}" if error.hint else ""
+    sys.stderr.write(f"devenv: error: {error}{hint}\n")
+    sys.stderr.flush()
+    os._exit(status)
