@@ -15,7 +15,7 @@ from typing import Literal, Protocol, get_args
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
 
-Ecosystem = Literal["npm", "python", "cargo"]
+Ecosystem = Literal["npm", "python", "cargo", "r"]
 ECOSYSTEMS: tuple[Ecosystem, ...] = get_args(Ecosystem)
 
 
@@ -59,13 +59,16 @@ class Target:
 class RemoteFile:
     """A file with a known hash. `url` is absolute, or relative to a registry ("npm:express/-/x.tgz").
 
-    See `devenv.fetch.endpoints` for the registry-relative form.
+    See `devenv.fetch.endpoints` for the registry-relative form. Of an R package there is also what its own DESCRIPTION
+    says: `needs`, the packages it is built and loaded with, and `system`, its SystemRequirements, prose for people.
     """
 
     file_name: str
     url: str
     hash: Hash
     size: int | None = None
+    needs: tuple[str, ...] = ()
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,26 @@ class GitQuery:
         return f"git:{self.url}#{self.commit}"
 
 
-Query = NpmQuery | PypiQuery | GitQuery
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RQuery:
+    """What is the source of the R package `name` at `version`, and what does its DESCRIPTION ask for?
+
+    `places` are tried in their order: URLs, also relative to a repository or the project, or "git+<url>#<commit>".
+    `directory` is where the package lies in what is found there. `origin` tells sources of one version apart.
+    """
+
+    name: str
+    version: str
+    origin: str
+    places: tuple[str, ...]
+    directory: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"r:{self.name}@{self.version} {self.origin}".rstrip()
+
+
+Query = NpmQuery | PypiQuery | GitQuery | RQuery
 
 # Answers to queries, by the query's key. An npm query has one file, a PyPI query any number.
 Completions = Mapping[str, tuple[RemoteFile, ...]]
@@ -128,7 +150,7 @@ class Package:
 
     name: str
     version: str
-    format: Literal["npm", "wheel", "crate", "git-crate"]
+    format: Literal["npm", "wheel", "crate", "git-crate", "r"]
     file: RemoteFile
     executables: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
@@ -218,7 +240,25 @@ class CargoSources:
         return tuple(package for crates in self.crates.values() for package in crates.values())
 
 
-View = NodeModules | SitePackages | CargoSources
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RLibrary:
+    """The packages of one R library, each built from source.
+
+    packages: by name, no two of one; inputs: name -> packages of the library that it is built with, all of them, also
+        those that its own need
+    provenance: name -> fields of DESCRIPTION by which renv knows where a package came from
+    directories: name -> where the package lies in its archive or repository, if not at the top
+    r_version: of the R that the lock was written with
+    """
+
+    packages: tuple[Package, ...]
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    provenance: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    directories: Mapping[str, str] = field(default_factory=dict)
+    r_version: str | None = None
+
+
+View = NodeModules | SitePackages | CargoSources | RLibrary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,11 +267,13 @@ class Plan:
 
     notices: lines for people (packages whose install scripts are not run, ...)
     queries: what must be asked first; a plan with queries lacks the packages that they concern
+    system: packages of the project's base that the others need, as people would write them
     """
 
     view: View
     notices: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()
+    system: tuple[str, ...] = ()
 
     @property
     def packages(self) -> tuple[Package, ...]:

@@ -12,7 +12,7 @@ from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
 from devenv.env.nix_shell import shell_derivation
 from devenv.env.object import render_object
-from devenv.environment import CargoLocks, Instantiated, Recipe, object_name
+from devenv.environment import CargoLocks, Instantiated, Recipe, RPackages, object_name
 from devenv.errors import DevenvError
 from devenv.events import Reporter
 from devenv.formats.derivation import references
@@ -154,6 +154,15 @@ def _views_of(
                 key=recipe.path,
                 operations=partial(_operations_at, all_operations, place),
             )
+        return
+    if isinstance(recipe.view, RPackages):
+        from devenv.views.r import library_ops
+
+        yield PlannedView(
+            root=os.path.join(project, recipe.root),
+            key=recipe.path,
+            operations=partial(library_ops, recipe.trees, recipe.view.directory),
+        )
         return
     if isinstance(recipe.view, CargoLocks):
         yield _cargo_view(project, recipe, recipe.view)

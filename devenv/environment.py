@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, SitePackages
+from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, RLibrary, SitePackages
 from devenv.config.lock import LockedToolchain
 from devenv.config.model import Config
 from devenv.derivations.graph import Graph, Node
@@ -25,6 +25,7 @@ from devenv.providers.python_host import HostPython
 PYTHON_VIEW = ".devenv/python"
 NPM_PREFIX = ".devenv/npm"
 CARGO_VIEW = ".devenv/cargo"
+R_VIEW = ".devenv/r/library"
 
 
 class PlatformError(DevenvError):
@@ -53,7 +54,15 @@ class CargoLocks:
     default_index: str | None
 
 
-View = NodeModules | SitePackages | CargoLocks
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RPackages:
+    """The library of R: `packages` by name, and the directory below the view where R and renv look for them."""
+
+    packages: tuple[Package, ...]
+    directory: str
+
+
+View = NodeModules | SitePackages | CargoLocks | RPackages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ class Recipe:
     """A view as a store object to be: its JSON text names every package it is made of.
 
     `root` is where the view goes, relative to the project. `view` and `trees` are what the text says, as values:
-    `trees` maps a place (npm), a package's name (Python) or a crate's key to the unpacked object. `bytecode` maps names to the byte
+    `trees` maps a place (npm), a package's name (Python, R) or a crate's key to the object. `bytecode` maps names to the byte
     code of packages; the text leaves it out, because a view without it is complete.
     """
 
@@ -101,13 +110,15 @@ def instantiate(
     store_dir: StoreDir,
     absolute_url: Callable[[str], str],
     platform: str,
+    candidates: Callable[[str], Sequence[str]] | None = None,
     cargo_index: Callable[[], str] | None = None,
     base: LockedBase | None = None,
     base_urls: Callable[[LockedDeb], list[str]] | None = None,
 ) -> Instantiated:
     """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64".
 
-    `base` are the system packages, `base_urls` says where each can be had. `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
+    `base` are the system packages, `base_urls` says where each can be had. `candidates` gives all URLs of a file that may be
+    in several places. `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
     """
     maker = ViewMaker(store_dir, absolute_url)
     tools = maker.toolchains(toolchains, platform)
@@ -123,6 +134,9 @@ def instantiate(
         from devenv.fhs.plan import derivations
 
         root = derivations(base, base_urls, store_dir, graph=maker.graph)
+    r_locks = [entry for entry in lockfiles if isinstance(entry.plan.view, RLibrary)]
+    if r_locks:
+        recipes.append(maker.r_view(r_locks, root, base, candidates))
     spec = Spec(
         name=config.name,
         variables=_variables(config, tools, recipes),
@@ -243,6 +257,70 @@ class ViewMaker:
         view_value = CargoLocks(locks=tuple(locks), default_index=default_index)
         return self._recipe("cargo", CARGO_VIEW, document, trees.values(), view_value, trees, {})
 
+    def r_view(
+        self,
+        entries: Sequence[PlannedLockfile],
+        root: RootPlan | None,
+        base: LockedBase | None,
+        candidates: Callable[[str], Sequence[str]] | None,
+    ) -> Recipe:
+        """One library for all R lockfiles of the project."""
+        from devenv.providers.r_base import library_directory, r_of_base
+
+        version = r_of_base(base, "") if base is not None else None
+        if root is None or base is None or version is None:
+            raise DevenvError(
+                f"{entries[0].path} needs R, which is not among the locked system packages",
+                hint='add `r = "4.5"`, or the version you need, to [packages] of devenv.toml, then run `devenv lock`',
+            )
+        library = merge_r_libraries(entries)
+        nodes = self._r_packages(library, root, candidates or (lambda url: (self.absolute_url(url),)))
+        trees = {name: node.out for name, node in nodes.items()}
+        directory = library_directory(base, version)
+        document = {
+            "kind": "r",
+            "r": version,
+            "directory": directory,
+            "packages": {
+                package.name: {"version": package.version, "path": trees[package.name]}
+                for package in library.packages
+            },
+        }
+        view = RPackages(packages=library.packages, directory=directory)
+        return self._recipe("r", R_VIEW, document, trees.values(), view, trees, {})
+
+    def _r_packages(
+        self, library: RLibrary, root: RootPlan, candidates: Callable[[str], Sequence[str]]
+    ) -> dict[str, Node]:
+        from devenv.derivations.in_root import root_node
+        from devenv.derivations.packages import fetch_node, git_node
+        from devenv.derivations.r_packages import r_package_node
+
+        inside = root_node(self.graph, root.packages, root.configured)
+        packages = {package.name: package for package in library.packages}
+        found: dict[str, Node] = {}
+        # What a package needs has fewer inputs than itself, all of them among its own.
+        for name in sorted(packages, key=lambda name: (len(library.inputs[name]), name)):
+            file = packages[name].file
+            if is_git(file.url):
+                source = git_node(self.graph, file)
+            else:
+                urls = candidates(file.url)
+                source = fetch_node(self.graph, file, urls[0], mirrors=tuple(urls[1:]))
+            found[name] = self.target(
+                r_package_node(
+                    self.graph,
+                    packages[name],
+                    source,
+                    inside,
+                    [found[each] for each in library.inputs[name] if each in found],
+                    provenance=library.provenance.get(name, {}),
+                    directory=library.directories.get(name, ""),
+                    machine=os.uname().machine,
+                )
+            )
+        return found
+
     def _recipe(
         self,
         kind: str,
@@ -310,6 +388,40 @@ def merge_site_packages(
     return packages, tuple(editable for _, editable in sorted(editables.items()))
 
 
+def merge_r_libraries(entries: Sequence[PlannedLockfile]) -> RLibrary:
+    """The packages of several R lockfiles as one library. Raises when two lockfiles pin one name differently."""
+    from devenv.errors import raise_problems
+
+    chosen: dict[str, tuple[Package, str]] = {}
+    inputs: dict[str, tuple[str, ...]] = {}
+    provenance: dict[str, Mapping[str, str]] = {}
+    directories: dict[str, str] = {}
+    problems = []
+    for entry in entries:
+        view = entry.plan.view
+        assert isinstance(view, RLibrary)
+        for package in view.packages:
+            before = chosen.setdefault(package.name, (package, entry.path))
+            if before[0].file.hash != package.file.hash:
+                problems.append(
+                    DevenvError(
+                        f"{package.name} is {before[0].version} in {before[1]} and {package.version} in {entry.path}; "
+                        "one library can hold one of them",
+                        hint="name only one of the files in [lockfiles]",
+                    )
+                )
+        inputs = {**view.inputs, **inputs}
+        provenance = {**view.provenance, **provenance}
+        directories = {**view.directories, **directories}
+    raise_problems(problems)
+    return RLibrary(
+        packages=tuple(package for _, (package, _) in sorted(chosen.items())),
+        inputs=inputs,
+        provenance=provenance,
+        directories=directories,
+    )
+
+
 def minor_version(version: str) -> str:
     """ "3.11.2" -> "3.11" """
     return ".".join(version.split(".")[:2])
@@ -335,6 +447,8 @@ def _variables(
             variables["VIRTUAL_ENV"] = [Set(value=f"${{project}}/{PYTHON_VIEW}", origin="packages.python")]
             # A PYTHONHOME from outside would make the interpreter ignore the view.
             variables["PYTHONHOME"] = [Unset(origin="packages.python")]
+        elif recipe.kind == "r":
+            variables |= _r_variables(recipe)
         elif recipe.kind == "cargo":
             path.append(Prepend(entries=(f"./{CARGO_VIEW}/bin",), origin="lockfiles.cargo"))
         else:
@@ -344,6 +458,22 @@ def _variables(
         known = variables.get(name, []) if name == "PATH" else []
         variables[name] = [*known, *operations]
     return {name: tuple(found) for name, found in variables.items() if found}
+
+
+def _r_variables(recipe: Recipe) -> dict[str, list[Operation]]:
+    """R and renv look into the view, whatever version of either looks. See ?renv::paths, ?renv::config, ?Startup."""
+    assert isinstance(recipe.view, RPackages)
+    origin = "lockfiles.renv"
+    values = {
+        "R_LIBS_USER": f"${{project}}/{R_VIEW}/{recipe.view.directory}",
+        "RENV_PATHS_LIBRARY": f"${{project}}/{R_VIEW}",
+        # From R 4.4 on renv would add the name of the distribution to the path.
+        "RENV_PATHS_PREFIX_AUTO": "FALSE",
+        # It hides packages of R's own library that the lock lacks; here that is read-only and pinned anyway.
+        "RENV_CONFIG_SANDBOX_ENABLED": "FALSE",
+        "RENV_CONFIG_AUTO_SNAPSHOT": "FALSE",
+    }
+    return {name: [Set(value=value, origin=origin)] for name, value in values.items()}
 
 
 def object_name(name: str, suffix: str) -> str:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devenv.adapter import GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, Target
+from devenv.adapter import GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, RQuery, Target
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
 from devenv.config.model import Caches, Config
 from devenv.config.toml import parse_config
@@ -152,8 +152,22 @@ class Workplace:
                 answers |= answer_git(self.client, git)
             except DevenvError as error:
                 problems.append(error)
+        r = [query for query in queries if isinstance(query, RQuery)]
+        if r:
+            try:
+                answers |= self._answer_r(r)
+            except DevenvError as error:
+                problems.append(error)
         raise_problems(problems)
         return answers
+
+    def _answer_r(self, queries: list[RQuery]) -> dict[str, tuple[RemoteFile, ...]]:
+        """The sources come along and stay in the store: there is no other way to know their hashes."""
+        from devenv.providers.r_sources import answer_r
+        from devenv.store.local import Store
+
+        with Store.open(self.layout, reporter=self.settings.reporter) as store:
+            return answer_r(self.client, store, queries, self.settings.reporter)
 
 
 class Project:
@@ -318,7 +332,10 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     from devenv.providers.toolchains import lock_toolchains
 
     before = _lock_to_replace(project)
-    base = _lock_base(project, before, update=update)
+    known = {} if update else dict(before.files)
+    added, sources = _needed_of_base(project, known)
+    known |= sources
+    base = _lock_base(project, before, added, update=update)
     kept = _toolchains_of_base(project, base)
     if not update:
         kept = _kept_toolchains(project, before, base) | kept
@@ -337,10 +354,11 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     toolchains = tuple(sorted(chosen.values(), key=lambda tool: tool.name))
     python = find_locked_python(Lock(toolchains=toolchains, base=base), project.settings.environ)
     target = make_target(python, toolchains)
-    plans, files = _complete(project, target, {} if update else dict(before.files))
+    plans, files = _complete(project, target, known)
     _ask_crate_registries(project, plans)
     lock = Lock(
         system=project.config.system,
+        added=added,
         base=base,
         requests=dict(project.config.packages),
         lockfiles=_locked_lockfiles(project),
@@ -365,14 +383,34 @@ def _ask_crate_registries(project: Project, plans: list[PlannedLockfile]) -> Non
         project.workplace.endpoints.absolute(url)
 
 
-def _lock_base(project: Project, before: Lock, *, update: bool) -> LockedBase | None:
+def _needed_of_base(
+    project: Project, known: Mapping[str, tuple[RemoteFile, ...]]
+) -> tuple[tuple[str, ...], dict[str, tuple[RemoteFile, ...]]]:
+    """What the packages of lockfiles need of the base, and the answers that it took to know that.
+
+    Only R packages say so; what they are does not depend on any target.
+    """
+    lockfiles = tuple(each for each in project.lockfiles if each.ecosystem == "r")
+    if not lockfiles:
+        return (), {}
+    if "r" not in project.config.packages:
+        raise DevenvError(
+            f"{lockfiles[0].path} needs R and {CONFIG_NAME} names none",
+            hint='add `base = "debian/trixie"` at the top and `r = "4.5"` to [packages], or the versions you need',
+        )
+    plans, answers = _complete_lockfiles(project, lockfiles, make_target(None, ()), known)
+    return tuple(sorted({name for entry in plans for name in entry.plan.system})), answers
+
+
+def _lock_base(project: Project, before: Lock, added: tuple[str, ...], *, update: bool) -> LockedBase | None:
     """The system packages' files. Where the requests are as they were nothing is asked, unless for an `update`."""
     config = project.config
-    if not config.system or config.base is None:
+    if not config.uses_base or config.base is None:
         return None
     same = before.base is not None and before.base.base == config.base
-    asked = before.requests.get("python") == config.packages.get("python")
-    if same and asked and not update and set(before.system) == set(config.system):
+    asked = all(before.requests.get(name) == config.packages.get(name) for name in _OF_BASE)
+    as_before = set(before.system) == set(config.system) and set(before.added) == set(added)
+    if same and asked and as_before and not update:
         return before.base
     from devenv.debian.base import resolve
     from devenv.debian.family import architecture_of
@@ -380,7 +418,7 @@ def _lock_base(project: Project, before: Lock, *, update: bool) -> LockedBase | 
     place = project.workplace
     return resolve(
         config.base,
-        (*config.system, *_python_packages(project)),
+        (*config.system, *_toolchain_packages(project), *added),
         architecture=architecture_of(os.uname().machine),
         cache_dir=place.layout.cache,
         events=project.settings.reporter,
@@ -400,39 +438,55 @@ def _lock_to_replace(project: Project) -> Lock:
         return Lock()
 
 
+# Toolchains that a base can bring.
+_OF_BASE = ("python", "r")
+
+
 def _toolchains_of_base(project: Project, base: LockedBase | None) -> dict[str, LockedToolchain]:
-    """The Python that the system packages bring, if it is the one asked for."""
-    request = project.config.packages.get("python")
-    if base is None or request is None:
+    """The Python and the R that the system packages bring, if they are those asked for."""
+    if base is None:
         return {}
     from devenv.providers.python_base import python_of_base
+    from devenv.providers.r_base import r_of_base
 
-    version = python_of_base(base, request)
-    if version is None:
-        return {}
-    return {"python": LockedToolchain(name="python", request=request, version=version, files={})}
+    found = {}
+    for name, version_of in (("python", python_of_base), ("r", r_of_base)):
+        request = project.config.packages.get(name)
+        version = version_of(base, request) if request is not None else None
+        if request is not None and version is not None:
+            found[name] = LockedToolchain(name=name, request=request, version=version, files={})
+    return found
 
 
-def _python_packages(project: Project) -> tuple[str, ...]:
-    """What to ask the base for besides, so that it brings the Python that is asked for; nothing where it has none."""
-    request = project.config.packages.get("python")
-    if request is None or project.config.base is None:
+def _toolchain_packages(project: Project) -> tuple[str, ...]:
+    """What to ask the base for besides, so that it brings the Python and the R that are asked for.
+
+    Of Python nothing where it has none such: the machine may have it. Raises DevenvError for an R that it has not.
+    """
+    wanted = {name: project.config.packages[name] for name in _OF_BASE if name in project.config.packages}
+    if not wanted or project.config.base is None:
         return ()
     from devenv.debian.base import open_base
     from devenv.debian.family import architecture_of, parse_base
     from devenv.debian.suites import open_places
     from devenv.debian.toolchains import find_toolchain
+    from devenv.providers.r_base import r_packages
 
     place = project.workplace
     architecture = architecture_of(os.uname().machine)
     reporter, offline = project.settings.reporter, project.settings.offline
     base = parse_base(project.config.base)
+    found: list[str] = []
     with (
         open_places(place.client, place.layout.cache, reporter, offline=offline) as places,
         open_base(places, base, architectures=[architecture]) as opened,
     ):
-        found = find_toolchain(opened, "python", request)
-    return found.packages[:1] if found is not None else ()
+        python = find_toolchain(opened, "python", wanted["python"]) if "python" in wanted else None
+        if python is not None:
+            found += python.packages[:1]
+        if "r" in wanted:
+            found += r_packages(opened, wanted["r"])
+    return tuple(found)
 
 
 def _kept_toolchains(project: Project, before: Lock, base: LockedBase | None) -> dict[str, LockedToolchain]:
@@ -443,7 +497,11 @@ def _kept_toolchains(project: Project, before: Lock, base: LockedBase | None) ->
         # npm comes along with node when nobody asks for it, and stays as long as node does.
         source = tool.name if tool.name in wanted or tool.name != "npm" else "node"
         same = before.requests.get(source) == wanted.get(source) and source in wanted
-        if same and (tool.name == "python" or platform_name() in tool.files or "any" in tool.files):
+        if (
+            same
+            and tool.name != "r"
+            and (tool.name == "python" or platform_name() in tool.files or "any" in tool.files)
+        ):
             kept[tool.name] = tool
     if "node" not in kept and "npm" not in wanted:
         kept.pop("npm", None)
@@ -483,9 +541,18 @@ def _complete(
     project: Project, target: Target, known: dict[str, tuple[RemoteFile, ...]]
 ) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
     """Plans without open queries, and the answers that they used."""
-    asked = all_queries(plan_lockfiles(project.lockfiles, target, {}))
+    return _complete_lockfiles(project, project.lockfiles, target, known)
+
+
+def _complete_lockfiles(
+    project: Project,
+    lockfiles: tuple[Lockfile, ...],
+    target: Target,
+    known: Mapping[str, tuple[RemoteFile, ...]],
+) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
+    asked = all_queries(plan_lockfiles(lockfiles, target, {}))
     files = {query.key: known[query.key] for query in asked if _is_answered(query, known.get(query.key, ()))}
-    plans = plan_lockfiles(project.lockfiles, target, files)
+    plans = plan_lockfiles(lockfiles, target, files)
     # An answer may be about a file that the lockfile no longer means: such a plan asks again.
     for _ in range(3):
         open_queries = all_queries(plans)
@@ -493,7 +560,7 @@ def _complete(
             return plans, files
         answers = project.workplace.answer(open_queries)
         files |= {key: useful_files(found, target) for key, found in answers.items()}
-        plans = plan_lockfiles(project.lockfiles, target, files)
+        plans = plan_lockfiles(lockfiles, target, files)
     raise DevenvError(
         "the registries' answers do not settle "
         + ", ".join(sorted(query.key for query in all_queries(plans))[:5]),
@@ -503,8 +570,8 @@ def _complete(
 
 def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
     """Do these files answer the query as the lockfile asks it now? Its hashes may have changed since."""
-    if isinstance(query, GitQuery):
-        return bool(files)  # a commit never changes
+    if isinstance(query, GitQuery | RQuery):
+        return bool(files)  # a commit never changes, and of a package's version there is only one file
     hashes = query.hashes if isinstance(query, PypiQuery) else tuple(filter(None, [query.hash]))
     return bool(files) and (not hashes or all(file.hash in hashes for file in files))
 
@@ -619,6 +686,7 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         python=python,
         store_dir=place.layout.store_dir,
         absolute_url=place.endpoints.absolute,
+        candidates=place.endpoints.candidates,
         platform=platform_name(),
         cargo_index=lambda: place.endpoints.default_crates.locked,
         base=lock.base,

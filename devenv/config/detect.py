@@ -31,7 +31,7 @@ from devenv.config.versions import (
 # The text of a file by its path, None when it cannot be read.
 Read = Callable[[str], str | None]
 
-KEYS: Mapping[Ecosystem, str] = {"npm": "npm", "python": "pip", "cargo": "cargo"}
+KEYS: Mapping[Ecosystem, str] = {"npm": "npm", "python": "pip", "cargo": "cargo", "r": "renv"}
 
 _UNSUPPORTED = {
     "yarn.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
@@ -39,7 +39,6 @@ _UNSUPPORTED = {
     "bun.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "bun.lockb": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "pdm.lock": "`pdm export -o requirements.txt` writes a lockfile that devenv reads",
-    "renv.lock": "R packages have to be built, which this version does not do",
     "Gemfile.lock": "there is no adapter for Ruby",
     "go.sum": "there is no adapter for Go",
     "composer.lock": "there is no adapter for PHP",

@@ -26,7 +26,7 @@ from devenv.config.shapes import (
 from devenv.debian.request import BASE_PATTERN, PATTERN
 
 NPM_OMIT = ("dev", "optional", "peer")
-TOOLCHAINS = ("node", "npm", "python")
+TOOLCHAINS = ("node", "npm", "python", "r")
 
 
 # What no pattern explains well
@@ -122,8 +122,8 @@ def _refuse_registry_name(text: str) -> None:
     if not re.match(r"https?://", text):
         raise Refused(
             f"{quoted(text)} is no registry",
-            'known are npm, "npm+@scope", pypi, pypi-files, debian, debian-security, and any beginning of a URL, '
-            "with https://",
+            'known are npm, "npm+@scope", pypi, pypi-files, crates, cran, "cran+NAME", bioconductor, debian, '
+            "debian-security, and any beginning of a URL, with https://",
         )
     _refuse_url(text)
 
@@ -256,7 +256,10 @@ VERSION_EXPECTED = 'a version such as "20" or "3.11"'
 NAME = "[A-Za-z0-9][A-Za-z0-9._+-]{0,99}"
 GROUP = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 ARCHIVES = ("debian", "debian-security")
-REGISTRY = r"npm|npm\+@[A-Za-z0-9._~-]+|pypi|pypi-files|debian|debian-security"
+REGISTRY = (
+    r"npm|npm\+@[A-Za-z0-9._~-]+|pypi|pypi-files|crates|cran|cran\+[A-Za-z0-9._-]+|bioconductor"
+    r"|debian|debian-security"
+)
 SHELL_OPERATORS = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
 
 CACHE_URL = "https?://[^@?# ]+|(file://)?/.*"
@@ -329,6 +332,15 @@ _PIP_LOCKFILE = Table(
         "groups": Field(shape=_GROUPS, doc="Dependency groups to install; the lockfile's defaults without."),
     },
     elsewhere={"omit": "`omit` is for `npm`; `groups` names the dependency groups to install"},
+)
+
+_RENV_LOCKFILE = Table(
+    fields={
+        "path": Field(
+            shape=_PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."
+        ),
+    },
+    elsewhere=dict.fromkeys(("omit", "extras", "groups"), "an renv.lock is installed whole"),
 )
 
 _CARGO_LOCKFILE = Table(
@@ -599,13 +611,13 @@ _TABLES: dict[str, Field] = {
                 "node": Field(shape=_VERSION, doc="Node.js: the newest version that begins so."),
                 "npm": Field(shape=_VERSION, doc="npm; chosen to fit node when absent."),
                 "python": Field(shape=_VERSION, doc="Python, from this machine."),
+                "r": Field(shape=_VERSION, doc="R with compilers, from the base."),
                 "system": Field(
                     shape=Array(items=_SYSTEM_PACKAGE, expected="an array of package names"),
                     doc='Packages of the base: ["libgdal-dev", "g++", "libgl1:i386"].',
                 ),
             },
             later={
-                "r": "R",
                 "rust": "Rust",
             },
             elsewhere={
@@ -628,9 +640,9 @@ _TABLES: dict[str, Field] = {
                     doc="uv.lock, poetry.lock, Pipfile.lock, pylock.toml or requirements.txt.",
                 ),
                 "cargo": Field(shape=_lockfiles(_CARGO_LOCKFILE), doc="Cargo.lock."),
+                "renv": Field(shape=_lockfiles(_RENV_LOCKFILE), doc="renv.lock."),
             },
             later={
-                "renv": "renv.lock",
                 "yarn": "yarn.lock",
                 "pnpm": "pnpm-lock.yaml",
             },

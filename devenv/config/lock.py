@@ -12,8 +12,9 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
     }
     LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups"}
     TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
-    FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size"}
-    BASE      = {"name", "architecture", "requests": [TEXT, ...], "suites": [SUITE, ...], "packages": [DEB, ...]}
+    FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size", "needs": [TEXT, ...], "system": TEXT}
+    BASE      = {"name", "architecture", "requests": [TEXT, ...], "added": [TEXT, ...], "suites": [SUITE, ...],
+                 "packages": [DEB, ...]}
     SUITE     = {"archive", "suite", "sha256", "date"}                     # debian.locked.SuiteState
     DEB       = {"name", "version", "architecture", "path", "size", "sha256", "archive"}  # debian.locked.LockedDeb
 
@@ -77,7 +78,8 @@ class LockedLockfile:
 class Lock:
     """A devenv.lock. `lockfiles` is keyed by path relative to the project.
 
-    `system`: the packages of `base` as [packages] asked for them when it was locked.
+    `system`: the packages of `base` as [packages] asked for them when it was locked; `added`: what toolchains and the
+    packages of lockfiles needed of it besides.
     """
 
     version: int = VERSION
@@ -86,6 +88,7 @@ class Lock:
     toolchains: tuple[LockedToolchain, ...] = ()
     files: Completions = field(default_factory=dict)
     system: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
     base: LockedBase | None = None
 
 
@@ -125,7 +128,7 @@ def dump_lock(lock: Lock) -> str:
         f'"files": {_block(_file_members(lock.files))}',
     ]
     if lock.base is not None:
-        parts.append(f'"base": {_block(_base_members(lock.base, lock.system))}')
+        parts.append(f'"base": {_block(_base_members(lock.base, lock.system, lock.added))}')
     return "{\n  " + ",\n  ".join(parts) + "\n}\n"
 
 
@@ -160,10 +163,10 @@ def _stale_requests(locked: Mapping[str, str], wanted: Mapping[str, str]) -> lis
 
 
 def _stale_system(lock: Lock, config: Config) -> list[str]:
-    if not config.system:
+    if not config.uses_base:
         return ["packages.system is gone, devenv.lock has packages of a base"] if lock.base else []
     if lock.base is None:
-        return [f"packages.system is new, {len(config.system)} of {config.base}"]
+        return [f"packages.system is new, {len(config.system)} of {config.base}"] if config.system else []
     reasons = []
     if lock.base.base != config.base:
         reasons.append(f'base is "{config.base}", devenv.lock has "{lock.base.base}"')
@@ -289,7 +292,7 @@ def _read_lock(data: Any, path: str) -> Lock:
         raise _Damage((), f"expected an object, found {_kind(data)}")
     _check_version(data.get("version", _MISSING), path)
     members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files", "base")
-    system, base = _read_base(members["base"], ("base",)) if "base" in members else ((), None)
+    system, added, base = _read_base(members["base"], ("base",)) if "base" in members else ((), (), None)
     return Lock(
         version=VERSION,
         requests=_texts(members.get("requests", {}), ("requests",)),
@@ -311,6 +314,7 @@ def _read_lock(data: Any, path: str) -> Lock:
             for key, values in _object(members.get("files", {}), ("files",)).items()
         },
         system=system,
+        added=added,
         base=base,
     )
 
@@ -327,12 +331,14 @@ def _check_version(version: Any, path: str) -> None:
         raise _Damage(("version",), f"expected {VERSION}, found {found}")
 
 
-def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], LockedBase]:
-    """(the requests, the base)."""
-    found = _fields(data, keys, "name", "architecture", "requests", "suites", "packages")
+def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ...], LockedBase]:
+    """(the requests, what was added to them, the base)."""
+    found = _fields(data, keys, "name", "architecture", "requests", "added", "suites", "packages")
     suites = _array(found.get("suites", []), (*keys, "suites"))
     packages = _array(found.get("packages", []), (*keys, "packages"))
-    return _strings(found.get("requests", []), (*keys, "requests")), LockedBase(
+    requests = _strings(found.get("requests", []), (*keys, "requests"))
+    added = _strings(found.get("added", []), (*keys, "added"))
+    base = LockedBase(
         base=_text(found, "name", keys),
         architecture=_text(found, "architecture", keys),
         suites=tuple([_read_suite(value, (*keys, "suites", index)) for index, value in enumerate(suites)]),
@@ -340,6 +346,7 @@ def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], LockedBase]:
             [_read_deb(value, (*keys, "packages", index)) for index, value in enumerate(packages)]
         ),
     )
+    return requests, added, base
 
 
 def _read_suite(data: Any, keys: Keys) -> SuiteState:
@@ -414,7 +421,7 @@ def _read_toolchain(data: Any, keys: Keys) -> LockedToolchain:
 
 def _read_file(data: Any, keys: Keys) -> RemoteFile:
     """There may be thousands: the straight case is one dictionary look-up and one test per field."""
-    found = _fields(data, keys, "file_name", "url", "hash", "size")
+    found = _fields(data, keys, "file_name", "url", "hash", "size", "needs", "system")
     name = _text(found, "file_name", keys)
     if not name or "/" in name or "\0" in name or name in (".", ".."):
         raise _Damage((*keys, "file_name"), f"expected a file name, found {_inline(name)}")
@@ -431,7 +438,12 @@ def _read_file(data: Any, keys: Keys) -> RemoteFile:
     if length is None or len(digest) != length or len(digits) != 2 * length:
         raise _Damage((*keys, "hash"), f'expected a hash such as "sha256:<hex>", found {_inline(text)}')
     hash = Hash(algorithm=algorithm, digest=digest)  # type: ignore[arg-type]  # a key of SIZES
-    return RemoteFile(file_name=name, url=_text(found, "url", keys), hash=hash, size=size)
+    url = _text(found, "url", keys)
+    if "needs" not in found and "system" not in found:
+        return RemoteFile(file_name=name, url=url, hash=hash, size=size)
+    needs = _strings(found.get("needs", []), (*keys, "needs"))
+    system = _text(found, "system", keys) if "system" in found else ""
+    return RemoteFile(file_name=name, url=url, hash=hash, size=size, needs=needs, system=system)
 
 
 # Typed access: each returns the value, or raises `_Damage` saying what was expected and found.
@@ -518,6 +530,10 @@ def _file_json(file: RemoteFile) -> dict[str, object]:
     }
     if file.size is not None:
         found["size"] = file.size
+    if file.needs:
+        found["needs"] = list(file.needs)
+    if file.system:
+        found["system"] = file.system
     return found
 
 
@@ -530,7 +546,7 @@ def _toolchain_json(toolchain: LockedToolchain) -> dict[str, object]:
     }
 
 
-def _base_members(base: LockedBase, system: tuple[str, ...]) -> list[str]:
+def _base_members(base: LockedBase, system: tuple[str, ...], added: tuple[str, ...]) -> list[str]:
     def listed(entries: list[str]) -> str:
         return _block(entries, "[]", indent="    ")
 
@@ -538,6 +554,7 @@ def _base_members(base: LockedBase, system: tuple[str, ...]) -> list[str]:
         f'"name": {_inline(base.base)}',
         f'"architecture": {_inline(base.architecture)}',
         f'"requests": {listed([_inline(name) for name in sorted(system)])}',
+        *([f'"added": {listed([_inline(name) for name in sorted(added)])}'] if added else []),
         f'"suites": {listed([_inline(state._asdict()) for state in base.suites])}',
         f'"packages": {listed([_inline(deb._asdict()) for deb in base.packages])}',
     ]

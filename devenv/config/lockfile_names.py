@@ -14,6 +14,7 @@ LOCKFILES: Mapping[Ecosystem, tuple[str, ...]] = {
         *("pylock.*.toml", "requirements*.txt"),
     ),
     "cargo": ("Cargo.lock",),
+    "r": ("renv.lock",),
 }
 
 

@@ -77,3 +77,8 @@ class Config:
     builds: Mapping[str, Build] = field(default_factory=dict)
     fetches: Mapping[str, Fetch] = field(default_factory=dict)
     purifies: Mapping[str, Purify] = field(default_factory=dict)
+
+    @property
+    def uses_base(self) -> bool:
+        """Whether anything is taken from the base."""
+        return bool(self.system) or "r" in self.packages

@@ -23,7 +23,7 @@ MAX_SIZE = 1 << 20  # bytes; far beyond what anybody writes by hand
 Contradiction = tuple[Keys, str, str | None]
 
 _BUILD_TABLES = frozenset({"build", "fetch", "purify"})
-_ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python", "cargo": "cargo"}
+_ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python", "cargo": "cargo", "renv": "r"}
 
 
 def parse_config(text: str, path: str) -> Config:
@@ -134,6 +134,9 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     if data.get("packages", {}).get("system") and "base" not in data:
         hint = 'say which distribution they are from: base = "debian/bookworm" above all tables'
         yield ("packages", "system"), "there is no `base` to take these packages from", hint
+    if data.get("packages", {}).get("r") and "base" not in data:
+        hint = 'say which distribution it is from: base = "debian/trixie" above all tables'
+        yield ("packages", "r"), "there is no `base` to take R from", hint
     for name, value in data.get("registries", {}).items():
         if name not in ARCHIVES and not isinstance(value, str):
             hint = f"several mirrors can be named for {' and '.join(ARCHIVES)}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from devenv.fetch.http import Client
 
 _AT_ONCE = 4
+_LARGEST_TEXT = 1 << 20
 
 
 def fetch_tree(url: str, commit: str, target: str, *, expected: Hash, client: Client) -> None:
@@ -58,19 +59,35 @@ def answer_git(client: Client, queries: Sequence[GitQuery]) -> dict[str, tuple[R
 
 
 def _answer(client: Client, query: GitQuery) -> RemoteFile:
+    return answer_tree(client, query.url, query.commit)[0]
+
+
+def answer_tree(
+    client: Client, url: str, commit: str, inner: str | None = None
+) -> tuple[RemoteFile, str | None]:
+    """The tree of a commit, and the text of its file `inner`, None where there is none. Raises FetchError."""
     import tempfile
 
     os.makedirs(client.endpoints.cache, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="git-", dir=client.endpoints.cache) as folder:
         tree = os.path.join(folder, "tree")
         try:
-            checkout(query.url, query.commit, tree, environ=client.endpoints.environ)
+            checkout(url, commit, tree, environ=client.endpoints.environ)
             canonicalise(tree)
             found = scan(tree, ()).nar_hash
+            text = _text_in(tree, inner) if inner is not None else None
         finally:
             _writable(tree)
-    name = query.url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "source"
-    return RemoteFile(file_name=name, url=f"git+{query.url}#{query.commit}", hash=found)
+    name = url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "source"
+    return RemoteFile(file_name=name, url=f"git+{url}#{commit}", hash=found), text
+
+
+def _text_in(tree: str, inner: str) -> str | None:
+    path = os.path.realpath(os.path.join(tree, inner))
+    if not path.startswith(f"{os.path.realpath(tree)}/") or not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return file.read(_LARGEST_TEXT).decode("utf-8", "replace")
 
 
 def _writable(tree: str) -> None:

@@ -8,11 +8,14 @@ relative to it:
     pypi:<path>          below what holds the simple index (the index URL without its last part)
     pypi-files:<path>    on the host where pip's default index keeps its files
     crates+<index, quoted>:<name>/<version>/<sha256>      as the registry with this index, or what stands for it, keeps it
+    cran+<name>@<url, quoted>:<path>  in an R repository of that name, which a lock says is at url (either may be empty)
+    bioconductor:<path>  in Bioconductor, as R's settings name it
+    project:<path>       a file of the project itself
     debian:<path>        in a Debian archive             debian:pool/main/h/hello/hello_2.10-3_amd64.deb
     debian-security:<path>   in the archive of its security fixes
 
-`[registries]` of devenv.toml overrides: keys `npm`, `npm+@scope`, `pypi`, `pypi-files` and `crates` name the
-registry itself, the last by its index; any other key is the beginning of URLs and its value what replaces it. Archives have
+`[registries]` of devenv.toml overrides: keys `npm`, `npm+@scope`, `pypi`, `pypi-files`, `cran`, `cran+NAME`, `bioconductor` and
+`crates` name the registry itself, the last by its index; any other key is the beginning of URLs and its value what replaces it. Archives have
 mirrors, any number of them: `debian` and `debian-security` there, else DEVENV_DEBIAN_MIRROR and
 DEVENV_DEBIAN_SECURITY_MIRROR (URLs with blanks between), else what apt is configured for.
 """
@@ -20,12 +23,12 @@ DEVENV_DEBIAN_SECURITY_MIRROR (URLs with blanks between), else what apt is confi
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote, urlunsplit
+from urllib.parse import quote, unquote, urlunsplit
 
 from devenv.fetch.apt_sources import ARCHIVES, apt_mirrors
 from devenv.fetch.cargo_config import CargoConfig
@@ -33,12 +36,14 @@ from devenv.fetch.credentials import Credentials
 from devenv.fetch.errors import EndpointError
 from devenv.fetch.npmrc import MayTell, NpmConfig
 from devenv.fetch.pip_config import PipConfig, load_pip_config
+from devenv.fetch.r_config import BIOCONDUCTOR, CRAN_NAMES, RConfig
 from devenv.fetch.urls import origin, parent, parsed, shown, split, with_slash, without_userinfo
 
 if TYPE_CHECKING:
     from devenv.fetch.cargo_default import DefaultRegistry
 
 _NPM, _PYPI, _PYPI_FILES, _CRATES = "npm", "pypi", "pypi-files", "crates"
+_CRAN, _BIOCONDUCTOR, _PROJECT = "cran", "bioconductor", "project"
 
 
 class WheelText(Protocol):
@@ -246,7 +251,47 @@ class Endpoints:
         archive, _, path = url.partition(":")
         if archive in ARCHIVES:
             return tuple(mirror + path for mirror in self.archive_mirrors(archive))
+        if archive.startswith(f"{_CRAN}+") or archive == _BIOCONDUCTOR:
+            return tuple(self._r_files(archive, path))
         return (self.absolute(url),)
+
+    # R
+
+    @cached_property
+    def r(self) -> RConfig:
+        """R's own settings."""
+        return RConfig(project=self._project, environ=self._environ, etc=self._etc)
+
+    def _r_files(self, kind: str, path: str) -> Iterator[str]:
+        """Where a package's file can be: an older version lies in the repository's archive."""
+        head, mark, name = path.rpartition("src/contrib/")
+        package = name.partition("_")[0]
+        for base in self._r_repositories(kind):
+            yield self._replaced(base + path)
+            if mark and package and "/" not in name:
+                yield self._replaced(f"{base}{head}{mark}Archive/{package}/{name}")
+
+    def _r_repositories(self, kind: str) -> tuple[str, ...]:
+        """The roots of a repository, each ending in "/": what settings say in place of the lock's, else the lock's first."""
+        if kind == _BIOCONDUCTOR:
+            name, url = _BIOCONDUCTOR, ""
+            found = [self._named.get(_BIOCONDUCTOR) or self.r.repositories.get(BIOCONDUCTOR)]
+        else:
+            name, _, quoted_url = kind.partition("+")[2].partition("@")
+            name, url = unquote(name), unquote(quoted_url)
+            is_cran = name in CRAN_NAMES
+            own = self._named.get(f"{_CRAN}+{name}") or (self._named.get(_CRAN) if is_cran else None)
+            own = own or self.r.override
+            known = self.r.repositories.get("CRAN" if is_cran else name)
+            found = [own] if own else [url if "://" in url else None, known]
+        urls = tuple(dict.fromkeys(with_slash(without_userinfo(each)[0]) for each in found if each))
+        if not urls:
+            key = _BIOCONDUCTOR if kind == _BIOCONDUCTOR else f'"{_CRAN}+{name}"' if not is_cran else _CRAN
+            raise EndpointError(
+                f"Cannot tell where the R repository {name!r} is: neither the lock nor R's settings say it.",
+                hint=f'Set `{key} = "https://..."` under [registries] in devenv.toml.',
+            )
+        return urls
 
     @cached_property
     def default_crates(self) -> DefaultRegistry:
@@ -282,11 +327,23 @@ class Endpoints:
         is_relative = mark and not path.startswith("//")
         if kind.startswith(f"{_CRATES}+"):
             url = self._crate(kind, path)
+        elif kind.startswith(f"{_CRAN}+") or kind == _BIOCONDUCTOR:
+            url = next(self._r_files(kind, path))
+        elif kind == _PROJECT:
+            url = self._project_file(path)
         else:
             url = self._base(kind, url) + path if is_relative else self._host_replaced(url)
         url = self._replaced(url)
         split(url)
         return url
+
+    def _project_file(self, path: str) -> str:
+        """A file of the project as a URL. Links that lead out of it are followed nowhere."""
+        root = os.path.realpath(self._project)
+        real = os.path.realpath(os.path.join(root, path))
+        if not real.startswith(f"{root}/"):
+            raise EndpointError(f"Cannot use {path!r}: it is not in the project.")
+        return f"file://{quote(real)}"
 
     def _base(self, kind: str, url: str) -> str:
         if kind == _NPM:
@@ -446,11 +503,13 @@ def _mirror_variable(archive: str) -> str:
 
 
 def _check_registry(key: str, value: str) -> None:
-    known = key in {_NPM, _PYPI, _PYPI_FILES, _CRATES} or key.startswith(f"{_NPM}+@") or "://" in key
+    known = key in {_NPM, _PYPI, _PYPI_FILES, _CRATES, _CRAN, _BIOCONDUCTOR}
+    known = known or key.startswith((f"{_NPM}+@", f"{_CRAN}+")) or "://" in key
     if not known:
         raise EndpointError(
             f"Cannot use [registries] {key!r}: it is no registry that devenv knows.",
-            hint='Known are npm, "npm+@scope", pypi, pypi-files, crates, and the beginnings of URLs.',
+            hint='Known are npm, "npm+@scope", pypi, pypi-files, crates, cran, "cran+NAME", bioconductor, and the '
+            "beginnings of URLs.",
         )
     try:
         split(value.removeprefix("sparse+") if key == _CRATES else value)

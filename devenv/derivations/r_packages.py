@@ -1,0 +1,94 @@
+"""R packages as derivations: each built by R CMD INSTALL, in a root that has R and the compilers, into a library of its own.
+
+    $out/<name>     the installed package, as in any library of R
+
+It sees the packages that it needs, and of R's own library what the root has. What would differ from build to build is
+fixed: the time in DESCRIPTION, the directory it is built in, the locale. Source: "R Installation and Administration",
+6.3; ?INSTALL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from devenv.adapter import Package
+from devenv.derivations.graph import Graph, Node
+from devenv.derivations.in_root import ATTRIBUTE
+from devenv.formats.store_path import sanitize_name
+
+# Part of each derivation, so that a builder which makes something else gives it another place.
+_REVISION = "1"
+_SHELL = "/bin/sh"
+
+# $fields are lines for DESCRIPTION, which replace those of the same names; $repository is for one that names none.
+_SCRIPT = """
+unset devenvRoot
+export R_LIBS R_LIBS_USER=/none HOME=/build MAKEFLAGS=-j$NIX_BUILD_CORES
+mkdir -p "/build/$package" "$out"
+if [ -d "$src" ]; then
+    cp -R "$src/." "/build/$package" && chmod -R u+w "/build/$package"
+else
+    tar -x -f "$src" -C "/build/$package" --strip-components=1 --no-same-owner
+fi
+cd "/build/$package/$directory"
+if [ -n "$fields" ]; then
+    awk -v names=" $names " '
+        /^[ \\t\\r]*$/ { next }
+        /^[^ \\t]/ { skip = index(names, " " substr($0, 1, index($0, ":") - 1) " ") }
+        !skip' DESCRIPTION > DESCRIPTION.new
+    printf '%s\\n' "$fields" >> DESCRIPTION.new
+    mv DESCRIPTION.new DESCRIPTION
+elif [ -n "$repository" ] && ! grep -q '^Repository:' DESCRIPTION; then
+    awk '!/^[ \\t\\r]*$/' DESCRIPTION > DESCRIPTION.new
+    printf 'Repository: %s\\n' "$repository" >> DESCRIPTION.new
+    mv DESCRIPTION.new DESCRIPTION
+fi
+R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" .
+test -f "$out/$package/DESCRIPTION"
+"""
+
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "SOURCE_DATE_EPOCH": "1",
+}
+
+
+def r_package_node(
+    graph: Graph,
+    package: Package,
+    source: Node,
+    root: Node,
+    inputs: Sequence[Node],
+    *,
+    provenance: Mapping[str, str],
+    directory: str,
+    machine: str,
+) -> Node:
+    """The library with just this package. `inputs` are those of the packages that it needs, directly or not.
+
+    `source` is its archive or repository, `directory` its place in that; `provenance` are fields for its DESCRIPTION.
+    """
+    fields = {key: value for key, value in provenance.items() if key != "Repository"}
+    env = {
+        **_ENVIRONMENT,
+        ATTRIBUTE: root.out,
+        "src": source.out,
+        "package": package.name,
+        "directory": directory,
+        "fields": "\n".join(f"{key}: {value}" for key, value in fields.items()),
+        "names": " ".join(fields),
+        "repository": provenance.get("Repository", ""),
+        "R_LIBS": ":".join(node.out for node in inputs),
+        "revision": _REVISION,
+    }
+    return graph.add(
+        name=sanitize_name(f"r-{package.name}-{package.version}"),
+        builder=_SHELL,
+        args=("-e", "-c", _SCRIPT),
+        system=f"{machine}-linux",
+        env=env,
+        inputs=(source, root, *inputs),
+        label=f"{package.name} {package.version}",
+    )
