@@ -150,6 +150,7 @@ def _libraries(plain: str) -> set[str]:
     # URLs hold words that mean nothing here.
     words = re.sub(r"<?https?://\S+", " ", plain)
     found = {name for name in _DEBIAN_NAME.findall(words) if name.endswith("-dev")}
+    words = _DEBIAN_NAME.sub(" ", words)
     return found | {
         package for pattern, packages in _LIBRARIES if re.search(pattern, words) for package in packages
     }

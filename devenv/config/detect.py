@@ -81,6 +81,7 @@ class _Findings:
     read: Read
     notes: list[str] = field(default_factory=list)
     packages: dict[str, tuple[str, str]] = field(default_factory=dict)  # name: request, comment
+    base: str | None = None
     lockfiles: dict[Ecosystem, list[str]] = field(default_factory=dict)
 
     def text(self, path: str) -> str | None:
@@ -107,6 +108,7 @@ def detect(
     _find_node(found, package_json, default_node)
     _find_npm(found, package_json)
     _find_python(found, pyproject, default_python)
+    _find_r(found)
     _note_missing(found, pyproject)
     title = _project_name(package_json, pyproject, name)
     return Detected(text=_render(found, title), notes=tuple(found.notes))
@@ -303,6 +305,28 @@ def _lock_requires_python(found: _Findings, path: str) -> Iterator[_Source]:
         yield _Source(place=path, says=match[1], range=True)
 
 
+# R
+
+# Which release of a distribution has which R: there is one in each.
+_R_OF_BASES = (((4, 0), "debian/bullseye"), ((4, 2), "debian/bookworm"), ((4, 5), "debian/trixie"))
+
+
+def _find_r(found: _Findings) -> None:
+    """The release whose R is the one of renv.lock, or else the next newer one: packages are built anew for it."""
+    for path in found.lockfiles["r"][:1]:
+        says = _mapping(_json_object(found, path), "R").get("Version")
+        match = re.match(r"(\d+)\.(\d+)", says) if isinstance(says, str) else None
+        wanted = (int(match[1]), int(match[2])) if match is not None else _R_OF_BASES[-1][0]
+        newer = [entry for entry in _R_OF_BASES if entry[0] >= wanted] or [_R_OF_BASES[-1]]
+        version, found.base = newer[0]
+        request = f"{version[0]}.{version[1]}"
+        found.packages["r"] = request, f"{path}: {quoted(says) if isinstance(says, str) else 'no version'}"
+        if version != wanted:
+            found.note(
+                f"{path} was written with R {says}; {found.base} has {request}, for which its packages are built"
+            )
+
+
 # Versions
 
 
@@ -405,7 +429,8 @@ def _project_name(package_json: Mapping[str, Any], pyproject: Mapping[str, Any],
 
 
 def _render(found: _Findings, name: str) -> str:
-    parts = [f'{_HEAD}\nname = "{name}"\n', _render_packages(found), _render_lockfiles(found)]
+    base = f'base = "{found.base}"\n' if found.base is not None else ""
+    parts = [f'{_HEAD}\nname = "{name}"\n{base}', _render_packages(found), _render_lockfiles(found)]
     return "\n".join(part for part in parts if part)
 
 

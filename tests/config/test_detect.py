@@ -81,6 +81,9 @@ def manifest(**members: object) -> dict[str, str]:
         pytest.param({"Pipfile": '[requires]\npython_version = "3.8"'}, {"python": "3.8"}, id="Pipfile"),
         pytest.param({"pylock.toml": 'requires-python = "==3.9.*"\n'}, {"python": "3.9"}, id="pylock.toml"),
         pytest.param({"requirements.txt": "a==1\n"}, {"python": "3.11"}, id="requirements"),
+        pytest.param({"renv.lock": '{"R": {"Version": "4.2.2"}}'}, {"r": "4.2"}, id="renv.lock"),
+        pytest.param({"renv.lock": '{"R": {"Version": "4.3.1"}}'}, {"r": "4.5"}, id="an R of no release"),
+        pytest.param({"renv.lock": "damaged"}, {"r": "4.5"}, id="a damaged renv.lock"),
     ],
 )
 def test_versions_come_from_where_projects_keep_them(files: dict[str, str], packages: dict[str, str]) -> None:
@@ -142,7 +145,6 @@ def test_lockfiles_that_are_not_found_by_themselves_are_named(
     [
         pytest.param({"yarn.lock": ""}, "yarn.lock is not supported yet: `npm install", id="yarn"),
         pytest.param({"web/pnpm-lock.yaml": ""}, "web/pnpm-lock.yaml is not supported yet", id="pnpm below"),
-        pytest.param({"renv.lock": ""}, "renv.lock is not supported yet: R packages", id="renv"),
         pytest.param({"Gemfile.lock": ""}, "Gemfile.lock is not supported yet", id="bundler"),
         pytest.param({"go.sum": ""}, "go.sum is not supported yet", id="go"),
         pytest.param(
@@ -233,6 +235,13 @@ def test_there_are_no_notes_where_all_is_well(files: dict[str, str]) -> None:
 )
 def test_the_environment_is_called_like_the_project(files: dict[str, str], name: str) -> None:
     assert look(files)[1].name == name
+
+
+def test_a_project_with_r_gets_the_release_that_has_that_r() -> None:
+    found, config = look({"renv.lock": '{"R": {"Version": "4.2.2"}}'})
+    assert config.base == "debian/bookworm" and not found.notes
+    found, config = look({"renv.lock": '{"R": {"Version": "4.3.1"}}'})
+    assert config.base == "debian/trixie" and "was written with R 4.3.1" in found.notes[0]
 
 
 def test_a_directory_without_a_usable_name_is_a_project() -> None:

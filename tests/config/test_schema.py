@@ -26,6 +26,7 @@ VALIDATOR = Draft7Validator(schema())
 BEYOND_A_SCHEMA = {
     "base of another distribution",
     "system packages without a base",
+    "R without a base",
     "mirrors of a registry",
     "lockfile above",
     "absolute lockfile",

@@ -56,6 +56,7 @@ npm = "https://npm.test/"
             LockfileConfig(ecosystem="npm", path="web/package-lock.json", omit=frozenset({"dev"})),
             LockfileConfig(ecosystem="python", path="uv.lock", groups=("test",), extras=("a",)),
             CARGO,
+            R,
         ),
         env={
             "DATABASE_URL": (Set(value="postgres://localhost/survey", origin="devenv.toml:9"),),
@@ -78,24 +79,26 @@ def test_a_file_that_says_nothing_is_the_default(text: str) -> None:
     assert Config().lockfiles == FOUND_BY_THEMSELVES
 
 
-NPM, PYTHON, CARGO = FOUND_BY_THEMSELVES
+NPM, PYTHON, CARGO, R = FOUND_BY_THEMSELVES
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("npm = false", (PYTHON, CARGO), id="npm off"),
-        pytest.param("npm = false\npip = false\ncargo = false", (), id="all off"),
+        pytest.param("npm = false", (PYTHON, CARGO, R), id="npm off"),
+        pytest.param("npm = false\npip = false\ncargo = false\nrenv = false", (), id="all off"),
         pytest.param(
-            "pip = 'a.lock'", (NPM, LockfileConfig(ecosystem="python", path="a.lock"), CARGO), id="path"
+            "pip = 'a.lock'", (NPM, LockfileConfig(ecosystem="python", path="a.lock"), CARGO, R), id="path"
         ),
         pytest.param(
             "npm = {omit = ['dev']}",
-            (LockfileConfig(ecosystem="npm", omit=frozenset({"dev"})), PYTHON, CARGO),
+            (LockfileConfig(ecosystem="npm", omit=frozenset({"dev"})), PYTHON, CARGO, R),
             id="options of what is found",
         ),
         pytest.param(
-            "pip = {groups = []}", (NPM, LockfileConfig(ecosystem="python", groups=()), CARGO), id="no groups"
+            "pip = {groups = []}",
+            (NPM, LockfileConfig(ecosystem="python", groups=()), CARGO, R),
+            id="no groups",
         ),
         pytest.param(
             "npm = ['a/x.json', {path = './b//x.json', omit = ['peer']}]",
@@ -104,6 +107,7 @@ NPM, PYTHON, CARGO = FOUND_BY_THEMSELVES
                 LockfileConfig(ecosystem="npm", path="b/x.json", omit=frozenset({"peer"})),
                 PYTHON,
                 CARGO,
+                R,
             ),
             id="several",
         ),
@@ -181,7 +185,8 @@ REFUSED = {
         "found an array",
         "debian",
     ),
-    "R": ("[packages]", 'r = "4"', "packages.r", "not supported by this version", ""),
+    "Rust": ("[packages]", 'rust = "1"', "packages.rust", "not supported by this version", ""),
+    "R without a base": ("[packages]", 'r = "4"', "packages.r", "no `base`", "debian/trixie"),
     "Rust": ("[packages]", 'rust = "1"', "packages.rust", "not supported by this version", ""),
     "table of another type": ("", "packages = 1", "packages", "expected a table, found the number 1", ""),
     "whole number as version": ("[packages]", "node = 17", "packages.node", "found the number 17", '"17"'),
@@ -218,7 +223,7 @@ REFUSED = {
     "project as lockfile": ("[lockfiles]", 'npm = "./"', "lockfiles.npm", "path of a lockfile", ""),
     "true as lockfile": ("[lockfiles]", "npm = true", "lockfiles.npm", "found true", ""),
     "no lockfiles": ("[lockfiles]", "npm = []", "lockfiles.npm", "found an empty array", ""),
-    "other lockfiles": ("[lockfiles]", 'renv = "a"', "lockfiles.renv", "not supported by this version", ""),
+    "other lockfiles": ("[lockfiles]", 'yarn = "a"', "lockfiles.yarn", "not supported by this version", ""),
     "uv as a key": ("[lockfiles]", 'uv = "uv.lock"', "lockfiles.uv", "unknown key", "under `pip`"),
     "unknown kind to omit": (
         "[lockfiles]",
@@ -326,7 +331,7 @@ REFUSED = {
         "a script of this name",
         "",
     ),
-    "unknown registry": ("[registries]", 'cran = "https://a.test"', "registries.cran", "no registry", "pypi"),
+    "unknown registry": ("[registries]", 'gems = "https://a.test"', "registries.gems", "no registry", "pypi"),
     "registry on disk": ("[registries]", 'npm = "/srv"', "registries.npm", "expected a URL", ""),
     "registry without host": ("[registries]", 'npm = "https:///x"', "registries.npm", "expected a URL", ""),
     "registry with a bad port": ("[registries]", 'npm = "https://a.test:x/"', "registries.npm", "a URL", ""),

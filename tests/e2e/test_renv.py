@@ -1,0 +1,158 @@
+"""Projects with an renv.lock, from nothing to R with its packages: in the R of a distribution, in a sandbox."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fetch.server import serving
+from tests.support.devenv import User
+from tests.support.r_repository import Repository, r_package
+from tests.support.sandboxes import require_sandboxes
+
+pytestmark = pytest.mark.network
+
+CONFIG = 'name = "survey"\nbase = "debian/trixie"\n\n[packages]\nr = "4.5"\n'
+# Calls zlib: it is compiled and linked against a library of the system's packages.
+C_CODE = """
+#include <zlib.h>
+#include <R.h>
+#include <Rinternals.h>
+SEXP version(void) { return mkString(zlibVersion()); }
+"""
+
+
+class Project:
+    """A directory with devenv.toml and renv.lock, somebody's who has a repository of packages."""
+
+    def __init__(self, user: User, root: Path, repository: Repository) -> None:
+        self.user, self.root, self.repository = user, root, repository
+        root.mkdir()
+        (root / "devenv.toml").write_text(CONFIG)
+
+    def lock(self, **versions: str) -> subprocess.CompletedProcess[str]:
+        records = {
+            name: {"Package": name, "Version": version, "Source": "Repository", "Repository": "CRAN"}
+            for name, version in versions.items()
+        }
+        if "local" in records:
+            records["local"] = {"Package": "local", "Version": versions["local"], "Source": "Local"}
+        repositories = [{"Name": "CRAN", "URL": self.repository.url}]
+        document = {"R": {"Version": "4.5.0", "Repositories": repositories}, "Packages": records}
+        (self.root / "renv.lock").write_text(json.dumps(document, indent=2))
+        return self.user.run("lock", cwd=self.root)
+
+    def r(self, code: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.user.run("enter", "--", "Rscript", "-e", code, cwd=self.root, check=check)
+
+    def locked(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.root / "devenv.lock").read_text())
+        return found
+
+    def paths(self) -> dict[str, Path]:
+        """Where the packages of the library are."""
+        return {path.name: path.resolve() for path in self.root.glob(".devenv/r/library/R-4.5/*/*")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    require_sandboxes()
+    folder = tmp_path_factory.mktemp("renv")
+    with serving() as server:
+        repository = Repository(server)
+        repository.add("alpha", "1.0", r_package("alpha", "1.0", "double <- function(x) 2 * x"))
+        repository.add("alpha", "1.1", r_package("alpha", "1.1", "double <- function(x) x + x"))
+        beta = r_package(
+            "beta",
+            "2.0-1",
+            "four <- function(x) alpha::double(alpha::double(x))\nzlib <- function() .Call('version')",
+            {"src/code.c": C_CODE, "src/Makevars": "PKG_LIBS = -lz\n"},
+            Imports="alpha (>= 1.0), methods",
+            SystemRequirements="zlib",
+        )
+        repository.add("beta", "2.0-1", beta, archived=True)
+        repository.add("extra", "0.1", r_package("extra", "0.1", "word <- function() 'extra'"))
+        found = Project(User(folder / "home"), folder / "project", repository)
+        cellar = found.root / "renv/cellar"
+        cellar.mkdir(parents=True)
+        (cellar / "local_0.5.tar.gz").write_bytes(
+            r_package("local", "0.5", "here <- function() 'local'", Repository="")
+        )
+        found.lock(alpha="1.0", beta="2.0-1", local="0.5")
+        found.r("1")
+        yield found
+
+
+def test_packages_are_built_and_loaded(project: Project) -> None:
+    done = project.r("cat(beta::four(3), beta::zlib(), local::here(), .libPaths()[1])")
+    four, zlib, here, library = done.stdout.split()
+    assert (four, here) == ("12", "local")
+    assert zlib.startswith("1.")
+    assert library.startswith(str(project.root))
+
+
+def test_what_packages_ask_of_the_system_is_locked_with_the_base(project: Project) -> None:
+    base = project.locked()["base"]
+    assert isinstance(base, dict)
+    assert base["added"] == ["zlib1g-dev"]
+    assert {"r-base-core", "zlib1g-dev", "g++"} <= {each["name"] for each in base["packages"]}
+
+
+def test_the_lock_has_the_hash_of_each_source_and_what_it_needs(project: Project) -> None:
+    files = project.locked()["files"]
+    assert isinstance(files, dict)
+    (beta,) = files["r:beta@2.0-1 CRAN"]
+    assert beta["hash"].startswith("sha256:")
+    assert beta["needs"] == ["alpha", "methods"]
+    (local,) = files["r:local@0.5 local"]
+    assert local["url"] == "project:renv/cellar/local_0.5.tar.gz"
+
+
+def test_installing_on_top_stays_in_the_project(project: Project) -> None:
+    before = project.paths()
+    code = f"install.packages('extra', repos='{project.repository.url}', quiet=TRUE); cat(extra::word())"
+    assert project.r(code).stdout.endswith("extra")
+    after = project.paths()
+    store = project.user.store_root / "store"
+    assert not after.pop("extra").is_relative_to(store)
+    assert after == before and all(path.is_relative_to(store) for path in after.values())
+    assert project.r("cat(extra::word(), beta::four(1))").stdout == "extra 4"
+    project.user.run("store", "verify", cwd=project.root)
+
+
+def test_a_package_can_be_replaced_for_this_project_alone(project: Project) -> None:
+    before = project.paths()["alpha"]
+    code = f"install.packages('alpha', repos='{project.repository.url}', quiet=TRUE)"
+    project.r(code)
+    assert project.r("cat(as.character(packageVersion('alpha')))").stdout == "1.1"
+    assert "Version: 1.0\n" in (before / "DESCRIPTION").read_text()
+
+
+def test_a_new_version_of_one_package_builds_it_and_what_needs_it(project: Project) -> None:
+    asked = project.repository.asked("beta")
+    done = project.lock(alpha="1.1", beta="2.0-1", local="0.5")
+    assert "1 answers of the registries recorded" in done.stdout + done.stderr
+    done = project.r("cat(beta::four(2))")
+    assert "building 2 packages" in done.stderr
+    assert project.repository.asked("beta") == asked
+
+
+def test_packages_that_cannot_be_had_are_all_named(project: Project) -> None:
+    with pytest.raises(pytest.fail.Exception) as raised:
+        project.lock(alpha="9.9", gone="1.0")
+    said = str(raised.value)
+    assert "cannot find the source of alpha 9.9" in said and "cannot find the source of gone 1.0" in said
+    assert f"{project.repository.url}/src/contrib/Archive/gone/gone_1.0.tar.gz" in said
+
+
+def test_a_package_that_cannot_be_built_is_named_with_what_it_said(project: Project) -> None:
+    broken = r_package("broken", "1.0", "x <- (", Repository="CRAN")
+    project.repository.add("broken", "1.0", broken)
+    project.lock(alpha="1.1", broken="1.0")
+    done = project.r("1", check=False)
+    assert done.returncode == 1
+    assert "cannot build broken 1.0" in done.stderr and "unexpected end of input" in done.stderr

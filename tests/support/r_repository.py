@@ -1,0 +1,108 @@
+"""A repository of R packages on loopback: packages made by the test, and those that Debian has the sources of."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import lzma
+import subprocess
+import tarfile
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from devenv.fetch.apt_sources import apt_mirrors
+from tests.fetch.server import Server
+
+_FIELDS = "Title: For Tests\nAuthor: T\nMaintainer: T <t@t.test>\nDescription: Nothing.\nLicense: MIT\n"
+
+
+def r_package(
+    name: str, version: str, code: str = "", files: Mapping[str, str] | None = None, **description: str
+) -> bytes:
+    """The tarball of a package. `code` is R that it exports all of; fields of DESCRIPTION with _ for -."""
+    fields = {"Package": name, "Version": version, "Repository": "CRAN", **description}
+    text = "".join(f"{key}: {value}\n" for key, value in fields.items() if value) + _FIELDS
+    imports = "".join(
+        f"import({each.split('(')[0].strip()})\n"
+        for each in description.get("Imports", "").split(",")
+        if each.strip()
+    )
+    dynamic = f"useDynLib({name})\n" if any(path.startswith("src/") for path in files or {}) else ""
+    contents = {
+        "DESCRIPTION": text,
+        "NAMESPACE": f'{imports}{dynamic}exportPattern("^[a-z]")\n',
+        "R/code.R": code,
+        **(files or {}),
+    }
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as archive:
+        for path, body in contents.items():
+            member = tarfile.TarInfo(f"{name}/{path}")
+            member.size, member.mode = len(body.encode()), 0o755 if path == "configure" else 0o644
+            archive.addfile(member, io.BytesIO(body.encode()))
+    return gzip.compress(raw.getvalue(), mtime=0)
+
+
+class Repository:
+    """A repository that grows. `index` is what `install.packages` looks at: only what is current."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.url = f"{server.url}/cran"
+        self._index: list[str] = []
+
+    def add(self, name: str, version: str, data: bytes, *, archived: bool = False) -> None:
+        """Publish the tarball of a package, as the current version or an earlier one."""
+        folder = f"/cran/src/contrib/Archive/{name}" if archived else "/cran/src/contrib"
+        self._server.page(f"{folder}/{name}_{version}.tar.gz", data)
+        if not archived:
+            self._index.append(f"Package: {name}\nVersion: {version}\nNeedsCompilation: no\n")
+            self._server.page("/cran/src/contrib/PACKAGES", "\n".join(self._index))
+
+    def asked(self, name: str) -> int:
+        """How often files of a package were asked for."""
+        return sum(f"/{name}_" in each.path for each in self._server.seen)
+
+
+class DebianFile(NamedTuple):
+    """A file of a Debian archive that holds a package of R. `path` is below pool/main."""
+
+    name: str
+    version: str
+    path: str
+    sha256: str
+
+
+def debian_file(file: DebianFile, cache: Path) -> bytes:
+    """Its bytes, from a mirror that this machine's apt is configured for. Kept in `cache`."""
+    kept = cache / Path(file.path).name
+    if not kept.exists():
+        mirrors = apt_mirrors("debian")
+        if not mirrors:
+            pytest.skip("apt of this machine names no mirror of Debian")
+        url = f"{mirrors[0]}pool/main/{file.path.replace('+', '%2b')}"
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            kept.write_bytes(answer.read())
+    data = kept.read_bytes()
+    assert hashlib.sha256(data).hexdigest() == file.sha256, f"{file.path} is not what it was"
+    return data
+
+
+def r_tarball(file: DebianFile, cache: Path) -> bytes:
+    """The package as R takes it: source archives are, but for their compression; of binary packages what was built."""
+    data = debian_file(file, cache)
+    if file.path.endswith(".tar.gz"):
+        return data
+    if file.path.endswith(".tar.xz"):
+        return gzip.compress(lzma.decompress(data), compresslevel=1, mtime=0)
+    unpacked = cache / f"{file.name}-unpacked"
+    subprocess.run(["dpkg-deb", "--extract", cache / Path(file.path).name, unpacked], check=True)
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as archive:
+        archive.add(unpacked / "usr/lib/R/site-library" / file.name, file.name)
+    return raw.getvalue()
