@@ -185,7 +185,6 @@ REFUSED = {
         "found an array",
         "debian",
     ),
-    "Rust": ("[packages]", 'rust = "1"', "packages.rust", "not supported by this version", ""),
     "R without a base": ("[packages]", 'r = "4"', "packages.r", "no `base`", "debian/trixie"),
     "Rust": ("[packages]", 'rust = "1"', "packages.rust", "not supported by this version", ""),
     "table of another type": ("", "packages = 1", "packages", "expected a table, found the number 1", ""),
