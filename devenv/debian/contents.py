@@ -9,6 +9,7 @@ a merged /usr, as they are in a root.
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -209,15 +210,19 @@ def _opened(suite: OpenSuite, component: str, architecture: str) -> Database | N
     if suite.release.best(index) is None:
         return None
     kind = f"contents-{_SCHEMA_VERSION}"
+    filled: list[tuple[int, float]] = []  # rows, seconds: nothing where it was there already
 
     def fill(database: sqlite3.Connection, chunks: Iterable[bytes]) -> None:
         began = time.monotonic()
-        count = _fill(database, chunks)
-        suite.places.notice(
-            f"indexed {count:,} files of {suite.suite.name} ({index}) in {time.monotonic() - began:.1f} s"
-        )
+        filled.append((_fill(database, chunks), time.monotonic() - began))
 
-    return open_database(suite, index, kind, _SCHEMA, fill, "")
+    database = open_database(suite, index, kind, _SCHEMA, fill, "")
+    for count, seconds in filled if database is not None else ():
+        size = os.path.getsize(database.path) / 1e6
+        suite.places.notice(
+            f"indexed {count:,} files of {suite.suite.name} ({index}) in {seconds:.1f} s; the index takes {size:.1f} MB"
+        )
+    return database
 
 
 def _fill(database: sqlite3.Connection, chunks: Iterable[bytes]) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from devenv.debian.errors import DebianError
 from devenv.debian.release import IndexFile
-from devenv.debian.suites import OpenSuite, plain_chunks, safe_name
+from devenv.debian.suites import OpenSuite, cache_hint, plain_chunks, safe_name
 from devenv.events import Finished, Progressed, Started
 from devenv.formats.errors import FormatError
 
@@ -25,7 +25,6 @@ Fill = Callable[[sqlite3.Connection, Iterable[bytes]], None]
 _LARGEST_INDEX = 4 << 30  # bytes, decompressed; where the suite does not say
 _WHOLE = 0x64767831  # the user version of a database that was finished
 _PRAGMAS = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA page_size=8192; PRAGMA encoding='UTF-8';"
-_NO_SPACE = "the cache lies beside the store; free some space there, or move it with --store-dir"
 
 
 class DamagedDatabase(DebianError):
@@ -103,7 +102,7 @@ def _one_at_a_time(cache: str) -> Iterator[None]:
     try:
         handle = os.open(os.path.join(cache, "making.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise DebianError(f"writing {cache}: {error.strerror}", hint=_NO_SPACE) from error
+        raise DebianError(f"writing {cache}: {error.strerror}", hint=cache_hint(error.errno)) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -137,7 +136,7 @@ def _make(suite: OpenSuite, index: str, path: str, schema: str, fill: Fill, indi
             database.executescript(f"{indices} PRAGMA user_version={_WHOLE};")
         os.replace(aside, path)
     except (sqlite3.DatabaseError, OSError, FormatError) as error:
-        hint = None if isinstance(error, FormatError) else _NO_SPACE
+        hint = None if isinstance(error, FormatError) else cache_hint(getattr(error, "errno", None))
         raise DebianError(f"making the {label}: {error}", hint=hint) from error
     finally:
         for each in (aside, fetched):

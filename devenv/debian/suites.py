@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
@@ -335,10 +336,20 @@ def write_whole(path: str, data: bytes) -> None:
         raise _cannot_keep(path, error) from error
 
 
+def cache_hint(code: int | None) -> str:
+    """What to do where the cache cannot be written to."""
+    first = (
+        "check its owner and permissions"
+        if code in (errno.EACCES, errno.EPERM, errno.EROFS)
+        else "free some space there"
+    )
+    return f"the cache lies beside the store; {first}, or move it with --store-dir"
+
+
 def _cannot_keep(path: str, error: OSError) -> DebianError:
     return DebianError(
         f"writing {path}: {error.strerror or error}",
-        hint="the cache lies beside the store; free some space there, or move it with --store-dir",
+        hint=cache_hint(error.errno),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -120,6 +121,7 @@ def test_the_index_says_how_much_it_is_once(site: Site) -> None:
         "indexed 14 files of bookworm (main/Contents-amd64)",
         "indexed 2 files of bookworm (main/Contents-all)",
     ]
+    assert all(re.search(r" in \d+\.\d s; the index takes 0\.0 MB$", text) for text in told)
 
 
 def test_a_base_without_contents_says_so(server: Server, make_site: MakeSite) -> None:
