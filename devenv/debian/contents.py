@@ -217,7 +217,9 @@ def _opened(suite: OpenSuite, component: str, architecture: str) -> Database | N
         filled.append((_fill(database, chunks), time.monotonic() - began))
 
     database = open_database(suite, index, kind, _SCHEMA, fill, "")
-    for count, seconds in filled if database is not None else ():
+    if database is None:
+        return None
+    for count, seconds in filled:
         size = os.path.getsize(database.path) / 1e6
         suite.places.notice(
             f"indexed {count:,} files of {suite.suite.name} ({index}) in {seconds:.1f} s; the index takes {size:.1f} MB"
