@@ -131,6 +131,7 @@ class Draft:
 
     def string_users(self, index: int) -> int:
         """How many fields of the file use the string at `index`, or a part of the text that it is the end of."""
+        self.string(index)
         table = self.strings
         first = table.rfind(0, 0, index) + 1
         last = table.index(0, index)

@@ -32,7 +32,7 @@ from devenv.elf.source import Source
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Literal, Self
 
 MAX_SECTIONS = 200_000
 MAX_DYNAMIC = 65_536
@@ -69,6 +69,7 @@ class Elf:
         self._segments: list[Segment] | None = None
         self._sections: list[Section] | None = None
         self._dynamic: list[tuple[int, int]] | None = None
+        self._dynamic_place: tuple[int, int, int] | Literal[False] | None = False  # not looked for yet
         self._strings: tuple[int, int] | None = None
 
     @classmethod
@@ -205,6 +206,11 @@ class Elf:
         None for static programs, and for files that hold only debugging information: those keep the program headers
         of the file they were split from, and only their sections tell the truth.
         """
+        if self._dynamic_place is False:
+            self._dynamic_place = self._find_dynamic()
+        return self._dynamic_place
+
+    def _find_dynamic(self) -> tuple[int, int, int] | None:
         segment = self.segment(PT_DYNAMIC)
         try:
             sections = [s for s in self.sections if s.flags & SHF_ALLOC and s.size]
@@ -216,6 +222,12 @@ class Elf:
         if not segment.filesz or any(s.type == SHT_NOBITS and s.addr == segment.vaddr for s in sections):
             return None
         return segment.offset, segment.vaddr, segment.filesz
+
+    def know_dynamic_place(self) -> None:
+        """Believe the program headers, for a file that is known to be no debug file: sections need not be read."""
+        segment = self.segment(PT_DYNAMIC)
+        if segment is not None and segment.filesz:
+            self._dynamic_place = (segment.offset, segment.vaddr, segment.filesz)
 
     @property
     def has_dynamic(self) -> bool:

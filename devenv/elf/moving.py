@@ -15,6 +15,7 @@ from devenv.elf.numbers import (
     PT_INTERP,
     PT_LOAD,
     PT_NOTE,
+    PT_NULL,
     PT_PHDR,
     SHF_ALLOC,
     SHT_DYNSYM,
@@ -73,9 +74,35 @@ class Terrain:
             for s in self.elf.sections
             if s.flags & SHF_ALLOC and s.type not in (SHT_NULL, SHT_NOBITS) and s.size
         ]
+        self._check_segments()
         self.interpreter = self._interpreter()
         self.strings = self._strings()
         self.dynamic = self._dynamic()
+
+    def _check_segments(self) -> None:
+        """Raises DamagedElf for segments that contradict each other: any new one could only make that worse."""
+        elf, last = self.elf, 0
+        limit = 1 << elf.shape.bits
+        for s in elf.segments:
+            if s.type not in (PT_NULL, PT_LOAD) and s.filesz and s.end > elf.source.size:
+                raise elf.damaged(
+                    f"a segment of type {s.type:#x} extends past file end ({s.offset:#x}+{s.filesz:#x})"
+                )
+            if s.type != PT_LOAD or not s.memsz:
+                continue
+            if s.end > elf.source.size:
+                raise elf.damaged(f"a loaded segment extends past file end ({s.offset:#x}+{s.filesz:#x})")
+            if s.filesz > s.memsz or s.vaddr + s.memsz > limit:
+                raise elf.damaged(
+                    f"a segment at {s.vaddr:#x} has {s.filesz:#x} bytes in {s.memsz:#x} bytes of memory"
+                )
+            if s.vaddr < last:
+                raise elf.damaged(
+                    f"its segments are not in order: one at {s.vaddr:#x}, another up to {last:#x}"
+                )
+            last = s.vaddr + s.memsz
+        if not last:
+            raise elf.damaged("it has no segment to load")
 
     # The parts with a meaning of their own.
 
@@ -87,11 +114,16 @@ class Terrain:
 
     def _part(self, kind: str, offset: int, addr: int, size: int, place: int, align: int) -> Part:
         section = self.section_at(offset)
-        if section is None:
-            return Part(kind, offset, addr, size, align, place)
-        return Part(
-            kind, offset, addr, max(size, section.size), max(align, _sane(section.align)), section.index
-        )
+        if section is not None:
+            size, place = max(size, section.size), section.index
+            align = max(align, _sane(section.align))
+            if section.addr != addr:
+                raise self.elf.damaged(
+                    f"section {place} is at {section.addr:#x}, its segment has it at {addr:#x}"
+                )
+        if offset + size > self.elf.source.size:
+            raise self.elf.damaged(f"its {kind} extends past file end ({offset:#x}+{size:#x})")
+        return Part(kind, offset, addr, size, align, place)
 
     def _interpreter(self) -> Part | None:
         s = self.elf.segment(PT_INTERP)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 
 from devenv.elf.draft import Draft
-from devenv.elf.elf import Elf
+from devenv.elf.elf import Elf, text
+from devenv.elf.errors import ElfError
 from devenv.elf.moving import NOTE_SEGMENTS, Part, Terrain
 from devenv.elf.numbers import (
     DT_MIPS_RLD_MAP_REL,
@@ -28,9 +29,11 @@ from devenv.elf.numbers import (
     PT_PHDR,
     SHT_DYNSYM,
     SHT_SYMTAB,
+    STRING_TAGS,
     TABLE_TAGS,
 )
 from devenv.elf.records import Section, Segment
+from devenv.elf.source import HEAD, Source
 from devenv.elf.symbols import largest_symbol
 
 SPARE_ENTRIES = 4  # room for later additions in a dynamic section that has to move anyway
@@ -62,12 +65,81 @@ class Patch:
 
 
 def plan(draft: Draft) -> Patch | None:
-    """What to write so that the file becomes what the draft says; None if it is that already."""
+    """What to write so that the file becomes what the draft says; None if it is that already.
+
+    Raises DamagedElf where the file contradicts itself, UnsupportedElf where there is no room. The result has been read
+    again: a file that misleads the planning in a way that nobody thought of is refused, too.
+    """
     if not draft.changed:
         return None
     if any(tag in PRELINK_TAGS for tag, _ in draft.dynamic):
         draft.remove_entries(*PRELINK_TAGS)
-    return _Planner(draft).patch()
+    wanted = _Meaning(draft)
+    try:
+        patch = _Planner(draft).patch()
+    except struct.error as error:
+        raise draft.elf.damaged("its addresses and sizes contradict each other") from error
+    wanted.check(draft.elf, patch)
+    return patch
+
+
+class _Meaning:
+    """What a loader makes of a draft, to be found again in the result."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.interpreter = draft.elf.interpreter
+        if draft.interpreter is not None:
+            self.interpreter = text(draft.interpreter)
+        self.dynamic = sorted(
+            (tag, draft.string(value)) if tag in STRING_TAGS else (tag, b"")
+            for tag, value in draft.dynamic
+            if tag != DT_STRSZ
+        )
+        self.types = sorted(s.type for s in draft.segments)
+
+    def check(self, elf: Elf, patch: Patch) -> None:
+        try:
+            after = Elf(PatchedSource(elf.source, patch))
+            after.know_dynamic_place()
+            found = _Meaning(Draft(after))
+            kept = list(found.types)
+            if len(kept) > len(self.types):
+                kept.remove(PT_LOAD)
+            same = (
+                found.interpreter == self.interpreter and found.dynamic == self.dynamic and kept == self.types
+            )
+        except (ElfError, ValueError) as error:
+            raise elf.damaged(f"it cannot be edited: the result would be wrong ({error})") from error
+        if not same:
+            raise elf.damaged(
+                "it cannot be edited: its parts overlap, and the result would be another program"
+            )
+
+
+class PatchedSource(Source):
+    """A file as a patch makes it, without writing it."""
+
+    __slots__ = ("old", "patch")
+
+    def __init__(self, old: Source, patch: Patch) -> None:
+        super().__init__(old.path, -1, patch.size, b"")
+        self.old = old
+        self.patch = patch
+        self.head = self._pread(0, min(HEAD, patch.size))
+
+    def _pread(self, offset: int, size: int) -> bytes:
+        inside = max(0, min(size, self.old.size - offset))
+        data = bytearray(self.old.read(offset, inside, "the file") if inside else b"")
+        data += bytes(size - inside)
+        for start, length, to in self.patch.copies:
+            low, high = max(offset, to), min(offset + size, to + length)
+            if low < high:
+                data[low - offset : high - offset] = self.old.read(start + low - to, high - low, "the file")
+        for at, new in self.patch.writes:
+            low, high = max(offset, at), min(offset + size, at + len(new))
+            if low < high:
+                data[low - offset : high - offset] = new[low - at : high - at]
+        return bytes(data)
 
 
 class _Planner:
@@ -77,8 +149,7 @@ class _Planner:
         self.shape = draft.elf.shape
         self.ground = Terrain(draft)
         self.segments = draft.segments
-        self.sections = [Section(s.index, *_fields(s)) for s in self.elf.sections]
-        self.loaded = {section.index for section in self.ground.loaded}
+        self.sections: dict[int, Section] = {}  # those that change, by number
         self.moving: dict[tuple[str, int], Part] = {}
         self.placed: dict[tuple[str, int], tuple[int, int]] = {}  # key -> offset, address
         self.phoff = self.elf.phoff
@@ -101,6 +172,9 @@ class _Planner:
         ground, draft = self.ground, self.draft
         if draft.interpreter is not None and ground.interpreter is not None:
             self._move_unless(ground.interpreter, len(draft.interpreter) + 1)
+        elif draft.interpreter is not None:  # its segment has other things in it, which stay
+            part = Part("interpreter", -1, 0, 0, 1, 0)
+            self.moving[part.key] = part
         if draft.strings_grew and ground.strings is not None:
             draft.set_entry(DT_STRSZ, len(draft.strings))
             self._move_unless(ground.strings, len(draft.strings))
@@ -256,8 +330,9 @@ class _Planner:
                 self.phoff = offset
                 self._set_segment(PT_PHDR, offset, addr)
                 continue
-            for section, old in zip(self.sections, self.elf.sections, strict=True):
-                if part.holds(old.offset) and self._is_loaded(section):
+            for old in self.ground.loaded:
+                if part.offset <= old.offset < part.offset + part.size:
+                    section = self._changing(old)
                     section.offset = old.offset - part.offset + offset
                     section.addr = old.addr - part.addr + addr
             self._follow_segments(part, offset, addr)
@@ -272,8 +347,8 @@ class _Planner:
                 return address - part.addr + self.placed[part.key][1]
         return address
 
-    def _is_loaded(self, section: Section) -> bool:
-        return section.index in self.loaded
+    def _changing(self, section: Section) -> Section:
+        return self.sections.setdefault(section.index, section.copy())
 
     def _follow_segments(self, part: Part, offset: int, addr: int) -> None:
         if part.kind == "interpreter":
@@ -303,9 +378,9 @@ class _Planner:
     def _follow_symbols(self) -> None:
         """Symbols of a moved section, such as _DYNAMIC, move with it."""
         moved = {
-            s.index: (old.addr, s.addr - old.addr)
-            for s, old in zip(self.sections, self.elf.sections, strict=True)
-            if s.addr != old.addr
+            number: (self.elf.sections[number].addr, s.addr - self.elf.sections[number].addr)
+            for number, s in self.sections.items()
+            if s.addr != self.elf.sections[number].addr
         }
         size = self.shape.sym.size
         at, step, value_at = (3, size // 2, 8) if self.shape.bits == 64 else (7, size // 2, 4)
@@ -353,9 +428,9 @@ class _Planner:
             self._resize(part, self._size(part))
 
     def _resize(self, part: Part, size: int) -> None:
-        for section, old in zip(self.sections, self.elf.sections, strict=True):
-            if part.offset == old.offset and self._is_loaded(section):
-                section.size = size
+        for section in self.ground.loaded:
+            if part.offset == section.offset:
+                self._changing(section).size = size
 
     def _dynamic_bytes(self, part: Part) -> bytes:
         addr = self.placed.get(part.key, (part.offset, part.addr))[1]
@@ -411,10 +486,9 @@ class _Planner:
         for at, data in sorted(self.draft.changes.items()):
             if not any(start <= at < stop for start, stop in gone):
                 writes.append((at, data))
-        for section, old in zip(self.sections, self.elf.sections, strict=True):
-            if _fields(section) != _fields(old):
-                at = self.elf.shoff + section.index * self.shape.shdr.size
-                writes.append((at, self.shape.pack_section(section)))
+        for number, section in sorted(self.sections.items()):
+            at = self.elf.shoff + number * self.shape.shdr.size
+            writes.append((at, self.shape.pack_section(section)))
         writes += self._clearing(size)
         return Patch(writes, copies, size, extends)
 
@@ -462,10 +536,6 @@ class _Planner:
                 s for s, o in zip(self.elf.segments, self._old_order(), strict=True) if o is self.tail_was
             )
         return old is not None and old.offset <= part.offset < old.end
-
-
-def _fields(s: Section) -> tuple[int, int, int, int, int, int, int, int, int, int]:
-    return s.name, s.type, s.flags, s.addr, s.offset, s.size, s.link, s.info, s.align, s.entsize
 
 
 def _up(value: int, align: int) -> int:

@@ -97,6 +97,20 @@ class Section:
     def end(self) -> int:
         return self.offset + self.size
 
+    def copy(self) -> Section:
+        place = (self.addr, self.offset, self.size)
+        return Section(
+            self.index,
+            self.name,
+            self.type,
+            self.flags,
+            *place,
+            self.link,
+            self.info,
+            self.align,
+            self.entsize,
+        )
+
 
 class Shape:
     """How structures are laid out in one class and byte order."""

@@ -16,7 +16,7 @@ from devenv.elf.errors import ElfError
 from devenv.elf.patch import Patch
 from devenv.elf.source import Source
 
-LARGE = 32 << 20  # from here on, copying costs more than it is worth
+LARGE = 1 << 20  # from here on, copying costs more than everything else
 _FICLONE = 0x40049409  # linux/fs.h
 
 
@@ -204,7 +204,7 @@ def _change_in_place(source: Source, patch: Patch, path: str) -> bool:
         now = os.fstat(fd)
         if (now.st_dev, now.st_ino, now.st_size) != (status.st_dev, status.st_ino, status.st_size):
             raise ElfError(source.path, "it was changed by another program meanwhile")
-        if _can_clone(path):
+        if _can_clone(path, status.st_dev):
             return False
         _extend_then_change(fd, source, patch)
     finally:
@@ -212,20 +212,27 @@ def _change_in_place(source: Source, patch: Patch, path: str) -> bool:
     return True
 
 
-def _can_clone(path: str) -> bool:
+_CLONING: dict[
+    int, bool
+] = {}  # device -> does its file system share blocks? That does not change while it is mounted.
+
+
+def _can_clone(path: str, device: int) -> bool:
     """Does the file system share blocks? Asked with a file of its own, which never gets a name."""
     import fcntl
 
-    try:
-        with open(path, "rb") as old:
-            fd = os.open(os.path.dirname(path) or ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.ioctl(fd, _FICLONE, old.fileno())
-            finally:
-                os.close(fd)
-    except OSError:
-        return False
-    return True
+    if device not in _CLONING:
+        try:
+            with open(path, "rb") as old:
+                fd = os.open(os.path.dirname(path) or ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                try:
+                    fcntl.ioctl(fd, _FICLONE, old.fileno())
+                finally:
+                    os.close(fd)
+            _CLONING[device] = True
+        except OSError:
+            _CLONING[device] = False
+    return _CLONING[device]
 
 
 def _extend_then_change(fd: int, source: Source, patch: Patch) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 HEAD = 1 << 14  # headers and the dynamic section of most files are in here
-WHOLE = 4 << 20  # files up to this are read at once when they are to be edited
+WHOLE = 1 << 16  # files up to this are read at once when they are to be edited
 LONGEST_STRING = 1 << 20
 
 

@@ -144,4 +144,5 @@ def largest_symbol(elf: Elf, limit: int) -> int:
     words = shape.words(elf.source.read(offset, count * shape.sym.size, "the dynamic symbols"), 4)
     first, step = (2, 4) if shape.bits == 32 else (4 if shape.little else 5, 6)  # the low word of st_size
     sizes = words[first::step]
-    return max((size for size in sizes if size <= limit), default=0)
+    largest = max(sizes, default=0)
+    return largest if largest <= limit else max((size for size in sizes if size <= limit), default=0)

@@ -173,19 +173,48 @@ def main(arguments: Sequence[str]) -> int:
         symbols = _symbol_map(request)
     except DevenvError as error:
         return _complain(error)
-    failed = [path for path in request.files if not _one_file(path, request, symbols)]
-    return 1 if failed else 0
+    complaints = [text for text in _all_files(request, symbols) if text]
+    sys.stdout.flush()
+    sys.stderr.write("".join(complaints))
+    return 1 if complaints else 0
+
+
+def _all_files(request: Request, symbols: dict[str, str] | None) -> list[str]:
+    """A complaint for each file, empty where all went well."""
+
+    def work(path: str) -> str:
+        return _one_file(path, request, symbols)
+
+    silent = not any(option.startswith("--print-") or option == "--debug" for option in request.options)
+    if len(request.files) > 1 and silent and _are_distinct(request.files):
+        from devenv.cli.abreast import map_abreast
+
+        return map_abreast(work, request.files)
+    return [work(path) for path in request.files]
+
+
+def _are_distinct(paths: list[str]) -> bool:
+    """Two names of one file must be edited one after the other."""
+    found = set()
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return len(found) == len(paths)
 
 
 def _complain(error: DevenvError) -> int:
-    sys.stdout.flush()
-    sys.stderr.write(f"patchelf: {error}\n")
-    if error.hint:
-        sys.stderr.write(f"  hint: {error.hint}\n")
+    sys.stderr.write(_complaint(error))
     return 1
 
 
-def _one_file(path: str, request: Request, symbols: dict[str, str] | None) -> bool:
+def _complaint(error: DevenvError) -> str:
+    return f"patchelf: {error}\n" + (f"  hint: {error.hint}\n" if error.hint else "")
+
+
+def _one_file(path: str, request: Request, symbols: dict[str, str] | None) -> str:
     try:
         with Elf.open(path, whole=not _only_prints(request)) as elf:
             draft = Draft(elf)
@@ -205,9 +234,8 @@ def _one_file(path: str, request: Request, symbols: dict[str, str] | None) -> bo
             if patch is not None or output is not None:
                 rewrite(elf.source, patch, output)
     except DevenvError as error:
-        _complain(error)
-        return False
-    return True
+        return _complaint(error)
+    return ""
 
 
 def _only_prints(request: Request) -> bool:
