@@ -1,7 +1,7 @@
 """A shell in the environment of a build: of a recipe where a phase failed, or of any derivation.
 
 It runs in the sandbox that the build has, with two differences: it keeps the terminal, and it sees the machine's
-programs, since the user's shell is one of them. Where no sandbox can be made, it runs without.
+programs, since the user's shell is one of them; but a build in a root of packages sees only those. Where no sandbox can be made, it runs without.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _run(
         pure=True,
     )
     argv, variables = start(shell=request.shell)
-    if sandboxed and not request.program and not _is_shown(argv[0]):
+    if sandboxed and not request.program and not _is_shown(argv[0], room.sandbox):
         if request.shell is not None:
             raise DevenvError(
                 f"starting {argv[0]} in a build: a build cannot see it, only {', '.join(HOST_PATHS)}",
@@ -213,7 +213,9 @@ def _run(
             )
         notice(f"A build cannot see {argv[0]}, so this is bash.")
         argv, variables = start(shell=find_bash())
-    argv[0] = _find_program(argv[0], variables.get("PATH", ""), top + inner)
+    argv[0] = _find_program(
+        argv[0], variables.get("PATH", ""), top + inner, room.sandbox if sandboxed else None
+    )
     if not sandboxed:
         return _run_plainly(argv, variables, top + inner)
     # The files have another place inside.
@@ -296,18 +298,32 @@ def _write_spec(spec: Spec, directory: str) -> None:
             os.chmod(path, 0o555 if executable else 0o444)
 
 
-def _is_shown(program: str) -> bool:
-    real = os.path.realpath(program)
-    return real.startswith(tuple(f"{shown}/" for shown in HOST_PATHS))
+def _outside(path: str, sandbox: SandboxSpec | None) -> str:
+    """Where a path of the build is on the machine; a root of packages, say, has a /usr of its own."""
+    best = None
+    for mount in sandbox.mounts if sandbox is not None else ():
+        if isinstance(mount, Bind) and f"{path}/".startswith(f"{mount.target}/"):
+            best = mount if best is None or len(mount.target) >= len(best.target) else best
+    return path if best is None else best.source + path[len(best.target) :]
 
 
-def _find_program(wanted: str, path: str, directory: str) -> str:
-    """A program by its name: what is to be seen inside has the same path outside, or is not there yet."""
+def _is_shown(program: str, sandbox: SandboxSpec) -> bool:
+    outside = _outside(program, sandbox)
+    if outside != program:
+        return os.path.lexists(outside)
+    return os.path.realpath(program).startswith(tuple(f"{shown}/" for shown in HOST_PATHS))
+
+
+def _find_program(wanted: str, path: str, directory: str, sandbox: SandboxSpec | None) -> str:
+    """A program by its name, as it is called inside."""
     if "/" in wanted:
         return wanted
     for place in path.split(":"):
         found = os.path.join(directory, place, wanted)
-        if place and os.path.isfile(found) and os.access(found, os.X_OK):
+        outside = _outside(found, sandbox)
+        # A link may lead elsewhere inside than here.
+        is_program = os.path.isfile(outside) and os.access(outside, os.X_OK)
+        if place and (is_program or (outside != found and os.path.islink(outside))):
             return found
     raise DevenvError(
         f"starting {wanted}: there is no such program on the PATH of the build, which is {path}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from devenv.adapter import NodeModules, RemoteFile
 from devenv.caching import substitution
-from devenv.config.builds import Build, Fetch, PathSource, Purify, UrlSource
+from devenv.config.builds import SYSTEM, Build, Fetch, PathSource, Purify, UrlSource
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import fetch_node
 from devenv.errors import DevenvError, raise_problems
@@ -217,7 +217,23 @@ class Planner:
                 f"{build.origin}: {build.name} has the input {name}, and there is no [{name}]",
                 recipe=build.name,
             )
+        if name == SYSTEM:
+            return self._system(build)
         return self._package(name, build)
+
+    def _system(self, build: Build) -> Given:
+        """The root of the project's system packages."""
+        from devenv.derivations.in_root import root_node
+
+        root = self._environment.root
+        if root is None:
+            raise RecipeError(
+                f"{build.origin}: {build.name} has the input {SYSTEM}, and there are no system packages",
+                recipe=build.name,
+                hint='name some, such as [packages] system = ["g++", "make"], then run `devenv lock`',
+            )
+        node = root_node(self.graph, root.packages, root.configured)
+        return Given(path=node.out, node=node, is_root=True)
 
     def _package(self, name: str, build: Build) -> Given:
         """A toolchain, or a package of a lockfile."""
@@ -225,7 +241,8 @@ class Planner:
             raise RecipeError(
                 f"{build.origin}: {build.name} has the input python, which is this machine's and no store object",
                 recipe=build.name,
-                hint="`host = true` lets the recipe use this machine's programs",
+                hint=f'`host = true` lets the recipe use this machine\'s programs, the input "{SYSTEM}" those of the '
+                "system packages",
             )
         kind, mark, package = name.partition(":")
         found: set[str] = set()
@@ -238,7 +255,7 @@ class Planner:
                 f"{build.origin}: {build.name} has the input {name}, of which there is "
                 f"{'more than one version' if found else 'none'}",
                 recipe=build.name,
-                hint='inputs are other recipes, "node", "npm:NAME", "pip:NAME", "fetch.NAME" and "purify.NAME"',
+                hint='inputs are other recipes, "system", "node", "npm:NAME", "pip:NAME", "fetch.NAME" and "purify.NAME"',
             )
         by_output = {node.out: node for node in self.graph.nodes.values()}
         path = StorePath(found.pop())

@@ -56,8 +56,8 @@ class Build:
 
     `description`, `homepage` and `license` are about the result and no part of its derivation; `cores` and
     `memory` (bytes) say what it needs and are none either. `attributes` are arguments of the phases, `env` is the
-    environment of the programs that they run. `shell` is "INPUT/path" or None for the host's /bin/sh, which takes
-    `host`. `exclude` are patterns of names or paths below `sources` that are left out.
+    environment of the programs that they run. `shell` is "INPUT/path" or None for /bin/sh, which takes `host` or the
+    input "system". `exclude` are patterns of names or paths below `sources` that are left out.
     """
 
     name: str
@@ -109,6 +109,9 @@ class Purify:
     recursive: bool = False
     origin: str = ""
 
+
+# The input that stands for the root of the system packages, unless a recipe has that name.
+SYSTEM = "system"
 
 Origin = Callable[..., str]
 
@@ -210,9 +213,14 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | N
         for key in table.get("attributes", {}):
             if key in table.get("env", {}):
                 yield ("build", name, "attributes", key), "there is a variable of this name under `env`", None
-        if not table.get("host", False) and "shell" not in table:
+        in_root = SYSTEM in table.get("inputs", ()) and SYSTEM not in data["build"]
+        if in_root and table.get("host", False):
+            hint = "leave out one of them: both say what /usr is"
+            yield ("build", name, "host"), f"{quoted(SYSTEM)} is among its inputs", hint
+        if not in_root and not table.get("host", False) and "shell" not in table:
             hint = (
-                '`host = true` lets it use this machine\'s; or name one of an input: shell = "INPUT/bin/sh"'
+                f"the input {quoted(SYSTEM)} has that of the system packages, `host = true` lets it use this machine's; "
+                'or name one of an input: shell = "INPUT/bin/sh"'
             )
             yield ("build", name), "there is no shell for its phases", hint
         shell = table.get("shell")

@@ -465,7 +465,7 @@ _BUILD = Table(
                 items=Text(expected="the name of an input", pattern=r"[A-Za-z0-9@][A-Za-z0-9@._+:/-]{0,199}"),
                 expected="an array of names",
             ),
-            doc="What it is built with: other builds, toolchains, packages, fetches.",
+            doc="What it is built with: other builds, system packages, toolchains, packages, fetches.",
         ),
         "host": Field(shape=_SWITCH, doc="Programs and libraries of this machine can be used."),
         "shell": Field(

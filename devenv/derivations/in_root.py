@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import link_node
+from devenv.derivations.program import attributes_of
 from devenv.formats.derivation import Derivation
 from devenv.formats.errors import FormatError
 from devenv.formats.store_path import StorePath
@@ -52,8 +53,10 @@ def root_node(graph: Graph, packages: Mapping[str, Node], configured: Node) -> N
 
 
 def root_of(derivation: Derivation) -> str | None:
-    """The path of the root that a derivation is built in, None for one that is built in none."""
-    return derivation.env.get(ATTRIBUTE)
+    """The path of the root that a derivation is built in, None for one that is built in none. Raises BuildError."""
+    attributes = attributes_of(derivation, derivation.name)
+    found = derivation.env.get(ATTRIBUTE) if attributes is None else attributes.get(ATTRIBUTE)
+    return found if isinstance(found, str) else None
 
 
 def shown_paths(node: Node, store: Store, scratch: str, label: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from devenv.config.builds import Build
 from devenv.derivations.graph import Graph, Node
+from devenv.derivations.in_root import ATTRIBUTE as ROOT_ATTRIBUTE
 from devenv.errors import DevenvError, raise_problems
 from devenv.formats.derivation import placeholder
 from devenv.formats.hashes import Hash
@@ -32,10 +33,14 @@ Text = tuple[StorePath, bytes, tuple[StorePath, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What an input of a recipe is: a node to be realised, or an object that is in the store by then."""
+    """What an input of a recipe is: a node to be realised, or an object that is in the store by then.
+
+    `is_root`: it is a root of packages, in which the recipe is built.
+    """
 
     path: StorePath
     node: Node | None = None
+    is_root: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,7 @@ def plan_recipe(
         sources=tuple(given.path for given in sources),
         patches=tuple(patches),
         host=build.host,
+        in_root=any(given.is_root for given in inputs.values()),
     )
     everything = [*inputs.values(), *sources]
     plain = tuple(sorted({*(given.path for given in everything if given.node is None), *patches}))
@@ -113,7 +119,7 @@ def plan_recipe(
         builder=shell,
         system=f"{machine}-linux",
         args=(builder, placeholder("out")),
-        env={"__json": _attributes(build, values, shell, machine)},
+        env={"__json": _attributes(build, values, shell, machine, _root(inputs))},
         inputs=(given.node for given in everything if given.node is not None),
         sources=(builder, *plain),
         label=build.full_name,
@@ -154,7 +160,11 @@ def _shell(build: Build, inputs: Mapping[str, Given]) -> str:
     return f"{inputs[name].path}/{inner}"
 
 
-def _attributes(build: Build, values: Values, shell: str, machine: str) -> str:
+def _root(inputs: Mapping[str, Given]) -> StorePath | None:
+    return next((given.path for given in inputs.values() if given.is_root), None)
+
+
+def _attributes(build: Build, values: Values, shell: str, machine: str, root: StorePath | None) -> str:
     """`__json`: the attributes of devenv.toml beside what every derivation has."""
     found: dict[str, object] = {
         **values.attributes,
@@ -171,6 +181,8 @@ def _attributes(build: Build, values: Values, shell: str, machine: str) -> str:
         found["version"] = build.version
     if build.host:
         found["__impureHostDeps"] = list(HOST_PATHS)
+    if root is not None:
+        found[ROOT_ATTRIBUTE] = root
     return json.dumps(found, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 

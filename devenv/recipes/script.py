@@ -41,7 +41,8 @@ _SEARCHED = {
 class Values:
     """What the phases of one recipe are given. Paths are store paths.
 
-    `inputs` are by the name that devenv.toml has for them, in its order.
+    `inputs` are by the name that devenv.toml has for them, in its order. `host`: the machine's programs can be used;
+    `in_root`: those of a root of packages.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Values:
     sources: tuple[str, ...] = ()
     patches: tuple[str, ...] = ()
     host: bool = False
+    in_root: bool = False
 
 
 def exported(values: Values) -> dict[str, str]:
@@ -80,7 +82,7 @@ def searched(values: Values, is_directory: Callable[[str], bool]) -> dict[str, s
     for variable, inner in _SEARCHED.items():
         places = [f"{path}/{inner}" for path in values.inputs.values() if is_directory(f"{path}/{inner}")]
         if variable == "PATH":
-            places += [HOST_PATH] if values.host else [] if places else [NO_PATH]
+            places += [HOST_PATH] if values.host or values.in_root else [] if places else [NO_PATH]
         if places:
             found[variable] = ":".join(places)
     return found
@@ -109,7 +111,10 @@ def _lines(values: Values, phases: Sequence[Phase], files: Mapping[str, str]) ->
     yield from _USE
     yield from (f"use {quote(path)}" for path in values.inputs.values())
     yield "unset -f use"
-    yield (f'PATH="${{PATH:+$PATH:}}"{quote(HOST_PATH)}' if values.host else f'PATH="${{PATH:-{NO_PATH}}}"')
+    if values.host or values.in_root:
+        yield f'PATH="${{PATH:+$PATH:}}"{quote(HOST_PATH)}'
+    else:
+        yield f'PATH="${{PATH:-{NO_PATH}}}"'
     yield "export PATH"
     yield from _RUN
     yield "phase() {"

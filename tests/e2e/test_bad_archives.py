@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 import os
 import shutil
@@ -13,37 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.derivations.archives import Entry, deb, entry
-from tests.fetch.server import Server, serving
-from tests.support.archive import publish, settings, stanza
+from tests.derivations.archives import deb, entry
+from tests.fetch.server import serving
+from tests.support.archive import Archive, settings
 from tests.support.devenv import User, devenv_program
 from tests.support.openpgp import rsa_key
-from tests.support.packages import base_deb
 from tests.support.sandboxes import require_sandboxes
 
 SUITE = "/debian/dists/bookworm/"
 TOML = 'base = "debian/bookworm"\n[packages]\nsystem = ["left", "right"]\n'
-
-
-class Archive:
-    """A mirror, with packages that are really there."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.stanzas: list[str] = []
-        self.add("base", base_deb(), Essential="yes")
-
-    def add(self, name: str, data: bytes, **fields: str) -> None:
-        path = f"pool/main/{name[0]}/{name}/{name}_1_amd64.deb"
-        self.server.page(f"/debian/{path}", data)
-        described = stanza(name, Size=str(len(data)), SHA256=hashlib.sha256(data).hexdigest(), **fields)
-        self.stanzas.append(described)
-
-    def package(self, name: str, *entries: Entry, postinst: str = "exit 0") -> None:
-        self.add(name, deb(name, entries, scripts={"postinst": f"#!/bin/sh\n{postinst}\n"}))
-
-    def publish(self, **more: object) -> None:
-        publish(self.server, "bookworm", {"amd64": self.stanzas}, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+from tests.derivations.archives import Entry, deb
 from tests.fetch.server import Server
 from tests.support.openpgp import Key, armored, certificate, rsa_key, signed_by
+from tests.support.packages import base_deb
 
 KEY = rsa_key("archive")
 DATE = datetime(2026, 1, 10, 10, 2, 3, tzinfo=UTC)
@@ -103,3 +105,24 @@ def settings(tmp_path: Path, *mirrors: str, key: Key = KEY) -> dict[str, str]:
         "DEVENV_DEBIAN_SECURITY_MIRROR": " ".join(mirrors),
         "DEVENV_DEBIAN_KEYRING": str(keyring),
     }
+
+
+class Archive:
+    """A mirror with packages that are really there: "base", which has this machine's programs, and what is added."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.stanzas: list[str] = []
+        self.add("base", base_deb(), Essential="yes")
+
+    def add(self, name: str, data: bytes, **fields: str) -> None:
+        path = f"pool/main/{name[0]}/{name}/{name}_1_amd64.deb"
+        self.server.page(f"/debian/{path}", data)
+        described = stanza(name, Size=str(len(data)), SHA256=hashlib.sha256(data).hexdigest(), **fields)
+        self.stanzas.append(described)
+
+    def package(self, name: str, *entries: Entry, postinst: str = "exit 0") -> None:
+        self.add(name, deb(name, entries, scripts={"postinst": f"#!/bin/sh\n{postinst}\n"}))
+
+    def publish(self, **more: object) -> None:
+        publish(self.server, "bookworm", {"amd64": self.stanzas}, **more)  # type: ignore[arg-type]
