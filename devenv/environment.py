@@ -145,6 +145,7 @@ def instantiate(
         views=tuple(ViewRef(kind=recipe.kind, root=recipe.root, recipe=recipe.path) for recipe in recipes),
         packages=tuple(tools),
         root=root.recipe.path if root is not None else None,
+        origins=config.origins,
     )
     return Instantiated(
         graph=maker.graph,

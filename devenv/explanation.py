@@ -51,14 +51,21 @@ def environment_packages(project: str | None) -> list[Package]:
     """The packages of the project's present environment, those of its views included; none where there is none."""
     if project is None:
         return []
-    text = _read(os.path.join(project, ".devenv", "env", "env.json"))
-    if text is None:
+    environment = read_environment(project)
+    if environment is None:
         return []
-    spec = Spec.from_json(text)
+    _, spec = environment
     found = [Package(entry.name, entry.version, entry.name, entry.path) for entry in spec.packages]
     for view in spec.views:
         found += read_view_packages(_read(view.recipe))
     return found
+
+
+def read_environment(project: str) -> tuple[str, Spec] | None:
+    """The spec object of a project's present environment and what it says; None where there is none yet."""
+    place = os.path.realpath(os.path.join(project, ".devenv", "env"))
+    text = _read(os.path.join(place, "env.json"))
+    return None if text is None else (place, Spec.from_json(text))
 
 
 def read_view_packages(text: str | None) -> Iterator[Package]:

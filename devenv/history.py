@@ -1,7 +1,8 @@
 """The environments that a project had, and what differs between any two.
 
 An environment can be named as `current` (the one in use), a generation's number, `files` (what the files say now, nothing
-is made for it), a directory with another project, or a revision of the project's git repository.
+is made for it), a directory with another project, or a revision of the project's git repository. `shell`, the variables that
+devenv itself was started with, can be compared with any of these.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec
+from devenv.departures import departures
+from devenv.env.describe import operation_text
+from devenv.env.spec import Spec
 from devenv.errors import DevenvError
 from devenv.explanation import read_view_packages
 from devenv.preparation import Prepared, prepare
 from devenv.project import CONFIG_NAME, Project, instantiate_project
 from devenv.store.generations import Generation, Profile, find_profile
 
+SHELL = "shell"
 _LARGEST_REVISION = 512 * 1024 * 1024  # bytes of a repository's files at one revision
 
 
@@ -31,11 +35,15 @@ class NoGeneration(DevenvError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """An environment to compare. `packages`: versions by name, several where several are in it, "npm:react" for instance."""
+    """An environment to compare. `packages`: versions by name, several where several are in it, "npm:react" for instance.
+
+    `place` is its spec object, "" where there is none.
+    """
 
     title: str
     spec: Spec
     packages: Mapping[str, tuple[str, ...]]
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -137,7 +145,7 @@ def _made(title: str, target: str) -> Environment:
         raise NoGeneration(
             f"reading {title}: {error}", hint="`devenv store verify` checks the store"
         ) from error
-    return Environment(title=title, spec=spec, packages=_packages(spec, texts))
+    return Environment(title=title, spec=spec, packages=_packages(spec, texts), place=target)
 
 
 def _packages(spec: Spec, recipes: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -186,7 +194,9 @@ def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: str
         file.write(content.read())
 
 
-_NAMES = "current, files, the number of a generation, a directory with a devenv.toml, or a revision of git"
+_NAMES = (
+    "current, files, shell, the number of a generation, a directory with a devenv.toml, or a revision of git"
+)
 
 
 # Differences
@@ -200,6 +210,22 @@ def differences(before: Environment, after: Environment) -> list[Difference]:
     found += _compared("alias", _aliases(before.spec), _aliases(after.spec))
     found += _compared("script", before.spec.scripts, after.spec.scripts)
     return found
+
+
+def compare(project: Project, before: str, after: str) -> list[Difference]:
+    """What differs between two environments of these names. Raises DevenvError."""
+    if SHELL not in (before, after):
+        return differences(find_environment(project, before), find_environment(project, after))
+    if before == after:
+        raise DevenvError("the shell is compared with itself", hint="devenv diff shell current")
+    environment = find_environment(project, after if before == SHELL else before)
+    found = departures(environment.spec, environment.place, project.root, project.settings.environ)
+    return [
+        Difference("variable", each.variable, each.found, each.expected)
+        if before == SHELL
+        else Difference("variable", each.variable, each.expected, each.found)
+        for each in found
+    ]
 
 
 def _compared(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Difference]:
@@ -226,14 +252,3 @@ def _variables(spec: Spec) -> dict[str, str]:
             text = text.replace(path, f"<{package}>")
         found[name] = text
     return found
-
-
-def operation_text(operation: Operation) -> str:
-    """An operation in a few words."""
-    if isinstance(operation, Prepend):
-        return f"{operation.separator.join(operation.entries)} in front"
-    if isinstance(operation, Append):
-        return f"{operation.separator.join(operation.entries)} behind"
-    if isinstance(operation, Set):
-        return f"= {operation.value!r}"
-    return f"= {operation.value!r} unless set" if isinstance(operation, Default) else "is unset"

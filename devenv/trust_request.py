@@ -31,7 +31,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 _JUDGED = frozenset(
     {"env", "aliases", "scripts", "lockfiles", "registries", "mirrors", "caches", "base", "system"}
 )
-_WITHOUT_POWER = frozenset({"name", "packages", "builds", "fetches", "purifies"})
+_WITHOUT_POWER = frozenset({"name", "packages", "builds", "fetches", "purifies", "origins"})
 _OWN_PATH = re.compile(
     r"(?:^|[\s=:;,'\"(])((?:\.{1,2}|\$\{project\}|\$DEVENV_PROJECT|\$\{DEVENV_PROJECT\})(?:/[\w@%+.,=/-]*)?)"
 )

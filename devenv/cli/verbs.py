@@ -123,12 +123,13 @@ VERBS = (
         description=(
             "Compares packages, variables, aliases and scripts. A and B are `current` (the environment in use, what A is by "
             "itself), `files` (what the files say now, what B is by itself; nothing is made for it), the number of a "
-            "generation, a directory with another project, or a revision of the project's git repository. Exits with 1 "
-            "where anything differs."
+            "generation, a directory with another project, or a revision of the project's git repository. `shell` stands for the "
+            "variables of the shell that asks. Exits with 1 where anything differs."
         ),
         examples=(
             ("devenv diff", "what the next `devenv enter` would change"),
             ("devenv diff 3 5", "between two generations"),
+            ("devenv diff shell", "where this shell is not as its environment says"),
             ("devenv diff main files --json", "between a branch and what is here"),
         ),
     ),
@@ -166,9 +167,14 @@ VERBS = (
         module="check",
         description=(
             "Reports every mistake at once: in devenv.toml, in the lockfiles, between them and devenv.lock. "
-            "Changes nothing and asks no network."
+            "Changes nothing and asks no network. With --rc it enters the environment, starts your shell in it as an editor or "
+            "tmux does, and says which lines of your shell's own files override or reorder what the environment sets; it then "
+            "exits with 1."
         ),
-        examples=(("devenv check", "in CI, before anything is fetched"),),
+        examples=(
+            ("devenv check", "in CI, before anything is fetched"),
+            ("devenv check --rc", "why a terminal in the editor has another PATH"),
+        ),
     ),
     Verb(
         name="doctor",
@@ -316,14 +322,20 @@ VERBS = (
     ),
     Verb(
         name="why",
-        summary="show why the environment needs a package",
+        summary="show where a variable, a command or a package comes from",
         module="why",
         description=(
-            "Prints the shortest chains of references from A, by default the project's environment, to B, and the "
-            "files that hold them. Exits with 1 when A does not need B."
+            "A word is taken for a variable, an entry of a search path, a package or a command, for the first of these that it is; "
+            "--as says which is meant. Of variables and entries the lines of devenv.toml or the packages are shown that bring "
+            "them, and what this shell has instead; of a command what it stands for, its package, and what of the same name "
+            "comes after it. Of packages: the shortest chains of references from A, by default the project's environment, to B, "
+            "and the files that hold them. Exits with 1 when the environment has no part in it."
         ),
         examples=(
-            ("devenv why numpy", "from the environment of this project"),
+            ("devenv why DATABASE_URL", "who sets a variable, and whether this shell still has that value"),
+            ("devenv why ./bin", "who puts a directory on PATH"),
+            ("devenv why vite", "which program a command starts, and why that one"),
+            ("devenv why numpy", "why a package is in the environment of this project"),
             ("devenv why numpy@2.1.0 /path/in/store", "between any two objects"),
         ),
     ),

@@ -61,6 +61,7 @@ class Config:
     switched off. `env`: operations by variable, their origins "devenv.toml:LINE". `aliases`: argument vectors.
     `scripts`: program texts. `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that
     they replace. `mirrors`: URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
+    `origins`: where aliases and scripts were declared, "devenv.toml:LINE" by "aliases.NAME" and "scripts.NAME".
     """
 
     name: str = "project"
@@ -77,6 +78,7 @@ class Config:
     builds: Mapping[str, Build] = field(default_factory=dict)
     fetches: Mapping[str, Fetch] = field(default_factory=dict)
     purifies: Mapping[str, Purify] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uses_base(self) -> bool:

@@ -210,6 +210,11 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
             if name in ARCHIVES
         },
         caches=_caches(data.get("caches", {})),
+        origins={
+            f"{table}.{name}": origin(table, name)
+            for table in ("aliases", "scripts")
+            for name in data.get(table, {})
+        },
         **(_builds(data, origin) if data.keys() & _BUILD_TABLES else {}),
     )
 

@@ -7,7 +7,7 @@ last holds; two different sets, or a set and an unset, are a conflict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec, SpecError, Unset, conflict
@@ -28,13 +28,14 @@ def merge(specs: Iterable[Spec]) -> Spec:
             operations[name] = (*operations.get(name, ()), *found)
     variables = {name: settle(found) for name, found in operations.items()}
     problems += filter(None, (conflict(name, found) for name, found in variables.items()))
-    aliases = _agreed("alias", [(spec.name, spec.aliases) for spec in given], problems)
-    scripts = _agreed("script", [(spec.name, spec.scripts) for spec in given], problems)
+    aliases = _agreed("alias", [(_owner(spec, "aliases"), spec.aliases) for spec in given], problems)
+    scripts = _agreed("script", [(_owner(spec, "scripts"), spec.scripts) for spec in given], problems)
     views = tuple(dict.fromkeys(view for spec in given for view in spec.views))
-    _agreed("view", [(view.kind, {view.root: view.recipe}) for view in views], problems)
+    _agreed("view", [(_always(view.kind), {view.root: view.recipe}) for view in views], problems)
     raise_problems(SpecError(f"merging environments: {text}") for text in problems)
     return Spec(
         name=given[-1].name,
+        origins={key: origin for spec in reversed(given) for key, origin in spec.origins.items()},
         variables=variables,
         aliases=aliases,
         scripts=scripts,
@@ -54,13 +55,26 @@ def settle(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
     return (*(firm.values() if firm else defaults[-1:]), *lists)
 
 
-def _agreed(what: str, given: list[tuple[str, Mapping[str, T]]], problems: list[str]) -> dict[str, T]:
+def _owner(spec: Spec, table: str) -> Callable[[str], str]:
+    """Who declared an entry of a table: file and line where the spec knows, else its name."""
+    return lambda key: spec.origins.get(f"{table}.{key}", spec.name)
+
+
+def _always(owner: str) -> Callable[[str], str]:
+    return lambda key: owner
+
+
+def _agreed(
+    what: str, given: list[tuple[Callable[[str], str], Mapping[str, T]]], problems: list[str]
+) -> dict[str, T]:
     """The union of the mappings; a key with two values is a problem that names both owners."""
     owners: dict[str, str] = {}
     union: dict[str, T] = {}
     for owner, mapping in given:
         for key, value in mapping.items():
             if union.setdefault(key, value) != value:
-                problems.append(f"{what} {key} means one thing for {owners[key]} and another for {owner}")
-            owners.setdefault(key, owner)
+                problems.append(
+                    f"{what} {key} means one thing for {owners[key]} and another for {owner(key)}"
+                )
+            owners.setdefault(key, owner(key))
     return union

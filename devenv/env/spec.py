@@ -92,7 +92,8 @@ class Spec:
     whatever its place; prepends and appends follow in their order, so the last prepend is found first.
 
     `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text. `root` is the recipe, a
-    store path, of the FHS root that it is entered in; None for that of the machine.
+    store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
+    declared, by "aliases.NAME" and "scripts.NAME": "devenv.toml:12".
     Raises SpecError, or Problems with several.
     """
 
@@ -103,6 +104,7 @@ class Spec:
     views: tuple[ViewRef, ...] = ()
     packages: tuple[PackageRef, ...] = ()
     root: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         raise_problems(SpecError(text) for text in _problems(self))

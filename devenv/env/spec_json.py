@@ -52,6 +52,8 @@ def dump(spec: Spec) -> str:
     }
     if spec.root is not None:
         document["root"] = spec.root
+    if spec.origins:
+        document["origins"] = dict(spec.origins)
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
@@ -92,6 +94,10 @@ def load(text: str) -> Spec:
         views=tuple(_items(top.get("views"), "views", _view)),
         packages=tuple(_items(top.get("packages"), "packages", _package)),
         root=None if top.get("root") is None else _text(top, "root", ""),
+        origins={
+            name: _word(origin, f"origins.{name}")
+            for name, origin in _object(top.get("origins", {}), "origins").items()
+        },
     )
 
 

@@ -70,6 +70,11 @@ npm = "https://npm.test/"
         aliases={"gs": ("git", "status"), "gl": ("git", "log", "--format=%h %s")},
         scripts={"serve": "node server.js"},
         registries={"npm": "https://npm.test/"},
+        origins={
+            "aliases.gs": "devenv.toml:14",
+            "aliases.gl": "devenv.toml:15",
+            "scripts.serve": "devenv.toml:17",
+        },
     )
 
 

@@ -8,22 +8,22 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from devenv.cli.context import Context
-from devenv.history import Difference, differences, find_environment
+from devenv.history import SHELL, Difference, compare
 
 _MOST_SHOWN = 120  # characters of one value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("before", nargs="?", default="current", metavar="A", help="default: current")
-    parser.add_argument("after", nargs="?", default="files", metavar="B", help="default: files")
+    parser.add_argument("before", nargs="?", metavar="A", help="default: current")
+    parser.add_argument("after", nargs="?", metavar="B", help="default: files")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    project = context.project
-    found = differences(
-        find_environment(project, arguments.before), find_environment(project, arguments.after)
-    )
+    before = arguments.before or "current"
+    # A shell is compared with what it should be in, whatever the files say by now.
+    after = arguments.after or ("current" if before == SHELL else "files")
+    found = compare(context.project, before, after)
     if arguments.json:
         document = [
             {"kind": each.kind, "name": each.name, "before": each.before, "after": each.after}

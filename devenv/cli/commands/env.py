@@ -7,7 +7,8 @@ import json
 import sys
 
 from devenv.cli.context import Context
-from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec
+from devenv.env.describe import operation_text
+from devenv.env.spec import Spec
 from devenv.project import instantiate_project
 
 
@@ -30,21 +31,9 @@ def describe(spec: Spec) -> list[str]:
     for name, operations in sorted(spec.variables.items()):
         # The last prepend is found first, so it is shown first.
         for operation in reversed(operations):
-            lines.append(f"  {_operation(name, operation)}  # {operation.origin}")
+            lines.append(f"  {name} {operation_text(operation)}  # {operation.origin}")
     lines += [f"  alias {name} = {' '.join(argv)}" for name, argv in sorted(spec.aliases.items())]
     lines += [f"  script {name}" for name in sorted(spec.scripts)]
     lines += [f"  {package.name} {package.version}  {package.path}" for package in spec.packages]
     lines += [f"  {view.kind} in {view.root}  {view.recipe}" for view in spec.views]
     return lines
-
-
-def _operation(name: str, operation: Operation) -> str:
-    if isinstance(operation, Set):
-        return f"{name} = {operation.value!r}"
-    if isinstance(operation, Default):
-        return f"{name} = {operation.value!r} unless set"
-    if isinstance(operation, Prepend):
-        return f"{name}: {operation.separator.join(operation.entries)} in front"
-    if isinstance(operation, Append):
-        return f"{name}: {operation.separator.join(operation.entries)} behind"
-    return f"{name} is unset"

@@ -1,0 +1,285 @@
+"""What the user's own shell files do to an environment: their shell is run under it, and watched.
+
+A shell that is started inside an environment (by an editor, in a tmux pane) reads the user's files after the environment
+was set. Here such a shell is started on a terminal of its own, runs what it runs before a first prompt, and writes down
+its variables. bash and zsh trace what they execute, and `PS4` makes them write the watched variables before each command,
+so the line that changed one is the last before the value changed; fish calls a function for each change.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from devenv.departures import Departure, departures_of
+from devenv.env.describe import operations
+from devenv.env.enter import apply_steps
+from devenv.env.spec import Operation, Spec
+from devenv.errors import DevenvError
+
+_LONGEST = 30.0  # seconds that a shell may take to its first prompt
+_UNIT, _RECORD = "\x1f", "\x1e"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A departure, and the line of a file that brought it about, None where that could not be told.
+
+    `login`: only in login shells, as ssh and tmux start them.
+    """
+
+    departure: Departure
+    file: str | None
+    line: int | None
+    login: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """The value that a variable had after a line of a file was executed."""
+
+    file: str
+    line: int
+    variable: str
+    value: str | None
+
+
+def find_overrides(
+    *, shell: str, program: str, spec: Spec, place: str, project: str, environ: Mapping[str, str]
+) -> list[Override]:
+    """What the user's files override. `shell` is a name, `program` its path, `place` the spec object.
+
+    Raises DevenvError for a shell that cannot be watched, or that does not come to a prompt.
+    """
+    if shell not in _WATCHERS:
+        raise DevenvError(
+            f"checking the files of {shell}: devenv cannot watch this shell",
+            hint=f"it can watch {', '.join(_WATCHERS)}: choose one with --shell",
+        )
+    inside = apply_steps(place, project, environ)
+    found: list[Override] = []
+    for login in (False, True):
+        changes, after = _watch(shell, program, spec, place, project, inside, login=login)
+        known = {each.departure for each in found}
+        for name, todo in sorted(operations(spec, place).items()):
+            for departure in departures_of(name, todo, project, after.get(name)):
+                if departure not in known:
+                    cause = _cause(departure, [c for c in changes if c.variable == name], todo, project)
+                    found.append(_override(departure, cause, login, environ.get("HOME", "~")))
+    return found
+
+
+def _override(departure: Departure, cause: _Change | None, login: bool, home: str) -> Override:
+    if cause is None or not cause.file:
+        return Override(departure=departure, file=None, line=None, login=login)
+    file = os.path.join(home, cause.file[2:]) if cause.file.startswith("~/") else cause.file
+    return Override(departure=departure, file=file, line=cause.line, login=login)
+
+
+def _cause(
+    departure: Departure, changes: Sequence[_Change], todo: Sequence[Operation], project: str
+) -> _Change | None:
+    """The change since which the departure has been there."""
+    cause = None
+    for change in changes:
+        there = departures_of(departure.variable, todo, project, change.value)
+        stays = any(each.origin == departure.origin for each in there)
+        cause = (cause or change) if stays else None
+    return cause
+
+
+# Running
+
+
+def _watch(
+    shell: str,
+    program: str,
+    spec: Spec,
+    place: str,
+    project: str,
+    inside: Mapping[str, str],
+    *,
+    login: bool,
+) -> tuple[list[_Change], dict[str, str]]:
+    names = sorted(operations(spec, place))
+    with tempfile.TemporaryDirectory(prefix="devenv-rc-") as folder:
+        dump, trace = os.path.join(folder, "variables"), os.path.join(folder, "trace")
+        watcher = _WATCHERS[shell]
+        arguments, variables = watcher.prepare(names, folder, inside)
+        line = f"{watcher.prompt}\ncommand env -0 > {shlex.quote(dump)}"
+        words = [program, *(["-l"] if login else []), "-i", *arguments, "-c", line]
+        _run(words, {**inside, **variables}, project, trace)
+        try:
+            with open(dump, encoding="utf-8", errors="surrogateescape") as file:
+                after = dict(entry.split("=", 1) for entry in file.read().split("\0") if "=" in entry)
+        except FileNotFoundError:
+            raise DevenvError(
+                f"checking the files of {shell}: it ended before its first prompt",
+                hint=f"does one of its files start another program? See what `{' '.join(words[:2])}` does",
+            ) from None
+        with open(trace, encoding="utf-8", errors="surrogateescape") as file:
+            return list(watcher.read(file.read(), names)), after
+
+
+def _run(words: Sequence[str], environ: Mapping[str, str], directory: str, errors: str) -> None:
+    """Run a shell on a terminal of its own; standard error goes into the file `errors`."""
+    control, terminal = os.openpty()
+    try:
+        with open(errors, "wb") as file:
+            process = subprocess.Popen(
+                words,
+                env=dict(environ),
+                cwd=directory,
+                stdin=terminal,
+                stdout=terminal,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=_own_terminal,  # noqa: PLW1509 - nothing else runs in this process by now
+            )
+        _wait(process, control, words[0])
+    finally:
+        os.close(control)
+        os.close(terminal)
+
+
+def _own_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _wait(process: subprocess.Popen[bytes], control: int, program: str) -> None:
+    deadline = time.monotonic() + _LONGEST
+    while process.poll() is None:
+        if select.select([control], [], [], 0.02)[0]:
+            os.read(control, 65536)  # nobody looks at it, and a full terminal would stop the shell
+        if time.monotonic() > deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise DevenvError(
+                f"checking the files of {program}: it came to no prompt within {_LONGEST:.0f} s",
+                hint="does one of its files ask something, or start another program?",
+            )
+
+
+# Watching
+
+
+def _trace_bash(
+    names: Sequence[str], folder: str, inside: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    values = "".join(f"{_UNIT}${{{name}+={_UNIT}}}${{{name}-}}" for name in names)
+    return ["-x"], {
+        "PS4": f"+{_RECORD}${{BASH_SOURCE}}{_UNIT}${{LINENO}}{_UNIT}${{BASH_SUBSHELL}}{values}{_RECORD}"
+    }
+
+
+def _trace_zsh(
+    names: Sequence[str], folder: str, inside: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    # A % in a value would be read as part of the prompt.
+    values = "".join(f"{_UNIT}${{{name}+={_UNIT}}}${{{name}//\\%/%%}}" for name in names)
+    return ["-x", "-o", "promptsubst"], {
+        "PS4": f"+{_RECORD}%x{_UNIT}%I{_UNIT}${{ZSH_SUBSHELL}}{values}{_RECORD}"
+    }
+
+
+def _trace_fish(
+    names: Sequence[str], folder: str, inside: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """fish reads files of vendors from $XDG_DATA_DIRS before the user's: that is where its watchers come from."""
+    place = os.path.join(folder, "fish/vendor_conf.d")
+    os.makedirs(place)
+    dirs = inside.get("XDG_DATA_DIRS")
+    restore = "set -e XDG_DATA_DIRS" if dirs is None else f"set -gx XDG_DATA_DIRS {_quote_fish(dirs)}"
+    lines = [restore]
+    for name in names:
+        value = f"(string join -- : ${name} | string collect)" if name.endswith("PATH") else f"${name}"
+        lines += [
+            f"function __devenv_watch_{name} --on-variable {name}",
+            f"    printf '%s\\n' '{_RECORD}' (status stack-trace) '{_UNIT}{name}' >&2",
+            f"    set -q {name}; and printf '%s' '{_UNIT}' {value} >&2",
+            f"    printf '{_RECORD}' >&2",
+            "end",
+        ]
+    with open(os.path.join(place, "00-00-devenv.fish"), "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    return [], {"XDG_DATA_DIRS": f"{folder}:{dirs or '/usr/local/share:/usr/share'}"}
+
+
+def _quote_fish(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _read_trace(text: str, names: Sequence[str]) -> Iterator[_Change]:
+    """The changes in a trace of bash or zsh, whose records are FILE, LINE, DEPTH and values before the command."""
+    before: dict[str, str | None] = {}
+    at: tuple[str, int] | None = None
+    for record in text.split(_RECORD)[1::2]:
+        file, line, depth, *rest = [*record.split(_UNIT), "", ""]
+        if depth != "0" or not line.isdecimal():
+            continue  # a subshell: what it changes is gone with it
+        values = _values(rest, names)
+        for name, value in values.items():
+            if at is not None and before.get(name) != value:
+                yield _Change(at[0], at[1], name, value)
+        before, at = values, (file, int(line))
+
+
+def _values(fields: Sequence[str], names: Sequence[str]) -> dict[str, str | None]:
+    """Each variable is "" where it does not exist, else "=" and its value in the field behind."""
+    found: dict[str, str | None] = {}
+    rest = iter(fields)
+    for name in names:
+        found[name] = next(rest, None) if next(rest, "") == "=" else None
+    return found
+
+
+def _read_fish(text: str, names: Sequence[str]) -> Iterator[_Change]:
+    """The changes that fish's watchers wrote: a stack of calls, the variable's name, and its value if it has one."""
+    for record in text.split(_RECORD)[1::2]:
+        stack, name, *value = [*record.split(_UNIT), ""]
+        calls = re.findall(r"called on line (\d+) of file (.+)", stack)
+        if calls:
+            line, file = calls[-1]
+            if (
+                "/share/fish/" in file
+            ):  # a function of fish's own, such as fish_add_path; who called it is not in the stack
+                file = ""
+            yield _Change(file, int(line), name.strip(), value[0] if len(value) > 1 else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watcher:
+    """How a shell is watched: its arguments and variables, what its trace says, what it runs before a prompt.
+
+    It does not run that by itself where it is given a line.
+    """
+
+    prepare: Callable[[Sequence[str], str, Mapping[str, str]], tuple[list[str], dict[str, str]]]
+    read: Callable[[str, Sequence[str]], Iterator[_Change]]
+    prompt: str
+
+
+_WATCHERS = {
+    "bash": _Watcher(
+        prepare=_trace_bash,
+        read=_read_trace,
+        prompt='for __devenv_each in "${PROMPT_COMMAND[@]}"; do eval "$__devenv_each"; done',
+    ),
+    "zsh": _Watcher(
+        prepare=_trace_zsh,
+        read=_read_trace,
+        prompt="for __devenv_each in precmd $precmd_functions; do "
+        '(( $+functions[$__devenv_each] )) && "$__devenv_each"; done',
+    ),
+    "fish": _Watcher(prepare=_trace_fish, read=_read_fish, prompt="emit fish_prompt"),
+}
