@@ -26,6 +26,9 @@ from devenv.store.errors import StoreError, explaining, shown
 from devenv.store.references import ReferenceScanner
 
 _CHUNK = 256 * 1024  # NAR bytes gathered before they are hashed: a call costs as much as some kilobytes
+_OVERHEAD = 300  # bytes that a file's node has beside contents, more or less
+_CLOSE_FILE = nar.CLOSE + nar.CLOSE  # the node and its entry
+_PADDING = tuple(nar.padding(-missing) for missing in range(8))
 _BLOCK = 1024 * 1024  # files up to this are read at once, larger ones in pieces of it
 
 # O_NONBLOCK keeps a pipe that has taken a file's place from blocking us for ever.
@@ -57,19 +60,19 @@ def scan(path: str, candidates: Collection[StorePath]) -> Scanned:
 def dump(path: str) -> Iterator[bytes]:
     """The NAR of a file, link or directory, in chunks of some 256 KiB."""
     with explaining("reading", path):
-        yield from _gathered(_pieces(os.fsencode(path), None))
+        yield from _chunks(os.fsencode(path), None)
 
 
 def copy_and_scan(source: str, target: str, candidates: Collection[StorePath]) -> Scanned:
     """Copy a tree, canonical, and scan just those bytes that are written. `target` must not exist."""
     with explaining("copying", source):
-        return _measure(_gathered(_pieces(os.fsencode(source), os.fsencode(target))), candidates)
+        return _measure(_chunks(os.fsencode(source), os.fsencode(target)), candidates)
 
 
 def copy_tree(source: str, target: str) -> None:
     """Copy a tree, canonical. `target` must not exist."""
     with explaining("copying", source):
-        for _ in _pieces(os.fsencode(source), os.fsencode(target)):
+        for _ in _chunks(os.fsencode(source), os.fsencode(target)):
             pass
 
 
@@ -84,56 +87,51 @@ def _measure(chunks: Iterable[bytes], candidates: Collection[StorePath]) -> Scan
     return Scanned(nar_hash=Hash("sha256", digest.digest()), nar_size=size, references=scanner.found)
 
 
-def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    parts: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        if len(piece) >= _CHUNK:  # as it is, without a copy
-            if parts:
-                yield b"".join(parts)
-                parts.clear()
-                size = 0
-            yield piece
-            continue
-        parts.append(piece)
-        size += len(piece)
-        if size >= _CHUNK:
-            yield b"".join(parts)
-            parts.clear()
-            size = 0
-    if parts:
-        yield b"".join(parts)
+def _chunks(source: bytes, copy: bytes | None) -> Iterator[bytes]:
+    """The NAR of `source` in chunks of some 256 KiB, copying it to `copy` on the way where that is given.
 
-
-def _pieces(source: bytes, copy: bytes | None) -> Iterator[bytes]:
-    """The NAR of `source`, copying it to `copy` on the way where that is given.
-
-    Directories are on an explicit stack: trees may be deeper than Python's own stack.
+    Directories are on an explicit stack: trees may be deeper than Python's own stack. Trees of many small files spend
+    their time here, so what is done for each of these is written out: no generator hands on a piece of a file.
     """
-    yield nar.MAGIC
     mode = os.lstat(source).st_mode
     if not stat.S_ISDIR(mode):
-        yield from _leaf(source, copy, mode, b"", b"")
+        yield nar.MAGIC
+        yield from _leaf(source, copy, mode)
         return
-    yield nar.DIRECTORY
+    parts, size = [nar.MAGIC, nar.DIRECTORY], 0
     stack = [_enter(source, copy)]
     while stack:
         entries, copied = stack[-1]
-        entry = next(entries, None)
-        if entry is None:
+        for entry in entries:
+            name = entry.name
+            parts += (nar.ENTRY, len(name).to_bytes(8, "little"), name, _PADDING[-len(name) % 8], nar.NODE)
+            target = None if copied is None else copied + b"/" + name
+            if entry.is_dir(follow_symlinks=False):
+                parts.append(nar.DIRECTORY)
+                stack.append(_enter(entry.path, target))
+                break
+            file = _small(entry.path) if entry.is_file(follow_symlinks=False) else None
+            if file is None:
+                yield b"".join(parts)
+                yield from _leaf(entry.path, target, os.lstat(entry.path).st_mode)
+                parts, size = [nar.CLOSE], 0
+                continue
+            executable, data = file
+            if target is not None:
+                write_file(target, data, executable=executable)
+            length = len(data)
+            head = nar.EXECUTABLE if executable else nar.FILE
+            parts += (head, length.to_bytes(8, "little"), data, _PADDING[-length % 8], _CLOSE_FILE)
+            size += length + _OVERHEAD
+            if size >= _CHUNK:
+                yield b"".join(parts)
+                parts, size = [], 0
+        else:
             stack.pop()
             if copied is not None:
                 seal(copied)
-            yield nar.CLOSE + nar.CLOSE if stack else nar.CLOSE
-            continue
-        head = nar.ENTRY + nar.frame(entry.name) + nar.NODE
-        target = None if copied is None else os.path.join(copied, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            yield head + nar.DIRECTORY
-            stack.append(_enter(entry.path, target))
-        else:
-            kind = stat.S_IFREG if entry.is_file(follow_symlinks=False) else os.lstat(entry.path).st_mode
-            yield from _leaf(entry.path, target, kind, head, nar.CLOSE)
+            parts.append(nar.CLOSE + nar.CLOSE if stack else nar.CLOSE)
+    yield b"".join(parts)
 
 
 def _enter(directory: bytes, copy: bytes | None) -> tuple[Iterator[os.DirEntry[bytes]], bytes | None]:
@@ -155,15 +153,16 @@ def seal(directory: str | bytes) -> None:
     os.utime(directory, _EPOCH)
 
 
-def _leaf(path: bytes, copy: bytes | None, mode: int, head: bytes, tail: bytes) -> Iterable[bytes]:
+def _leaf(path: bytes, copy: bytes | None, mode: int) -> Iterable[bytes]:
+    """The node of a file or link."""
     if stat.S_ISREG(mode):
-        return _regular(path, copy, head, tail)
+        return _large(path, copy)
     if stat.S_ISLNK(mode):
         target = os.readlink(path)
         if copy is not None:
             os.symlink(target, copy)
             os.utime(copy, _EPOCH, follow_symlinks=False)
-        return (head, nar.SYMLINK, nar.frame(target), nar.CLOSE, tail)
+        return (b"".join((nar.SYMLINK, nar.frame(target), nar.CLOSE)),)
     raise _unsupported(path, mode)
 
 
@@ -182,18 +181,22 @@ def _unsupported(path: bytes, mode: int) -> StoreError:
     )
 
 
-def _regular(path: bytes, copy: bytes | None, head: bytes, tail: bytes) -> Iterable[bytes]:
+def _small(path: bytes) -> tuple[bool, bytes] | None:
+    """Whether a file may be executed, and its contents; None for one that is better read in pieces."""
     descriptor = os.open(path, _READ)
     try:
-        executable, size = _examine(descriptor, path)
+        status = os.fstat(descriptor)
+        mode, size = status.st_mode, status.st_size
+        if not stat.S_ISREG(mode):
+            raise _unsupported(path, mode)
         if size > _BLOCK:
-            return _large(path, copy, head, tail)
-        data = _read(descriptor, size, path)
+            return None
+        data = os.read(descriptor, size)
+        if len(data) < size:
+            data += _read(descriptor, size - len(data), path)
+        return bool(mode & stat.S_IXUSR), data
     finally:
         os.close(descriptor)
-    if copy is not None:
-        write_file(copy, data, executable=executable)
-    return (head, _file_head(size, executable), data, nar.padding(size), nar.CLOSE, tail)
 
 
 def _file_head(size: int, executable: bool) -> bytes:
@@ -222,19 +225,19 @@ def _read(descriptor: int, size: int, path: bytes) -> bytes:
     return data
 
 
-def _large(path: bytes, copy: bytes | None, head: bytes, tail: bytes) -> Iterator[bytes]:
+def _large(path: bytes, copy: bytes | None) -> Iterator[bytes]:
     descriptor = os.open(path, _READ)
     written = -1
     try:
         executable, size = _examine(descriptor, path)
         if copy is not None:
             written = os.open(copy, _WRITE, 0o600)
-        yield head + _file_head(size, executable)
+        yield _file_head(size, executable)
         blocks = _blocks(descriptor, size, path)
         yield from blocks if written < 0 else _written_meanwhile(written, blocks)
         if written >= 0:
             _finish(written, executable)
-        yield nar.padding(size) + nar.CLOSE + tail
+        yield nar.padding(size) + nar.CLOSE
     finally:
         os.close(descriptor)
         if written >= 0:
