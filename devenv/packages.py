@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from devenv.debian.base import OpenBase, open_base, resolve
-from devenv.debian.browse import Match, default_base, describe, search
+from devenv.debian.browse import Match, describe, search
 from devenv.debian.contents import Contents, Found, open_contents
 from devenv.debian.database import DamagedDatabase
+from devenv.debian.default import default_base
 from devenv.debian.errors import DebianError
 from devenv.debian.family import architecture_of, parse_base
 from devenv.debian.request import parse_request

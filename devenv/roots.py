@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from devenv.errors import DevenvError
-from devenv.formats.hashes import Hash
+from devenv.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fhs.plan import RootPlan
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class LocalDeb:
     """A package file that is in no archive. `sha256` in hexadecimal, `size` in bytes."""
 
@@ -33,7 +32,7 @@ class LocalDeb:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What `devenv fhs` is asked for. `packages` as people write them, in any order; `files`: package files of one's own."""
 
@@ -45,11 +44,13 @@ class Wanted:
     @property
     def key(self) -> str:
         """A name for this request."""
+        from hashlib import sha256
+
         asked: list[object] = [self.base, self.architecture, sorted(set(self.packages))]
         if self.files:
             asked.append(sorted(file.sha256 for file in self.files))
         text = json.dumps(asked)
-        return Hash.of("sha256", text.encode()).nix32[:32]
+        return sha256(text.encode()).hexdigest()[:32]
 
 
 def remembered(layout: Layout, wanted: Wanted) -> str | None:

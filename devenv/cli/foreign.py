@@ -16,7 +16,7 @@ _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as pres
 def surroundings(
     context: Context, base: str | None, *, forced: bool = False, packages: tuple[str, ...] = ()
 ) -> Surroundings:
-    from devenv.debian.browse import default_base
+    from devenv.debian.default import default_base
     from devenv.debian.family import architecture_of, parse_base
     from devenv.debian.suites import Places
     from devenv.project import Project

@@ -13,13 +13,12 @@ def _raise(error: BaseException) -> int:
 def run() -> None:
     """Run the command line of this process and exit with its status."""
     arguments = sys.argv[1:]
-    if arguments[:1] == ["enter"]:
-        from devenv.cli import warm
+    if arguments[:1] in (["enter"], ["fhs"]):
         from devenv.errors import DevenvError
 
         try:
             # Replaces this process when nothing changed since the last time; returns otherwise.
-            warm.enter(arguments[1:], os.environ)
+            _enter_warm(*arguments)
         except (DevenvError, KeyboardInterrupt) as error:
             from functools import partial
 
@@ -31,6 +30,17 @@ def run() -> None:
     from devenv.cli.dispatch import main
 
     sys.exit(main(arguments))
+
+
+def _enter_warm(verb: str, *arguments: str) -> None:
+    if verb == "enter":
+        from devenv.cli import warm
+
+        warm.enter(arguments, os.environ)
+    else:
+        from devenv.cli.commands import fhs
+
+        fhs.enter_remembered(arguments, os.environ)
 
 
 def _patchelf(arguments: list[str]) -> int:

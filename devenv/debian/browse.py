@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,6 @@ from devenv.debian.index import Details
 from devenv.debian.suggestions import close_names
 from devenv.formats.debian_version import version_key
 
-STABLE = "debian/stable"
 # What few look for when they name what it belongs to.
 _BESIDES = ("-dbg", "-dbgsym", "-doc", "-docs", "-data", "-l10n", "-examples")
 
@@ -22,19 +20,6 @@ class Match(NamedTuple):
 
     details: Details
     suite: str
-
-
-def default_base(named: str | None, etc: str = "/etc") -> str:
-    """The base that is meant where none is given: the project's, else this machine's own, else Debian's stable."""
-    if named:
-        return named
-    try:
-        with open(os.path.join(etc, "os-release"), encoding="utf-8") as file:
-            lines = dict(line.rstrip("\n").partition("=")[::2] for line in file)
-    except (OSError, UnicodeDecodeError):
-        return STABLE
-    codename = lines.get("VERSION_CODENAME", "").strip("\"'")
-    return f"debian/{codename}" if lines.get("ID", "").strip("\"'") == "debian" and codename else STABLE
 
 
 def search(opened: OpenBase, words: Sequence[str]) -> list[Match]:

@@ -9,9 +9,9 @@ the state directory, but for /run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from devenv.sandbox.spec import Bind, Directory, Mount, Symlink, Tmpfs
+from devenv.values import value
 
 # Top directories of a machine that are not simply shown.
 _OWN = frozenset(
@@ -27,7 +27,7 @@ _ETC = ("resolv.conf", "hostname", "localtime", "machine-id")
 _FONTS = "usr/local/share/fonts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Machine:
     """What of the machine decides about mounts.
 
@@ -43,7 +43,7 @@ class Machine:
     fonts: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Root:
     """A composed root: its `directory`, the links and directories at its top, and what lies in a few of them.
 

@@ -7,13 +7,14 @@ values. Nothing here touches the machine; `mounts` orders what is mounted, `ente
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from devenv.values import value
 
 # The user that Nix's sandbox has: numbers and names get into what is built.
 BUILD_UID, BUILD_GID = 1000, 100
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bind:
     """A file or directory of the machine, shown at `target`, with what is mounted in it.
 
@@ -31,7 +32,7 @@ class Bind:
         return f"{kind} {where}" + (" if there" if self.optional else "")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Overlay:
     """A directory of the machine as the root, with what is changed in it kept apart: `overlay` of the kernel.
 
@@ -47,7 +48,7 @@ class Overlay:
         return f"{self.target}, which is {self.directory}/lower with changes in {self.directory}/upper"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tmpfs:
     """An empty directory in memory. `size` limits its contents, in bytes."""
 
@@ -61,7 +62,7 @@ class Tmpfs:
         return f"empty directory in memory {self.target} ({self.mode:04o}{limit})"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Proc:
     """The process file system, of the sandbox's own processes only where these are apart."""
 
@@ -71,7 +72,7 @@ class Proc:
         return f"processes at {self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Terminals:
     """Pseudo terminals of the sandbox's own."""
 
@@ -81,7 +82,7 @@ class Terminals:
         return f"pseudo terminals at {self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Directory:
     """A new directory."""
 
@@ -92,7 +93,7 @@ class Directory:
         return f"directory {self.target} ({self.mode:04o})"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class File:
     """A new file."""
 
@@ -104,7 +105,7 @@ class File:
         return f"file {self.target} ({len(self.contents)} bytes, {self.mode:04o})"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Symlink:
     """A new symbolic link."""
 
@@ -115,7 +116,7 @@ class Symlink:
         return f"symbolic link {self.target} to {self.points_to}"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class ReadOnly:
     """A part of another mount that nobody may write any more."""
 
@@ -128,7 +129,7 @@ class ReadOnly:
 Mount = Bind | Overlay | Tmpfs | Proc | Terminals | Directory | File | Symlink | ReadOnly
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class SandboxSpec:
     """What a program sees of the machine.
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from devenv.debian.base import OpenBase, open_base
-from devenv.debian.browse import STABLE, default_base, describe, search
+from devenv.debian.browse import describe, search
 from devenv.debian.contents import Contents, find_file, open_contents
+from devenv.debian.default import STABLE, default_base
 from devenv.debian.errors import DebianError, UnknownPackage
 from devenv.debian.family import parse_base
 from devenv.debian.suites import Places

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from devenv.cli.context import Context
 from devenv.cli.warm import find_project
 from devenv.errors import DevenvError
 from devenv.roots import Wanted, machine_architecture, make, remembered, state_directory, with_shell
+from devenv.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from devenv.cli.context import Context
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
 
@@ -45,26 +51,80 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     return _enter(root, state, arguments, context)
 
 
+def enter_remembered(words: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Enter the root that this command line had before, if nothing but that is asked for; else return.
+
+    Without the argument parser and what else makes roots, which take longer to load than entering takes.
+    """
+    request = _plain_request(words)
+    start = find_project(".")
+    if request is None or (request.base is None and start is not None):
+        return
+    from devenv.debian.default import default_base
+    from devenv.store.layout import Layout
+
+    packages = request.packages if request.program else with_shell(request.packages, dict(environ))
+    base = request.base or default_base(None)
+    layout = Layout.find(None, environ)
+    wanted = Wanted(base=base, packages=packages, architecture=machine_architecture())
+    root = remembered(layout, wanted)
+    if root is not None:
+        _become(root, state_directory(layout, start, base), request.program, environ, quiet=False)
+
+
+@value(frozen=True)
+class _Plain:
+    """A command line that names a base at most, packages, and a program after "--"."""
+
+    base: str | None
+    packages: tuple[str, ...]
+    program: tuple[str, ...]
+
+
+def _plain_request(words: Sequence[str]) -> _Plain | None:
+    own, mark, program = _divided(list(words))
+    base = None
+    if own[:1] == ["--base"] and len(own) > 1:
+        base, own = own[1], own[2:]
+    if any(word.startswith("-") for word in own) or (mark and not program):
+        return None
+    return _Plain(base=base, packages=tuple(own), program=tuple(program))
+
+
+def _divided(words: list[str]) -> tuple[list[str], bool, list[str]]:
+    if "--" not in words:
+        return words, False, []
+    place = words.index("--")
+    return words[:place], True, words[place + 1 :]
+
+
 def _default_base(start: str | None, context: Context) -> str:
     """The project's base, or that of this machine."""
-    from devenv.debian.browse import default_base
+    from devenv.debian.default import default_base
     from devenv.project import Project
 
     return default_base(Project(start, context.settings).config.base if start is not None else None)
 
 
 def _enter(root: str, state: str, arguments: argparse.Namespace, context: Context) -> int:
-    from devenv.fhs.session import become, shell_inside
-
-    environ = dict(context.environ) | {"DEVENV_STATE": state}
-    argv = list(arguments.program or ())
-    if not argv:
-        program, missing = shell_inside(root, environ)
-        if missing is not None and not arguments.quiet:
-            sys.stderr.write(f"devenv: {missing} is not in this root, so this is bash\n")
-        argv = [program]
-        environ["SHELL"] = program
     sys.stdout.flush()
     sys.stderr.flush()
-    become(root, state, argv, environ)
+    _become(root, state, arguments.program or (), context.environ, quiet=arguments.quiet)
     raise DevenvError("a program that was started came back")
+
+
+def _become(
+    root: str, state: str, program: Sequence[str], environ: Mapping[str, str], *, quiet: bool
+) -> None:
+    from devenv.fhs.session import become, shell_inside
+
+    variables = dict(environ) | {"DEVENV_STATE": state}
+    argv = list(program)
+    if not argv:
+        shell, missing = shell_inside(root, variables)
+        if missing is not None and not quiet:
+            sys.stderr.write(f"devenv: {missing} is not in this root, so this is bash\n")
+            sys.stderr.flush()
+        argv = [shell]
+        variables["SHELL"] = shell
+    become(root, state, argv, variables)
