@@ -132,8 +132,8 @@ def _as_locked(file: LocalDeb) -> LockedDeb:
 
 def _add_file(store: Store, file: LocalDeb) -> None:
     """Put a package file where its fetch would put it, so that nothing is fetched."""
-    from devenv.formats.store_path import sanitize_name
     from devenv.formats.hashes import Hash
+    from devenv.formats.store_path import sanitize_name
     from devenv.store import tree as trees
 
     digest = Hash.from_hex("sha256", file.sha256)
