@@ -6,7 +6,7 @@ into a tarball to fetch. Nothing is resolved again: no version range is looked a
 A lock of version 1 does not say which commands a package has and which platforms it fits: the packages say it
 themselves, once they are unpacked (`ManifestFacts`).
 
-What npm would run is not run: install scripts are named in a notice.
+The scripts that npm would run are named with what they find around them; devenv runs them in sandboxes.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from devenv.adapters._fields import Faults, Table, parse_json
 from devenv.adapters._npm_lock import Entry, Lock, parse_lock
 from devenv.adapters._npm_lock_v1 import is_version_1, parse_lock_v1
 from devenv.adapters._npm_platform import missing_platform_packages
+from devenv.adapters._npm_scripts import install_scripts, refused_notice
 from devenv.adapters._npm_tree import Tree, installed, node_names
 from devenv.formats.hashes import SIZES, Hash
 from devenv.formats.npm_places import MODULES, command_place, linking_order
@@ -74,14 +75,20 @@ def plan(
     if lock.keys is not None:
         facts = _facts(tree, present, bundled, target, manifest)
         packages = _with_manifests(packages, bundled, bundlers)
+    places = {entry.place for entry in fetched}
     view = NodeModules(
         packages=packages,
         links={e.place: e.resolved or "." for e in present if e.link},
         bins=_bins(tree, present),
         hidden_lock=_hidden_lock(lock, tree, present) if facts is None else None,
         manifests=facts,
+        scripts=install_scripts(tree, present, places, options.scripts),
     )
-    notices = [*_script_notice(present), *_outside_notices(lock), *_stale_notice(lock, manifest)]
+    notices = [
+        *refused_notice(present, places, options.scripts),
+        *_outside_notices(lock),
+        *_stale_notice(lock, manifest),
+    ]
     notices += _linked_notice(lock, present)
     return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
 
@@ -337,13 +344,6 @@ def _hidden_lock(lock: Lock, tree: Tree, entries: Iterable[Entry]) -> str:
     if any("\ud800" <= char <= "\udfff" for char in text):  # half a character, which UTF-8 cannot hold
         text = json.dumps(whole, indent=2)
     return text + "\n"
-
-
-def _script_notice(entries: Iterable[Entry]) -> list[str]:
-    names = sorted({e.label for e in entries if e.has_install_script and not e.link})
-    if not names:
-        return []
-    return [f"install scripts are not run: {', '.join(names)}"]
 
 
 def _outside_notices(lock: Lock) -> list[str]:

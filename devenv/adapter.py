@@ -177,6 +177,40 @@ class ManifestFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptRules:
+    """Which install scripts may run, by [lockfiles] of devenv.toml.
+
+    `rules`: (name, "name@version" or "*", what holds): True, False, or the hash ("sha256-...") of what it makes, by which
+    it may use the network.
+    """
+
+    rules: tuple[tuple[str, bool | str], ...] = ()
+
+    def of(self, name: str, version: str | None) -> bool | str:
+        """What holds for a package: the most exact rule."""
+        rules = dict(self.rules)
+        for key in (f"{name}@{version}", name, "*"):
+            if key in rules:
+                return rules[key]
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallScripts:
+    """The packages of a node_modules tree whose own scripts run when they are installed.
+
+    places:   where they lie; None where only their package.json say who has scripts
+    needs:    place -> the places of what it depends on
+    optional: places of those that are left out where their scripts fail -> what goes with each
+    """
+
+    places: tuple[str, ...] | None = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: ScriptRules = field(default_factory=ScriptRules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeModules:
     """A node_modules tree. All paths are POSIX, relative to the lockfile's directory.
 
@@ -185,6 +219,7 @@ class NodeModules:
     bins:     place -> file it runs ("node_modules/.bin/vite" -> "node_modules/vite/bin/vite.js")
     hidden_lock: contents of node_modules/.package-lock.json, which npm trusts instead of reading the tree
     manifests: set where the lock does not know the commands and platforms of packages; `bins` lacks theirs
+    scripts: what is run before the tree is composed
     """
 
     packages: Mapping[str, Package]
@@ -192,6 +227,7 @@ class NodeModules:
     bins: Mapping[str, str] = field(default_factory=dict)
     hidden_lock: str | None = None
     manifests: ManifestFacts | None = None
+    scripts: InstallScripts = field(default_factory=InstallScripts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,13 +324,14 @@ class Plan:
 class Options:
     """What devenv.toml says about one lockfile. Names that the lockfile does not have are errors.
 
-    omit: npm dependency types left out ("dev", "optional", "peer")
+    omit: npm dependency types left out ("dev", "optional", "peer"); scripts: which of npm's install scripts may run
     extras, groups: of the Python formats; `groups` None means the format's defaults
     """
 
     omit: frozenset[str] = frozenset()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    scripts: ScriptRules = field(default_factory=ScriptRules)
 
 
 class Adapter(Protocol):

@@ -196,8 +196,8 @@ def _prepare(project: str, recipe: Recipe, reporter: Reporter) -> None:
 
 
 def _manifest_notices(recipe: Recipe) -> tuple[str, ...]:
-    """What the packages of an old npm lock say only once they are unpacked."""
-    if not isinstance(recipe.view, NodeModules) or recipe.view.manifests is None:
+    """What npm packages say only once they are unpacked or built."""
+    if not isinstance(recipe.view, NodeModules):
         return ()
     from devenv.views.node_manifests import settle
 

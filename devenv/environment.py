@@ -27,6 +27,9 @@ NPM_PREFIX = ".devenv/npm"
 CARGO_VIEW = ".devenv/cargo"
 R_VIEW = ".devenv/r/library"
 
+# System packages by which it is known that a root is one to compile in.
+_COMPILERS = frozenset({"gcc", "g++", "clang"})
+
 
 class PlatformError(DevenvError):
     """Something locked is not published for the platform at hand."""
@@ -34,6 +37,7 @@ class PlatformError(DevenvError):
 
 if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
+    from devenv.derivations.npm_scripts import Toolchain
     from devenv.fhs.plan import RootPlan
 
 
@@ -88,7 +92,8 @@ class Recipe:
 class Instantiated:
     """Everything that an environment consists of, before any of it exists.
 
-    `targets` are needed to enter it. `later` is byte code, which Python makes by itself where it is missing, in
+    `undecided` must be realised first, and this made anew then: packages of which only their own files say whether they
+    have install scripts. `targets` are needed to enter it. `later` is byte code, which Python makes by itself where it is missing, in
     every view anew: it is worth making once, but nobody should wait for it. `root`: of system packages.
     """
 
@@ -99,6 +104,7 @@ class Instantiated:
     spec: Spec
     root: RootPlan | None
     python: HostPython | None
+    undecided: tuple[Node, ...] = ()
 
 
 def instantiate(
@@ -122,18 +128,20 @@ def instantiate(
     """
     maker = ViewMaker(store_dir, absolute_url)
     tools = maker.toolchains(toolchains, platform)
-    recipes = [maker.node_view(entry) for entry in lockfiles if isinstance(entry.plan.view, NodeModules)]
+    root = None
+    if base is not None and base_urls is not None:
+        from devenv.fhs.plan import derivations
+
+        root = derivations(base, base_urls, store_dir, graph=maker.graph)
+    recipes = [
+        maker.node_view(entry, root) for entry in lockfiles if isinstance(entry.plan.view, NodeModules)
+    ]
     if python is not None:
         views = [entry for entry in lockfiles if isinstance(entry.plan.view, SitePackages)]
         recipes.append(maker.python_view(views, python))
     cargo = [entry for entry in lockfiles if isinstance(entry.plan.view, CargoSources)]
     if cargo:
         recipes.append(maker.cargo_view(cargo, cargo_index() if cargo_index is not None else None))
-    root = None
-    if base is not None and base_urls is not None:
-        from devenv.fhs.plan import derivations
-
-        root = derivations(base, base_urls, store_dir, graph=maker.graph)
     r_locks = [entry for entry in lockfiles if isinstance(entry.plan.view, RLibrary)]
     if r_locks:
         recipes.append(maker.r_view(r_locks, root, base, candidates))
@@ -155,6 +163,7 @@ def instantiate(
         spec=spec,
         root=root,
         python=python,
+        undecided=tuple(maker.undecided),
     )
 
 
@@ -167,6 +176,9 @@ class ViewMaker:
         self.graph = Graph(store_dir)
         self.targets: dict[StorePath, Node] = {}
         self.later: dict[StorePath, Node] = {}
+        self.undecided: list[Node] = []
+        self.node: Node | None = None
+        self.npm: tuple[Node, str] | None = None  # with its version
 
     def package(self, package: Package) -> Node:
         url = package.file.url
@@ -185,23 +197,26 @@ class ViewMaker:
             return []
         links, inputs = {}, []
         unpacked = self.package(_toolchain_package(node, platform, ("bin/node",)))
+        self.node = unpacked
         links["bin/node"] = f"{unpacked.out}/bin/node"
         inputs.append(unpacked)
         npm = found.get("npm")
         if npm is not None:
             client = self.package(_toolchain_package(npm, platform, ("bin/npm-cli.js", "bin/npx-cli.js")))
+            self.npm = (client, npm.version)
             links["bin/npm"] = f"{client.out}/bin/npm-cli.js"
             links["bin/npx"] = f"{client.out}/bin/npx-cli.js"
             inputs.append(client)
         tree = self.target(link_node(self.graph, f"node-{node.version}", links, inputs))
         return [PackageRef(name="node", version=node.version, path=tree.out, origin="packages.node")]
 
-    def node_view(self, entry: PlannedLockfile) -> Recipe:
+    def node_view(self, entry: PlannedLockfile, root: RootPlan | None = None) -> Recipe:
         view = entry.plan.view
         assert isinstance(view, NodeModules)
         nodes = {place: self.package(package) for place, package in view.packages.items()}
-        trees = {place: node.out for place, node in nodes.items()}
-        document = {
+        installed = self._installed(view, nodes, root)
+        trees = {place: node.out for place, node in installed.items()}
+        document: dict[str, object] = {
             "kind": "node_modules",
             "lockfile": entry.path,
             "packages": {
@@ -214,7 +229,41 @@ class ViewMaker:
         }
         if view.manifests is not None:
             document["manifests"] = asdict(view.manifests)
-        return self._recipe("node_modules", entry.directory or ".", document, trees.values(), view, trees, {})
+        if view.scripts.optional:
+            document["optional_scripts"] = dict(view.scripts.optional)
+        # Where packages say themselves whether they have scripts, they stay to be asked.
+        asked = [node.out for node in nodes.values()] if view.scripts.places is None else ()
+        references = (*trees.values(), *asked)
+        return self._recipe("node_modules", entry.directory or ".", document, references, view, trees, {})
+
+    def _installed(
+        self, view: NodeModules, nodes: Mapping[str, Node], root: RootPlan | None
+    ) -> Mapping[str, Node]:
+        """The packages as they are after their install scripts."""
+        if view.scripts.places == ():
+            return nodes
+        from devenv.derivations.npm_scripts import script_runs
+        from devenv.views.node_manifests import has_scripts
+
+        def asked(place: str, node: Node) -> bool | None:
+            return has_scripts(node.out, view.manifests.platform if view.manifests is not None else {})
+
+        tools = self._script_tools(root)
+        runs, unknown = script_runs(self.graph, tools, view.scripts, view.packages, nodes, asked)
+        self.undecided += unknown
+        return {place: self.target(runs.node(place)) for place in nodes}
+
+    def _script_tools(self, root: RootPlan | None) -> Toolchain:
+        """Node, npm and compilers: the system packages' where there is one among them, else this machine's."""
+        from devenv.derivations.in_root import root_node
+        from devenv.derivations.npm_scripts import Toolchain
+
+        compiles = root is not None and any(key.partition(":")[0] in _COMPILERS for key in root.packages)
+        inside = root_node(self.graph, root.packages, root.configured) if root and compiles else None
+        npm, version = self.npm or (None, "0.0.0")
+        return Toolchain(
+            node=self.node, npm=npm, npm_version=version, machine=os.uname().machine, root=inside
+        )
 
     def python_view(self, entries: Sequence[PlannedLockfile], python: HostPython) -> Recipe:
         """One environment for all Python lockfiles of the project, as `pip install -r a -r b` would make it."""

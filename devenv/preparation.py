@@ -101,6 +101,18 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
         place = project.workplace
         with Store.open(place.layout) as store:
             bring = substitution(place, store)
+            if made.undecided:
+                realise(
+                    store,
+                    made.graph,
+                    made.undecided,
+                    client=place.client,
+                    pythons={},
+                    reporter=project.settings.reporter,
+                    jobs=place.jobs,
+                    bring=bring,
+                )
+                made, notices = instantiate_project(project)
             realise(
                 store,
                 made.graph,

@@ -304,6 +304,10 @@ _OPERATION = Table(
     ),
 )
 
+_HASH = Text(
+    expected='a hash such as "sha256-..."', refuse=_refuse_hash, pattern="(sha256|sha512)-[A-Za-z0-9+/]+=*"
+)
+
 _NPM_LOCKFILE = Table(
     fields={
         "path": Field(
@@ -315,6 +319,23 @@ _NPM_LOCKFILE = Table(
                 expected='an array of "dev", "optional" and "peer"',
             ),
             doc="Kinds of dependencies to leave out.",
+        ),
+        "scripts": Field(
+            shape=Either(
+                shapes=(
+                    Exactly(value=True),
+                    Exactly(value=False),
+                    Names(
+                        names=Text(expected='"*", a package, or "package@version"', pattern=r"[!-~]+"),
+                        values=Either(
+                            shapes=(Exactly(value=True), Exactly(value=False), _HASH),
+                            expected="true, false or a hash",
+                        ),
+                    ),
+                ),
+                expected="true, false or a table of packages",
+            ),
+            doc='Install scripts to run: by package, and "*" for the others. With a hash they may use the network.',
         ),
     },
     elsewhere={
@@ -399,9 +420,6 @@ _PHASE_TEXT = Text(
 )
 _PHASE_NAMES = Array(items=_PHASE_NAME, expected="an array of phases")
 _SOURCE = Text(expected="a path in the project", refuse=_refuse_source)
-_HASH = Text(
-    expected='a hash such as "sha256-..."', refuse=_refuse_hash, pattern="(sha256|sha512)-[A-Za-z0-9+/]+=*"
-)
 _LINE = Text(expected="one line of text", pattern=r"[^\u0000-\u001f\u007f]*")
 _SWITCH = Either(shapes=(Exactly(value=True), Exactly(value=False)), expected="true or false")
 _BUILDER_VARIABLE = Text(expected="a variable's name", pattern=VARIABLE, refuse=_refuse_builder_variable)

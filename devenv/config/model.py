@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from devenv.adapter import ECOSYSTEMS, Ecosystem, Options
+from devenv.adapter import ECOSYSTEMS, Ecosystem, Options, ScriptRules
 from devenv.env.spec import Operation
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class LockfileConfig:
     """One lockfile to use.
 
     `path` is relative to the project; None means: whichever is found there, none being no error.
-    `omit` is of npm, `extras` and `groups` are of python; `groups` None means the lockfile's defaults.
+    `omit` and `scripts` are of npm, `extras` and `groups` are of python; `groups` None means the lockfile's defaults.
     """
 
     ecosystem: Ecosystem
@@ -26,10 +26,11 @@ class LockfileConfig:
     omit: frozenset[str] = frozenset()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    scripts: ScriptRules = field(default_factory=ScriptRules)
 
     @property
     def options(self) -> Options:
-        return Options(omit=self.omit, extras=self.extras, groups=self.groups)
+        return Options(omit=self.omit, extras=self.extras, groups=self.groups, scripts=self.scripts)
 
 
 # What holds where [lockfiles] says nothing: each ecosystem's lockfile is used if there is one.

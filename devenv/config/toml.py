@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from devenv.adapter import Ecosystem
+from devenv.adapter import Ecosystem, ScriptRules
 from devenv.config.errors import ConfigError
 from devenv.config.fields import ARCHIVES, DOCUMENT, USER_DOCUMENT, split_alias
 from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, LockfileConfig, UserConfig
@@ -255,7 +255,13 @@ def _lockfile(ecosystem: Ecosystem, table: Mapping[str, Any]) -> LockfileConfig:
         omit=frozenset(table.get("omit", ())),
         extras=tuple(dict.fromkeys(table.get("extras", ()))),
         groups=None if groups is None else tuple(dict.fromkeys(groups)),
+        scripts=_script_rules(table.get("scripts", {})),
     )
+
+
+def _script_rules(value: Any) -> ScriptRules:
+    rules = {"*": value} if isinstance(value, bool) else value
+    return ScriptRules(rules=tuple(sorted(rules.items())))
 
 
 def _operations(value: Any, origin: str) -> tuple[Operation, ...]:

@@ -30,12 +30,14 @@ from devenv.derivations.build_root import (
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
 from devenv.derivations.in_root import root_of, shown_paths
+from devenv.derivations.on_host import host_paths, is_on_host
 from devenv.derivations.output_checks import check_outputs
 from devenv.derivations.outputs import Made, measure_outputs
 from devenv.derivations.program import TOP, Program, flag, program, references_text, string_list
 from devenv.derivations.schedule import Resources
 from devenv.formats.derivation import Derivation
 from devenv.formats.errors import FormatError
+from devenv.formats.missing_tools import missing_tools
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.sandbox.errors import SandboxError
 from devenv.sandbox.launcher import Launcher, Running
@@ -62,6 +64,7 @@ class BuildOptions:
     cores: what builders are told that they may use
     environ: the variables that fixed outputs may ask for
     resources: what builds take of the machine, where that is declared, by the paths of their derivations
+    interpreters: programs that builds with this machine's programs may use besides
     """
 
     sandbox_paths: tuple[str, ...] | None = None
@@ -72,6 +75,7 @@ class BuildOptions:
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     resources: Mapping[StorePath, Resources] = field(default_factory=dict)
+    interpreters: tuple[str, ...] = ()
 
 
 class BuilderFailed(BuildError):
@@ -81,10 +85,12 @@ class BuilderFailed(BuildError):
         said = "".join(f"\n  {line}" for line in lines[-_SHOWN_LINES:])
         last = f". The last it printed:{said}" if said else " and printed nothing"
         where = f" Its build directory is kept: {kept}" if kept else ""
+        missed = missing_tools(lines)
+        advice = f"{missed} " if missed else ""
         super().__init__(
             f"cannot build {package}: its builder {how}{last}",
             package=package,
-            hint=f"The whole log: {log}.{where}",
+            hint=f"{advice}The whole log: {log}.{where}",
         )
         self.log = log
         self.kept = kept
@@ -110,7 +116,10 @@ def prepare(node: Node, store: Store, path: str, options: BuildOptions, *, inter
     _check(derivation, label)
     shown = default_sandbox_paths() if options.sandbox_paths is None else options.sandbox_paths
     root = root_of(derivation)
-    shown = () if root is not None else shown
+    if root is not None:
+        shown = ()
+    elif is_on_host(derivation):
+        shown = host_paths(options.interpreters)
     check_impure_paths(string_list(derivation, "__impureHostDeps", label), shown, label)
     used = [each for each in node.used if each != root]
     inputs = store.closure([*node.derivation.input_sources, *used, *_in_store(store, shown)])

@@ -20,6 +20,9 @@ from devenv.formats.errors import FormatError
 # A longer one is not read. The longest published ones are some hundred thousand bytes.
 MAX_SIZE = 8 << 20
 
+# In place of an optional package whose install script failed: a file with how, JSON of "event", "how" and "lines".
+FAILED = ".devenv-failed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:

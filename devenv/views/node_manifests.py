@@ -15,7 +15,8 @@ from functools import partial
 from devenv.adapter import ManifestFacts, NodeModules
 from devenv.errors import raise_problems
 from devenv.formats.errors import FormatError
-from devenv.formats.npm_manifest import MAX_SIZE, Manifest, parse_manifest, unfit
+from devenv.formats.missing_tools import missing_tools
+from devenv.formats.npm_manifest import FAILED, MAX_SIZE, Manifest, parse_manifest, unfit
 from devenv.formats.npm_places import (
     MODULES,
     Edge,
@@ -42,12 +43,13 @@ def settle(view: NodeModules, trees: Mapping[str, str]) -> Settled:
     `trees`: place -> directory of the unpacked package. Raises `ViewError`, or `Problems` of them, for packages that
     are needed and do not fit the platform.
     """
+    failed, notices = _failures(view, trees)
     facts = view.manifests
     if facts is None:
-        return Settled(view=view)
+        return Settled(view=without(view, failed), notices=notices)
     directories = _directories(view, facts, trees)
-    manifests, faults = _read_all(directories)
-    dropped = _left_out(manifests, view, facts)
+    manifests, faults = _read_all({place: at for place, at in directories.items() if place not in failed})
+    dropped = _left_out(manifests, view, facts) | failed
     kept = {place: manifest for place, manifest in manifests.items() if not _lies_in(place, dropped)}
     bins = dict(view.bins)
     for place in sorted(kept, key=linking_order):
@@ -56,7 +58,85 @@ def settle(view: NodeModules, trees: Mapping[str, str]) -> Settled:
             bins.setdefault(command_place(place, command), f"{place}/{file}")
     packages = {place: package for place, package in view.packages.items() if place in kept}
     settled = replace(view, packages=packages, bins=dict(sorted(bins.items())), manifests=None)
-    return Settled(view=settled, notices=(*faults, *_script_notice(kept, directories)))
+    return Settled(view=settled, notices=(*faults, *notices))
+
+
+def _failures(view: NodeModules, trees: Mapping[str, str]) -> tuple[set[str], tuple[str, ...]]:
+    """The places that are left out because an optional package's install script failed, and sentences about them."""
+    dropped: set[str] = set()
+    notices = []
+    for place, others in view.scripts.optional.items():
+        failure = _failure(trees.get(place, ""))
+        if failure is not None:
+            dropped |= {place, *others}
+            named = f"{view.packages[place].name}@{view.packages[place].version}"
+            notices.append(
+                f"left out, because it is optional and its install script failed: {named} ({failure})"
+            )
+    return dropped, tuple(notices)
+
+
+def _failure(tree: str) -> str | None:
+    """How the install script of an optional package failed, None when it did not."""
+    import json
+
+    try:
+        with open(f"{tree}/{FAILED}", encoding="utf-8", errors="replace") as file:
+            found = json.loads(file.read(1 << 20))
+        lines = [line.strip() for line in found["lines"] if line.strip()]
+        advice = missing_tools(lines)
+        said = advice or next((line for line in reversed(lines) if line.isprintable()), "it printed nothing")
+        text = f"{found['event']} {found['how']}: {said}"
+        return text if text.isprintable() else "what it printed cannot be shown"
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "its result cannot be read"
+
+
+def without(view: NodeModules, dropped: set[str]) -> NodeModules:
+    """The view without these places and what lies inside them; npm's hidden lock too must not name them."""
+    if not dropped:
+        return view
+    packages = {place: each for place, each in view.packages.items() if not _lies_in(place, dropped)}
+    bins = {place: file for place, file in view.bins.items() if not _lies_in(_owner(file, view), dropped)}
+    links = {place: to for place, to in view.links.items() if not _lies_in(place, dropped)}
+    hidden = view.hidden_lock
+    if hidden is not None:
+        import json
+
+        document = json.loads(hidden)
+        document["packages"] = {
+            place: entry for place, entry in document["packages"].items() if not _lies_in(place, dropped)
+        }
+        hidden = json.dumps(document, indent=2) + "\n"
+    return replace(view, packages=packages, bins=bins, links=links, hidden_lock=hidden)
+
+
+def _owner(file: str, view: NodeModules) -> str:
+    """The place of the package that a file in it belongs to, as far as the view knows."""
+    while file and file not in view.packages and file not in view.links:
+        file = file.rpartition("/")[0]
+    return file
+
+
+def has_scripts(tree: str, platform: Mapping[str, str]) -> bool | None:
+    """Whether npm runs scripts of an unpacked package on a platform; None where it is not unpacked.
+
+    What its package.json does not say well enough to be understood does not count.
+    """
+    try:
+        with open(f"{tree}/package.json", "rb") as file:
+            manifest = parse_manifest(file.read(MAX_SIZE + 1), "package")
+    except FileNotFoundError:
+        return False if os.path.isdir(tree) else None
+    except (OSError, FormatError):
+        return False
+    fields = {"os": manifest.os, "cpu": manifest.cpu, "libc": manifest.libc}
+    if unfit(fields, platform) is not None:
+        return False
+    compiles = manifest.builds_gyp and os.path.lexists(f"{tree}/binding.gyp")
+    return manifest.install_scripts or compiles
 
 
 def _directories(view: NodeModules, facts: ManifestFacts, trees: Mapping[str, str]) -> dict[str, str]:
@@ -151,16 +231,6 @@ def _files(root: str, directory: str) -> list[str]:
             return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     except OSError:
         return []
-
-
-def _script_notice(manifests: Mapping[str, Manifest], directories: Mapping[str, str]) -> list[str]:
-    names = {
-        _label(place, manifest)
-        for place, manifest in manifests.items()
-        if manifest.install_scripts
-        or (manifest.builds_gyp and os.path.lexists(f"{directories[place]}/binding.gyp"))
-    }
-    return [f"install scripts are not run: {', '.join(sorted(names))}"] if names else []
 
 
 def _name(place: str) -> str:

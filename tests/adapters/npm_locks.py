@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from devenv.adapter import Options, Plan, RemoteFile, Target
+from devenv.adapter import Options, Plan, RemoteFile, ScriptRules, Target
 from devenv.adapters import npm
 from devenv.formats.hashes import Hash
 
@@ -44,12 +44,13 @@ def plan(
     omit: tuple[str, ...] = (),
     completions: Mapping[str, tuple[RemoteFile, ...]] | None = None,
     siblings: Mapping[str, str] | None = None,
+    rules: tuple[tuple[str, bool | str], ...] = (),
 ) -> Plan:
     return npm.plan(
         text,
         path="package-lock.json",
         target=target,
-        options=Options(omit=frozenset(omit)),
+        options=Options(omit=frozenset(omit), scripts=ScriptRules(rules=rules)),
         completions=completions or {},
         siblings=siblings or {},
     )

@@ -66,9 +66,23 @@ def test_all_unusable_entries_are_reported_together() -> None:
     assert len(caught.value.problems) == 3
 
 
-def test_install_scripts_are_named_in_one_notice() -> None:
-    (notice,) = plan(read_lock("pypi-warehouse")).notices
+def test_packages_with_install_scripts_are_known_with_what_they_need() -> None:
+    found = plan(read_lock("pypi-warehouse"))
+    scripts = view_of(found).scripts
+    assert found.notices == ()
+    assert scripts.places is not None
+    assert "node_modules/admin-lte/node_modules/@fortawesome/fontawesome-free" in scripts.places
+    assert set(scripts.optional) <= set(scripts.places)
+    assert set(scripts.needs) <= set(view_of(found).packages) | set(view_of(found).links)
+
+
+def test_forbidden_install_scripts_are_named_in_one_notice() -> None:
+    found = plan(read_lock("pypi-warehouse"), rules=(("*", False), ("summernote", True)))
+    (notice,) = found.notices
     assert notice.startswith("install scripts are not run: @fortawesome/fontawesome-free@5.15.4, ")
+    scripts = view_of(found).scripts
+    assert scripts.places is not None
+    assert {place.rpartition("/")[2] for place in scripts.places} == {"summernote"}
 
 
 def test_links_that_lead_outside_are_kept_and_noted() -> None:

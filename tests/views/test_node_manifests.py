@@ -13,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devenv.adapter import ManifestFacts, NodeModules
+from devenv.adapter import InstallScripts, ManifestFacts, NodeModules, Package, RemoteFile
 from devenv.derivations.builders.npm_tarball import unpack_npm
 from devenv.errors import DevenvError
 from devenv.events import Event, Notice
-from devenv.formats.npm_manifest import MAX_SIZE
+from devenv.formats.hashes import Hash
+from devenv.formats.npm_manifest import FAILED, MAX_SIZE
 from devenv.views.compose import Symlink, Tree
 from devenv.views.node import compose_node_modules, node_modules_compositions, node_modules_roots
-from devenv.views.node_manifests import Settled, settle
+from devenv.views.node_manifests import Settled, has_scripts, settle
 from tests.support.registry import npm_tarball
 
 from .test_node import notices, package
@@ -166,18 +167,37 @@ def test_required_packages_that_do_not_fit_are_refused_all_at_once(made: Make) -
 # --- notices and hostile packages -------------------------------------------------------------------------
 
 
-def test_install_scripts_are_named_in_one_notice(made: Make) -> None:
-    found = settled(
-        made,
-        {
-            A: {"scripts": {"postinstall": "x"}, "name": "evil\u001b[2J"},
-            B: ({}, {"binding.gyp": ""}),
-            C: ({"gypfile": False}, {"binding.gyp": ""}),
-            D: {**MAC, "scripts": {"install": "x"}},
-        },
-        optional=(D,),
-    )
-    assert found.notices == ("install scripts are not run: a@1.0.0, b@1.0.0",)
+@pytest.mark.parametrize(
+    ("manifest", "files", "expected"),
+    [
+        ({"scripts": {"postinstall": "x"}}, {}, True),
+        ({"scripts": {"test": "x"}}, {}, False),
+        ({}, {"binding.gyp": ""}, True),
+        ({"gypfile": False}, {"binding.gyp": ""}, False),
+        ({"scripts": {"install": "x"}, "os": ["darwin"]}, {}, False),
+    ],
+    ids=["script", "other-script", "gyp", "no-gyp", "other-platform"],
+)
+def test_package_says_whether_scripts_are_run(
+    tmp_path: Path, manifest: dict[str, Any], files: dict[str, str], expected: bool
+) -> None:
+    for name, text in {"package.json": json.dumps(manifest), **files}.items():
+        (tmp_path / name).write_text(text)
+    assert has_scripts(str(tmp_path), {"os": "linux"}) is expected
+    assert has_scripts(str(tmp_path / "not-unpacked"), {"os": "linux"}) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"lines": 3}', '{"event": "install", "how": "x", "lines": ["\x1b[2J"]}']
+)
+def test_damaged_failure_is_still_a_failure(tmp_path: Path, text: str) -> None:
+    (tmp_path / FAILED).write_text(text)
+    file = RemoteFile(file_name="a.tgz", url="https://registry.test/a.tgz", hash=Hash.of("sha256", b""))
+    package = Package(name="a", version="1.0.0", format="npm", file=file)
+    view = NodeModules(packages={A: package}, scripts=InstallScripts(places=(A,), optional={A: ()}))
+    found = settle(view, {A: str(tmp_path)})
+    assert found.view.packages == {}
+    assert all(notice.isprintable() for notice in found.notices)
 
 
 @pytest.mark.parametrize(

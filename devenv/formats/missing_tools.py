@@ -1,0 +1,147 @@
+"""What a build lacked, by what its programs printed: a program, a header, a library, a pkg-config module.
+
+The sentences are those of POSIX shells, gcc and clang, GNU ld and make, pkg-config, Node and node-gyp, Python's build
+backends, CMake and meson.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Program -> the Debian package that has it.
+_PACKAGES = {
+    **dict.fromkeys(
+        (
+            *(
+                "autoconf",
+                "automake",
+                "autopoint",
+                "bison",
+                "bzip2",
+                "clang",
+                "cmake",
+                "cpp",
+                "curl",
+                "flex",
+                "g++",
+            ),
+            *(
+                "gawk",
+                "gcc",
+                "gettext",
+                "gfortran",
+                "git",
+                "gperf",
+                "help2man",
+                "libtool",
+                "m4",
+                "make",
+                "meson",
+            ),
+            *(
+                "nasm",
+                "patch",
+                "perl",
+                "pkg-config",
+                "pkgconf",
+                "protobuf-compiler",
+                "rsync",
+                "sed",
+                "swig",
+                "unzip",
+            ),
+            *("wget", "xz-utils", "yasm", "zip", "cargo", "rustc", "doxygen", "file", "ruby", "nodejs"),
+        ),
+        "",
+    ),
+    "c++": "g++",
+    "cc": "gcc",
+    "python": "python3",
+    "python3": "python3",
+    "ld": "binutils",
+    "ar": "binutils",
+    "as": "binutils",
+    "autoreconf": "autoconf",
+    "aclocal": "automake",
+    "libtoolize": "libtool",
+    "node": "nodejs",
+    "npm": "npm",
+    "protoc": "protobuf-compiler",
+    "xz": "xz-utils",
+    "msgfmt": "gettext",
+    "makeinfo": "texinfo",
+    "ninja": "ninja-build",
+    "javac": "default-jdk-headless",
+    "x86_64-linux-gnu-gcc": "gcc",
+    "aarch64-linux-gnu-gcc": "gcc",
+    "x86_64-linux-gnu-g++": "g++",
+    "aarch64-linux-gnu-g++": "g++",
+}
+_NAME = r"([A-Za-z0-9_+][A-Za-z0-9_.+-]*)"
+_PROGRAM = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:^|[\s:])(?:sh|dash|bash|/bin/sh)(?:: \d+|: line \d+)?: {_NAME}: (?:command )?not found",
+        rf"^{_NAME}: (?:command )?not found$",
+        rf"/usr/bin/env: [‘'\"]?{_NAME}['’\"]?: No such file",
+        rf"spawn {_NAME} ENOENT",
+        rf"(?:not found|Cannot find|cannot find program): {_NAME}$",
+        rf"unable to execute '{_NAME}'",
+        rf"command '{_NAME}' failed: No such file",
+        rf"g?make(?:\[\d+\])?: {_NAME}: No such file",
+        rf"error trying to exec '{_NAME}'",
+        rf"No such file or directory: '{_NAME}'",
+        rf"linker `{_NAME}` not found",
+        rf"Program '?{_NAME}'? not found",
+    )
+)
+_OTHERS = (
+    (re.compile(r"Could not find any Python installation"), "program", "python3"),
+    (re.compile(r"No CMAKE_CXX_COMPILER could be found"), "program", "c++"),
+    (re.compile(r"No CMAKE_C_COMPILER could be found"), "program", "cc"),
+    (
+        re.compile(r"fatal error: '?([\w./+-]+\.h(?:pp|xx)?)'?(?: file not found|: No such file)"),
+        "header",
+        None,
+    ),
+    (re.compile(r"cannot find -l([\w.+-]+)"), "library", None),
+    (re.compile(r"[Pp]ackage '?([\w.+-]+)'?,? (?:required by .*|was )?not found"), "module", None),
+)
+
+
+def missing(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """What is missing, each once: ("program" | "header" | "library" | "module", its name), in the lines' order."""
+    found: dict[tuple[str, str], None] = {}
+    for line in lines:
+        text = re.sub(r"\x1b\[[0-9;]*m", "", line[:2000]).strip()
+        for pattern in _PROGRAM:
+            match = pattern.search(text)
+            if match:
+                found["program", match[1]] = None
+                break
+        else:
+            for pattern, kind, name in _OTHERS:
+                match = pattern.search(text)
+                if match:
+                    found[kind, name or match[1]] = None
+    return tuple(found)
+
+
+def missing_tools(lines: Iterable[str]) -> str | None:
+    """Sentences about what is missing and which system package has it; None where nothing was recognised."""
+    sentences = [_sentence(kind, name) for kind, name in missing(lines)]
+    return " ".join(sentences[:5]) or None
+
+
+def _sentence(kind: str, name: str) -> str:
+    if kind == "program" and name in _PACKAGES:
+        package = _PACKAGES[name] or name
+        return f'The program {name} is missing; the system package {package} has it ([packages] system = ["{package}"]).'
+    what, place = {
+        "program": ("program", f"bin/{name}"),
+        "header": ("header", f"include/{name}"),
+        "library": ("library", f"lib{name}.so"),
+        "module": ("pkg-config module", f"{name}.pc"),
+    }[kind]
+    return f"The {what} {name} is missing; `devenv locate {place}` says which system package has it."

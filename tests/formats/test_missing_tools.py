@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devenv.formats.missing_tools import missing, missing_tools
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/bin/sh: 1: cmake: not found", ("program", "cmake")),
+        ("sh: line 1: node-gyp: command not found", ("program", "node-gyp")),
+        ("bash: swig: command not found", ("program", "swig")),
+        ("/usr/bin/env: ‘python’: No such file or directory", ("program", "python")),
+        ("Error: spawn autoreconf ENOENT", ("program", "autoreconf")),
+        ("gyp ERR! stack Error: not found: make", ("program", "make")),
+        ("make: cc: No such file or directory", ("program", "cc")),
+        ("make[1]: g++: No such file or directory", ("program", "g++")),
+        ("error: command 'gcc' failed: No such file or directory", ("program", "gcc")),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'pkg-config'", ("program", "pkg-config")),
+        ("error: linker `cc` not found", ("program", "cc")),
+        ("../meson.build:1:0: ERROR: Program 'cython' not found or not executable", ("program", "cython")),
+        ("gyp ERR! find Python Could not find any Python installation to use", ("program", "python3")),
+        ("a.c:1:10: fatal error: openssl/ssl.h: No such file or directory", ("header", "openssl/ssl.h")),
+        ("a.c:1:10: fatal error: 'zlib.h' file not found", ("header", "zlib.h")),
+        ("/usr/bin/ld: cannot find -lpq: No such file or directory", ("library", "pq")),
+        ("Package gdal was not found in the pkg-config search path.", ("module", "gdal")),
+        ("Package 'libpng', required by 'virtual:world', not found", ("module", "libpng")),
+        ("\x1b[31m/bin/sh: 1: make: not found\x1b[0m", ("program", "make")),
+    ],
+)
+def test_sentences_of_real_programs_are_understood(line: str, expected: tuple[str, str]) -> None:
+    assert missing(["something before", line, "something after", line]) == (expected,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "404 not found",
+        "Error: Cannot find module './x'",
+        "warning: not found here",
+        "No such file or directory",
+    ],
+)
+def test_other_sentences_are_left_alone(line: str) -> None:
+    assert missing_tools([line]) is None
+
+
+def test_package_is_named_where_it_is_known() -> None:
+    assert missing_tools(["sh: 1: c++: not found"]) == (
+        'The program c++ is missing; the system package g++ has it ([packages] system = ["g++"]).'
+    )
+    unknown = missing_tools(["sh: 1: frob: not found"])
+    assert (
+        unknown == "The program frob is missing; `devenv locate bin/frob` says which system package has it."
+    )
+
+
+@given(st.lists(st.text()))
+def test_anything_printed_gives_printable_sentences(lines: list[str]) -> None:
+    assert (missing_tools(lines) or "").isprintable()
