@@ -47,8 +47,13 @@ class PlannedView:
     operations: Callable[[], Sequence[Op]]
 
 
-def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) -> Composed:
-    """Write everything that `made` describes. Its derivations must be realised. Raises ViewError, StoreError."""
+def compose(
+    project: str, made: Instantiated, store: Store, reporter: Reporter, *, lasting: bool = True
+) -> Composed:
+    """Write everything that `made` describes. Its derivations must be realised. Raises ViewError, StoreError.
+
+    lasting: it is the project's environment from now on, which the links in the project lead to
+    """
     for recipe in made.recipes:
         store.add_texts([(recipe.path, recipe.text, recipe.references)])
     if made.root is not None:
@@ -64,8 +69,9 @@ def compose(project: str, made: Instantiated, store: Store, reporter: Reporter) 
         notices += _compose_one(project, view, reporter)
     for recipe in made.recipes:
         notices += _manifest_notices(recipe)
-    add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
-    add_indirect_root(store.layout, os.path.join(project, ".devenv/shell.drv"), shell)
+    if lasting:
+        add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
+        add_indirect_root(store.layout, os.path.join(project, ".devenv/shell.drv"), shell)
     if compiled:
         _keep_bytecode(project, compiled, store)
     watched = [os.path.join(view.root, JOURNAL) for view in views]

@@ -154,6 +154,7 @@ def instantiate(
         packages=tuple(tools),
         root=root.recipe.path if root is not None else None,
         origins=config.origins,
+        parameters=config.arguments,
     )
     return Instantiated(
         graph=maker.graph,

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from devenv.config.parameters import argument_text
 from devenv.departures import departures
 from devenv.env.describe import operation_text
 from devenv.env.spec import Spec
@@ -48,7 +49,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """One thing that is not the same. `kind`: package, variable, alias, script. None: not there."""
+    """One thing that is not the same. `kind`: package, parameter, variable, alias, script. None: not there."""
 
     kind: str
     name: str
@@ -106,7 +107,7 @@ def _past(project: Project, generation: Generation) -> Project:
             f"of environment {generation.number} of {project.root} the files were not kept",
             hint="it can be entered by sourcing its activate file: " + generation.target,
         )
-    return Project(project.root, project.settings, sources=generation.sources)
+    return Project(project.root, project.settings, sources=generation.sources, given=arguments_of(generation))
 
 
 # Any environment
@@ -133,19 +134,34 @@ def _planned(title: str, project: Project) -> Environment:
     return Environment(title=title, spec=made.spec, packages=_packages(made.spec, texts))
 
 
-def _made(title: str, target: str) -> Environment:
+def _read_spec(title: str, target: str) -> Spec:
     try:
         with open(os.path.join(target, "env.json"), encoding="utf-8") as file:
-            spec = Spec.from_json(file.read())
-        texts = []
+            return Spec.from_json(file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(title, error) from error
+
+
+def arguments_of(generation: Generation) -> dict[str, str]:
+    """The values of parameters that a generation was made with, as texts. Raises NoGeneration."""
+    spec = _read_spec(f"generation {generation.number}", generation.target)
+    return _arguments(spec)
+
+
+def _made(title: str, target: str) -> Environment:
+    spec = _read_spec(title, target)
+    texts = []
+    try:
         for view in spec.views:
             with open(view.recipe, encoding="utf-8") as file:
                 texts.append((view.kind, file.read()))
     except (OSError, UnicodeDecodeError) as error:
-        raise NoGeneration(
-            f"reading {title}: {error}", hint="`devenv store verify` checks the store"
-        ) from error
+        raise _unreadable(title, error) from error
     return Environment(title=title, spec=spec, packages=_packages(spec, texts), place=target)
+
+
+def _unreadable(title: str, error: Exception) -> NoGeneration:
+    return NoGeneration(f"reading {title}: {error}", hint="`devenv store verify` checks the store")
 
 
 def _packages(spec: Spec, recipes: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -206,6 +222,7 @@ def differences(before: Environment, after: Environment) -> list[Difference]:
     """What is not the same, in order of kind and name."""
     found: list[Difference] = []
     found += _compared("package", _versions(before), _versions(after))
+    found += _compared("parameter", _arguments(before.spec), _arguments(after.spec))
     found += _compared("variable", _variables(before.spec), _variables(after.spec))
     found += _compared("alias", _aliases(before.spec), _aliases(after.spec))
     found += _compared("script", before.spec.scripts, after.spec.scripts)
@@ -236,6 +253,10 @@ def _compared(kind: str, before: Mapping[str, str], after: Mapping[str, str]) ->
 
 def _versions(environment: Environment) -> dict[str, str]:
     return {name: ", ".join(filter(None, found)) for name, found in environment.packages.items()}
+
+
+def _arguments(spec: Spec) -> dict[str, str]:
+    return {name: argument_text(value) for name, value in spec.parameters.items()}
 
 
 def _aliases(spec: Spec) -> dict[str, str]:

@@ -82,6 +82,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
     """Bring everything of the project's environment into being and return its spec.
 
     Byte code is used where it is there, and not made. `back_to`: the generation that this is, if it is an earlier one.
+    With given parameters it is an environment for one time: a generation, but not the one that the project is in.
 
     Killed at any point, it leaves the former environment or one that the next call completes. Raises StaleLock,
     FetchError, BuildError, ViewError, StoreError.
@@ -125,18 +126,21 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
             )
             if bring is not None:
                 bring(node.out for node in made.later)
-            composed = compose(project.root, made, store, project.settings.reporter)
+            lasting = back_to is not None or not project.given
+            composed = compose(project.root, made, store, project.settings.reporter, lasting=lasting)
             if back_to is not None and composed.spec == back_to.target:
                 select_generation(place.layout, project.root, back_to.number)
             else:
-                record_generation(place.layout, project.root, composed.spec, _add_sources(project, store))
+                sources = _add_sources(project, store)
+                record_generation(place.layout, project.root, composed.spec, sources, current=lasting)
             outputs = {node.out for node in made.later}
             uncompiled = len(store.valid_paths(outputs)) < len(outputs)
         signatures |= take_signatures(composed.watched)
         environ: dict[str, str] = dict(project.settings.environ)
         if project.settings.store_dir:
             environ["DEVENV_STORE_DIR"] = project.settings.store_dir
-        write_stamp(project.root, requested_store(environ), composed.spec, signatures)
+        if lasting:
+            write_stamp(project.root, requested_store(environ), composed.spec, signatures)
     return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
 
 

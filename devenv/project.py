@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from devenv.adapter import GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, RQuery, Target
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
 from devenv.config.model import Caches, Config
+from devenv.config.parameters import settle
 from devenv.config.toml import parse_config
 from devenv.environment import Instantiated, PlannedLockfile, instantiate
 from devenv.errors import DevenvError, raise_problems
@@ -173,13 +174,22 @@ class Workplace:
 class Project:
     """One project directory: its configuration, lockfiles and lock, read once.
 
-    `sources` is where these are read, the project directory itself unless they are of another time.
+    `sources` is where these are read, the project directory itself unless they are of another time. `given` are values of
+    parameters, as texts.
     """
 
-    def __init__(self, root: str, settings: Settings, *, sources: str | None = None) -> None:
+    def __init__(
+        self,
+        root: str,
+        settings: Settings,
+        *,
+        sources: str | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self.root = root
         self.settings = settings
         self.sources = sources or root
+        self.given = given or {}
 
     @cached_property
     def config(self) -> Config:
@@ -671,6 +681,7 @@ def _base_urls(place: Workplace, lock: Lock) -> Callable[[LockedDeb], list[str]]
 
 def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]]:
     """The environment of a project whose devenv.lock fits, and the notices of its plans. No network."""
+    config = settle(project.config, project.given)
     lock = project.current_lock()
     python = find_locked_python(lock, project.settings.environ)
     target = make_target(python, lock.toolchains)
@@ -680,7 +691,7 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         raise StaleLock([f"it lacks an answer for {query.key}" for query in open_queries[:10]])
     place = project.workplace
     made = instantiate(
-        config=project.config,
+        config=config,
         toolchains=lock.toolchains,
         lockfiles=plans,
         python=python,

@@ -31,7 +31,9 @@ _MOST_BYTES = 64 * 1024 * 1024
 _JUDGED = frozenset(
     {"env", "aliases", "scripts", "lockfiles", "registries", "mirrors", "caches", "base", "system"}
 )
-_WITHOUT_POWER = frozenset({"name", "packages", "builds", "fetches", "purifies", "origins"})
+_WITHOUT_POWER = frozenset(
+    {"name", "packages", "builds", "fetches", "purifies", "origins", "parameters", "arguments"}
+)
 _OWN_PATH = re.compile(
     r"(?:^|[\s=:;,'\"(])((?:\.{1,2}|\$\{project\}|\$DEVENV_PROJECT|\$\{DEVENV_PROJECT\})(?:/[\w@%+.,=/-]*)?)"
 )

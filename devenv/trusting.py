@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from devenv.config.parameters import defaults
 from devenv.project import Project
 from devenv.trust import Trust, Untrusted
 from devenv.trust_request import Item, Request, read_request
@@ -14,7 +15,8 @@ def project_request(project: Project) -> Request:
     hashes: dict[str, str] = {}
     for lockfile in project.lockfiles:
         hashes.update(lockfile.hashes())
-    return read_request(project.root, project.config, project.lock, hashes)
+    # Defaults are the project's word. What is given to a parameter is the user's own.
+    return read_request(project.root, defaults(project.config), project.lock, hashes)
 
 
 def is_trusted(project: Project, trust: Trust, request: Request) -> bool:

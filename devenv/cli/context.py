@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from devenv.cli.warm import find_project
+from devenv.config.parameters import split_given
 from devenv.events import Notice, Reporter
 from devenv.project import NoProject, Project, Settings, Workplace
 
@@ -60,7 +61,7 @@ class Context:
                 f"no devenv.toml in {os.path.abspath(start)} or above it",
                 hint="`devenv init` writes one for what the directory holds",
             )
-        return Project(root, self.settings)
+        return Project(root, self.settings, given=split_given(getattr(self.arguments, "set", None) or ()))
 
     def workplace(self) -> Workplace:
         """The project's store and network, or the user's own where there is no project."""

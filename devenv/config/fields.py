@@ -407,6 +407,43 @@ _COMMAND = Text(
     refused_pattern=f"^({'|'.join(sorted(COMMANDS))})$",
 )
 
+# Parameters
+
+_PARAMETER_VALUE = Either(
+    shapes=(_VALUE, Whole(), Exactly(value=True), Exactly(value=False)),
+    expected="text in quotes, a whole number, true or false",
+)
+_PARAMETER = Either(
+    shapes=(
+        *_PARAMETER_VALUE.shapes,
+        Table(
+            fields={
+                "type": Field(
+                    shape=Text(expected='"text", "int" or "bool"', choices=("text", "int", "bool")),
+                    doc="What its values are; that of the default without.",
+                ),
+                "default": Field(
+                    shape=_PARAMETER_VALUE, doc="The value where none is given; without, one must be."
+                ),
+                "choices": Field(
+                    shape=Array(items=_PARAMETER_VALUE, expected="an array of values", minimum=1),
+                    doc="The only values that it takes.",
+                ),
+                "doc": Field(
+                    shape=Text(expected="one line of text", pattern=r"[^\u0000-\u001f\u007f]*"),
+                    doc="What it is, in a line.",
+                ),
+            },
+            elsewhere={
+                "description": "did you mean `doc`?",
+                "value": "did you mean `default`?",
+                "enum": "did you mean `choices`?",
+            },
+        ),
+    ),
+    expected='a default, or a table such as {type = "int", default = 8080}',
+)
+
 # Builds
 
 _BUILD_NAME = Text(
@@ -696,6 +733,16 @@ _TABLES: dict[str, Field] = {
         ),
         doc="Programs: POSIX sh, or any language with a #! line.",
     ),
+    "parameters": Field(
+        shape=Names(
+            names=Text(
+                expected="a parameter's name of letters, digits, _ and -",
+                pattern="[A-Za-z][A-Za-z0-9_-]{0,59}",
+            ),
+            values=_PARAMETER,
+        ),
+        doc="What `devenv enter --set NAME=VALUE` can give; ${parameter:NAME} stands for it in env, aliases and scripts.",
+    ),
     "registries": Field(
         shape=Names(
             names=Text(
@@ -739,7 +786,6 @@ def _homes() -> dict[str, str]:
 DOCUMENT = Table(
     fields=_TABLES,
     later={
-        "parameters": "parameters of an environment",
         "hooks": "running code on entry",
         "overrides": "overriding single packages",
         "extends": "extending another project",

@@ -37,6 +37,20 @@ class LockfileConfig:
 FOUND_BY_THEMSELVES = tuple(LockfileConfig(ecosystem=ecosystem) for ecosystem in ECOSYSTEMS)
 
 
+ParameterValue = str | int | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """What an environment can be given. `type`: "text", "int" or "bool"; `default` None: it must be given."""
+
+    type: str
+    default: ParameterValue | None = None
+    choices: tuple[ParameterValue, ...] = ()
+    doc: str = ""
+    origin: str = "devenv.toml"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caches:
     """Binary caches by URL, and public keys ("name:base64") whose signatures count."""
@@ -62,6 +76,7 @@ class Config:
     switched off. `env`: operations by variable, their origins "devenv.toml:LINE". `aliases`: argument vectors.
     `scripts`: program texts. `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that
     they replace. `mirrors`: URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
+    `parameters` are declared; `arguments` are their values, once they are known: `devenv.config.parameters`.
     `origins`: where aliases and scripts were declared, "devenv.toml:LINE" by "aliases.NAME" and "scripts.NAME".
     """
 
@@ -80,6 +95,8 @@ class Config:
     fetches: Mapping[str, Fetch] = field(default_factory=dict)
     purifies: Mapping[str, Purify] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    arguments: Mapping[str, ParameterValue] = field(default_factory=dict)
 
     @property
     def uses_base(self) -> bool:

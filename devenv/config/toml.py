@@ -12,6 +12,8 @@ from devenv.adapter import Ecosystem, ScriptRules
 from devenv.config.errors import ConfigError
 from devenv.config.fields import ARCHIVES, DOCUMENT, USER_DOCUMENT, split_alias
 from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, LockfileConfig, UserConfig
+from devenv.config.parameters import contradictions as parameter_contradictions
+from devenv.config.parameters import read_parameters, without_marks
 from devenv.config.paths import normal_path
 from devenv.config.positions import MAX_DEPTH, Keys, Positions, TooDeepError, find_positions
 from devenv.config.shapes import Literal, Table, check, dotted, quoted
@@ -131,6 +133,7 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     """Problems between values that are right one by one: keys, what is wrong, hint."""
     yield from _lockfile_contradictions(data.get("lockfiles", {}))
     yield from _variable_contradictions(data.get("env", {}))
+    yield from parameter_contradictions(data)
     if data.get("packages", {}).get("system") and "base" not in data:
         hint = 'say which distribution they are from: base = "debian/bookworm" above all tables'
         yield ("packages", "system"), "there is no `base` to take these packages from", hint
@@ -177,7 +180,7 @@ def _variable_contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, st
         separator = table.get("separator", ":")
         for side in ("prepend", "append"):
             for index, entry in enumerate(table.get(side, ())):
-                if separator in entry.replace("${project}", ""):
+                if separator in without_marks(entry.replace("${project}", "")):
                     hint = "write one entry for each, or choose another `separator`"
                     yield ("env", name, side, index), f"{quoted(entry)} holds the separator", hint
 
@@ -215,6 +218,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
             for table in ("aliases", "scripts")
             for name in data.get(table, {})
         },
+        parameters=read_parameters(data.get("parameters", {}), origin),
         **(_builds(data, origin) if data.keys() & _BUILD_TABLES else {}),
     )
 

@@ -32,9 +32,11 @@ def merge(specs: Iterable[Spec]) -> Spec:
     scripts = _agreed("script", [(_owner(spec, "scripts"), spec.scripts) for spec in given], problems)
     views = tuple(dict.fromkeys(view for spec in given for view in spec.views))
     _agreed("view", [(_always(view.kind), {view.root: view.recipe}) for view in views], problems)
+    parameters = _agreed("parameter", [(_always(spec.name), spec.parameters) for spec in given], problems)
     raise_problems(SpecError(f"merging environments: {text}") for text in problems)
     return Spec(
         name=given[-1].name,
+        parameters=parameters,
         origins={key: origin for spec in reversed(given) for key, origin in spec.origins.items()},
         variables=variables,
         aliases=aliases,

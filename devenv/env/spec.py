@@ -93,7 +93,7 @@ class Spec:
 
     `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text. `root` is the recipe, a
     store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
-    declared, by "aliases.NAME" and "scripts.NAME": "devenv.toml:12".
+    declared, by "aliases.NAME" and "scripts.NAME": "devenv.toml:12". `parameters` are the values that it was made with.
     Raises SpecError, or Problems with several.
     """
 
@@ -105,6 +105,7 @@ class Spec:
     packages: tuple[PackageRef, ...] = ()
     root: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str | int | bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         raise_problems(SpecError(text) for text in _problems(self))

@@ -54,6 +54,8 @@ def dump(spec: Spec) -> str:
         document["root"] = spec.root
     if spec.origins:
         document["origins"] = dict(spec.origins)
+    if spec.parameters:
+        document["parameters"] = dict(spec.parameters)
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
@@ -94,11 +96,19 @@ def load(text: str) -> Spec:
         views=tuple(_items(top.get("views"), "views", _view)),
         packages=tuple(_items(top.get("packages"), "packages", _package)),
         root=None if top.get("root") is None else _text(top, "root", ""),
+        parameters={
+            name: _argument(value, f"parameters.{name}")
+            for name, value in _object(top.get("parameters", {}), "parameters").items()
+        },
         origins={
             name: _word(origin, f"origins.{name}")
             for name, origin in _object(top.get("origins", {}), "origins").items()
         },
     )
+
+
+def _argument(value: Any, place: str) -> str | int | bool:
+    return value if isinstance(value, bool | int) else _word(value, place)
 
 
 def _operation(value: Any, place: str) -> Operation:

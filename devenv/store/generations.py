@@ -64,9 +64,17 @@ class Profile:
 
 
 def record_generation(
-    layout: Layout, project: str, target: StorePath, sources: StorePath | None = None
+    layout: Layout,
+    project: str,
+    target: StorePath,
+    sources: StorePath | None = None,
+    *,
+    current: bool = True,
 ) -> None:
-    """Make `target` the newest environment of the project directory. The store is open. Raises `StoreError`."""
+    """Make `target` the newest environment of the project directory. The store is open. Raises `StoreError`.
+
+    current: whether it is the one that the project is in; the first is in any case
+    """
     directory = profile_directory(layout, project)
     with explaining("recording the environment", directory):
         found = list(_generations(directory))
@@ -82,7 +90,8 @@ def record_generation(
                     _unlink(old)
         else:
             number = found[-1].number
-        point(os.path.join(directory, "profile"), f"profile-{number}-link")
+        if current or not os.path.lexists(os.path.join(directory, "profile")):
+            point(os.path.join(directory, "profile"), f"profile-{number}-link")
 
 
 def select_generation(layout: Layout, project: str, number: int) -> None:

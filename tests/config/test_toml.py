@@ -166,7 +166,6 @@ REFUSED = {
     "hooks": ("", "hooks = {}", "hooks", "not supported by this version of devenv yet", ""),
     "services": ("", "services = {}", "services", "not supported by this version of devenv yet", ""),
     "tasks": ("", "tasks = {}", "tasks", "not supported by this version of devenv yet", ""),
-    "parameters": ("", "parameters = {}", "parameters", "not supported by this version of devenv yet", ""),
     "overrides": ("[overrides]", 'npm.esbuild = "1"', "overrides", "not supported by this version", ""),
     "system packages without a base": (
         "[packages]",

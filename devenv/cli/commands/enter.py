@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stay in the machine's own file system: system packages are found through variables, programs are patched copies",
     )
     parser.add_argument(
+        "--set", action="append", metavar="NAME=VALUE", help="give a parameter of the environment a value"
+    )
+    parser.add_argument(
         "--build", metavar="NAME|DRV", help="enter the build of a recipe or derivation instead"
     )
     parser.add_argument(

@@ -14,6 +14,7 @@ from devenv.project import instantiate_project
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the environment as env.json has it")
+    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="with this value of a parameter")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
 def describe(spec: Spec) -> list[str]:
     """The spec for people: one line a part, its origin behind it."""
     lines = [f"environment {spec.name}"]
+    lines += [f"  parameter {name} = {value!r}" for name, value in sorted(spec.parameters.items())]
     for name, operations in sorted(spec.variables.items()):
         # The last prepend is found first, so it is shown first.
         for operation in reversed(operations):

@@ -9,11 +9,16 @@ import sys
 import time
 
 from devenv.cli.context import Context
-from devenv.history import current_generation, profile_of
+from devenv.history import arguments_of, current_generation, profile_of
+from devenv.store.generations import Generation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _given(generation: Generation) -> str:
+    return "".join(f"  {name}={value}" for name, value in sorted(arguments_of(generation).items()))
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -27,6 +32,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 "environment": each.target,
                 "sources": each.sources,
                 "created": each.created,
+                "parameters": arguments_of(each),
             }
             for each in profile.generations
         ]
@@ -35,5 +41,5 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     for each in profile.generations:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.created))
         mark = "*" if each.number == current else " "
-        sys.stdout.write(f"{mark} {each.number:>3}  {when}  {os.path.basename(each.target)}\n")
+        sys.stdout.write(f"{mark} {each.number:>3}  {when}  {os.path.basename(each.target)}{_given(each)}\n")
     return 0
