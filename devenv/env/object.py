@@ -50,6 +50,8 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
     files = {name: (_encode(text), False) for name, text in texts.items()}
     for name, text in spec.scripts.items():
         files[f"bin/{name}"] = (_encode(script(text)), True)
+    for name in spec.aliases:
+        files[f"aliases/{name}"] = (_encode(alias_program(name, spec)), True)
     return dict(sorted(files.items()))
 
 
@@ -78,6 +80,31 @@ def script(text: str) -> str:
     The project's directory is in DEVENV_PROJECT, as for everything in the environment.
     """
     return f"#!/bin/sh\nset -e\n{text}" + ("" if text.endswith("\n") else "\n")
+
+
+def alias_program(name: str, spec: Spec) -> str:
+    """An alias as a program, for shells that have no aliases which come and go.
+
+    An alias's first word is never an alias again, so it is looked for outside of this directory.
+    """
+    first, *rest = (posix_quote(word) for word in spec.aliases[name])
+    words = " ".join([*rest, '"$@"'])
+    if spec.aliases[name][0] not in spec.aliases:
+        return f"#!/bin/sh\nexec {first} {words}\n"
+    return (
+        f"#!/bin/sh\nfirst={first}\nIFS=:\nset -f\nfor place in $PATH; do\n"
+        "    file=${place:-.}/$first\n"
+        '    if [ "$place" != "${0%/*}" ] && [ -f "$file" ] && [ -x "$file" ]; then exec "$file" '
+        f"{words}; fi\n"
+        "done\nprintf '%s: not found\\n' \"$first\" >&2\nexit 127\n"
+    )
+
+
+def posix_quote(text: str) -> str:
+    """A word of POSIX shell text. `devenv.shells.posix` has its own, which zsh reads in any mode."""
+    from shlex import quote
+
+    return quote(text)
 
 
 def _encode(text: str) -> bytes:

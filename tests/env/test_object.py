@@ -30,11 +30,25 @@ def test_the_object_holds_what_is_documented() -> None:
     files = render_object(SPEC, SHELLS)
     assert sorted(files) == sorted(
         [
-            *("env.json", "steps", "setup", "bin/serve", "enter.bash", "enter.fish", "zsh/.zshenv"),
+            *(
+                "env.json",
+                "steps",
+                "setup",
+                "bin/serve",
+                "aliases/a",
+                "aliases/b",
+                "enter.bash",
+                "enter.fish",
+                "zsh/.zshenv",
+            ),
             *(f"{kind}.{shell}" for kind in ("activate", "deactivate", "launch") for shell in SHELLS),
         ]
     )
-    assert [name for name, (_, executable) in files.items() if executable] == ["bin/serve"]
+    assert [name for name, (_, executable) in files.items() if executable] == [
+        "aliases/a",
+        "aliases/b",
+        "bin/serve",
+    ]
     assert files["env.json"][0].decode() == SPEC.to_json()
     assert files["bin/serve"][0] == b"#!/bin/sh\nset -e\nexec node\n"
 

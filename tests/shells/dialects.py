@@ -5,28 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from devenv.env.object import Renderer
-from devenv.shells import bash, fish, sh, zsh
+from devenv.shell import ShellError
+from devenv.shells import bash, elvish, fish, nu, sh, xonsh, zsh
 
-RENDERERS: dict[str, Renderer] = {"bash": bash, "zsh": zsh, "fish": fish, "sh": sh}
+RENDERERS: dict[str, Renderer] = {
+    "bash": bash,
+    "zsh": zsh,
+    "fish": fish,
+    "sh": sh,
+    "xonsh": xonsh,
+    "nu": nu,
+    "elvish": elvish,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """`{name}` and `{value}` stand for a variable and a quoted text, `{file}` for a quoted path.
 
-    renderer: whose code the program reads, as files named by it
+    renderer: whose code the program reads
+    suffix: what its files are named by, where that is not the renderer
+    word: how a quoted text stands in a command
     plain: arguments without which the program would read the user's files
     local: how a variable of the shell alone is given a value; "" where all are exported
     """
 
     renderer: str
+    suffix: str = ""
+    word: str = "{}"
     plain: tuple[str, ...] = ()
     source: str = ". {file}"
     assign: str = "export {name}={value}"
     local: str = "{name}={value}"
     remove: str = "unset {name}"
     dump: str = "{env} -0 >| {file}"
+    # Empty where only the environment's own file leaves it.
     leave: str = "devenv_leave"
+    programs: bool = False  # aliases are programs here
 
 
 _POSIX = Dialect(renderer="sh")
@@ -46,9 +61,56 @@ DIALECTS: dict[str, Dialect] = {
     "ash": _POSIX,
     "ksh93": _POSIX,
     "mksh": _POSIX,
+    "xonsh": Dialect(
+        renderer="xonsh",
+        suffix="xsh",
+        word="@({})",
+        plain=("--no-rc",),
+        source="source @({file})",
+        assign="${name} = {value}",
+        local="",
+        remove="del ${name}",
+        dump="{env} -0 > @({file})",
+    ),
+    "nu": Dialect(
+        renderer="nu",
+        plain=("--no-config-file",),
+        source="source {file}",
+        assign="$env.{name} = {value}",
+        local="",
+        remove="hide-env {name}",
+        dump="^{env} -0 o> {file}",
+        programs=True,
+    ),
+    "elvish": Dialect(
+        renderer="elvish",
+        plain=("-norc",),
+        source="eval (slurp < {file})",
+        assign="set-env {name} {value}",
+        local="",
+        remove="unset-env {name}",
+        dump="{env} -0 > {file}",
+        leave="",
+        programs=True,
+    ),
 }
 
 
 def renderer(shell: str) -> Renderer:
     """Whose code this program reads."""
     return RENDERERS[DIALECTS[shell].renderer]
+
+
+def can_hold(shell: str, text: str) -> bool:
+    """Whether the shell has a word for this text; where not, it says so."""
+    try:
+        renderer(shell).quote(text)
+    except ShellError as error:
+        assert "cannot hold" in str(error)
+        return False
+    return True
+
+
+def command_word(shell: str, text: str) -> str:
+    """The text as a word of a command."""
+    return DIALECTS[shell].word.format(renderer(shell).quote(text))

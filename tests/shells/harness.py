@@ -20,7 +20,7 @@ from tests.support.programs import program
 
 NAMES = tuple(DIALECTS)
 # Those whose sourced files cannot tell where they are.
-NEED_PLACE = ("sh",)
+NEED_PLACE = ("sh", "elvish")
 # What a shell changes by itself from one child to the next; ksh93 tells its children about attributes.
 _OWN = ("_", "SHLVL", "PWD", "OLDPWD", "A__z")
 _ENV = shutil.which("env") or "/usr/bin/env"
@@ -41,6 +41,16 @@ def applied(spec: Spec, environ: Mapping[str, str], *, project: Path, place: Pat
     return apply(dump_steps(lower(spec)), environ, project=str(project), spec=str(place))
 
 
+def expected(
+    shell: str, spec: Spec, environ: Mapping[str, str], *, project: Path, place: Path
+) -> dict[str, str]:
+    """The same inside a shell: where aliases are programs, their directory is on PATH."""
+    found = applied(spec, environ, project=project, place=place)
+    if DIALECTS[shell].programs and spec.aliases:
+        found["PATH"] = f"{place}/aliases:{found['PATH']}"
+    return found
+
+
 @dataclass
 class Script:
     """Lines for one shell; `environments` are the children's environments at its `dump` lines, in order."""
@@ -49,6 +59,7 @@ class Script:
     place: Path
     lines: list[str] = field(default_factory=list)
     dumps: int = 0
+    entered: list[Path] = field(default_factory=list)
     configured: bool = False  # whether the shell reads the user's and the machine's files
 
     def add(self, *lines: str) -> None:
@@ -58,21 +69,29 @@ class Script:
     def dialect(self) -> Dialect:
         return DIALECTS[self.shell]
 
+    @property
+    def suffix(self) -> str:
+        return self.dialect.suffix or self.dialect.renderer
+
     def source(self, file: str) -> None:
         self.add(self.dialect.source.format(file=self.quote(file)))
 
     def enter(self, place: Path, project: Path | None = None) -> None:
         if project is not None:
-            self.assign("__devenv_project", str(project), exported=False)
+            self.assign("__devenv_project", str(project), exported=not self.dialect.local)
         if self.dialect.renderer in NEED_PLACE:
-            self.assign("__devenv_spec", str(place), exported=False)
-        self.source(str(place / f"activate.{self.dialect.renderer}"))
+            self.assign("__devenv_spec", str(place), exported=not self.dialect.local)
+        self.source(str(place / f"activate.{self.suffix}"))
+        self.entered.append(place)
 
     def leave(self, place: Path) -> None:
-        self.source(str(place / f"deactivate.{self.dialect.renderer}"))
+        self.source(str(place / f"deactivate.{self.suffix}"))
 
     def leave_last(self) -> None:
-        self.add(self.dialect.leave)
+        if self.dialect.leave:
+            self.add(self.dialect.leave)
+        else:
+            self.leave(self.entered[-1])
 
     def assign(self, name: str, value: str, *, exported: bool = True) -> None:
         form = self.dialect.assign if exported else self.dialect.local
@@ -93,7 +112,7 @@ class Script:
         self, environ: Mapping[str, str], *, cwd: Path, flags: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[bytes]:
         self.place.mkdir(parents=True, exist_ok=True)
-        file = self.place / f"script.{self.shell}"
+        file = self.place / f"script.{self.suffix}"
         file.write_bytes("\n".join([*self.lines, ""]).encode("utf-8", "surrogateescape"))
         return subprocess.run(
             [program(self.shell), *([] if self.configured else self.dialect.plain), *flags, str(file)],

@@ -56,7 +56,8 @@ before = st.fixed_dictionaries(
 moves = st.lists(st.integers(0, 2), min_size=2, max_size=6)
 
 
-@pytest.mark.parametrize("shell", NAMES)
+# xonsh takes half a second to start.
+@pytest.mark.parametrize("shell", [name for name in NAMES if name != "xonsh"])
 @settings(max_examples=20, deadline=None)
 @given(layers=specs(), environ=before, steps=moves)
 def test_any_order_leaves_what_the_remaining_ones_make(
@@ -112,7 +113,7 @@ def test_what_the_user_changed_in_a_later_one_is_not_done_again(shell: str, tmp_
         assert (found["A"], found["PATH"]) == ("mine", "/mine:/usr/bin:/bin")
 
 
-@pytest.mark.parametrize("shell", NAMES)
+@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish")])
 def test_aliases_of_two_environments_come_back_in_order(shell: str, tmp_path: Path) -> None:
     places = [
         write_object(Spec(name=name, aliases={"gs": ("echo", name)}), tmp_path / name)

