@@ -91,9 +91,13 @@ def plan(
     return Plan(
         view=view,
         queries=tuple(open_queries),
-        system=(*requirements.packages, *((_RECOMMENDED_PACKAGE,) if recommended else ())),
+        system=_unique(requirements.packages, options.system, (_RECOMMENDED_PACKAGE,) if recommended else ()),
         notices=tuple(_notices(path, lock, requirements.programs, requirements.unknown)),
     )
+
+
+def _unique(*lists: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({name for each in lists for name in each}))
 
 
 def _check_options(options: Options, path: str) -> None:
@@ -174,8 +178,8 @@ def _notices(
         yield f'{", ".join(names)} can use {program}: if that is wanted, add "{program}" to `system` under [packages]'
     for name, requirement in unknown.items():
         yield (
-            f"{name} asks for {requirement!r}, of which devenv knows no package; if it cannot be built without, "
-            "`devenv locate` finds one to add to `system` under [packages]"
+            f"{name} asks for {requirement!r}, of which devenv knows no package. `devenv locate` finds some; to build with it: "
+            'renv = { system = ["PACKAGE"] } under [lockfiles]'
         )
     if lock.skipped:
         yield f"{path}: {', '.join(lock.skipped)} left out, which are for Windows only"

@@ -326,12 +326,14 @@ class Options:
 
     omit: npm dependency types left out ("dev", "optional", "peer"); scripts: which of npm's install scripts may run
     extras, groups: of the Python formats; `groups` None means the format's defaults
+    system: packages of the base to build R packages with, besides those that they ask for
     """
 
     omit: frozenset[str] = frozenset()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
     scripts: ScriptRules = field(default_factory=ScriptRules)
+    system: tuple[str, ...] = ()
 
 
 class Adapter(Protocol):

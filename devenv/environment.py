@@ -119,18 +119,19 @@ def instantiate(
     candidates: Callable[[str], Sequence[str]] | None = None,
     cargo_index: Callable[[], str] | None = None,
     base: LockedBase | None = None,
+    outside: Sequence[str] = (),
     base_urls: Callable[[LockedDeb], list[str]] | None = None,
 ) -> Instantiated:
     """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64".
 
-    `base` are the system packages, `base_urls` says where each can be had. `candidates` gives all URLs of a file that may be
+    `base` are the system packages, of which those with the keys `outside` are not for builds; `base_urls` says where each can be had. `candidates` gives all URLs of a file that may be
     in several places. `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
     """
     maker = ViewMaker(store_dir, absolute_url)
     tools = maker.toolchains(toolchains, platform)
     root = None
     if base is not None and base_urls is not None:
-        from devenv.fhs.plan import derivations
+        from devenv.fhs.plan import derivations, without
 
         root = derivations(base, base_urls, store_dir, graph=maker.graph)
     recipes = [
@@ -144,7 +145,10 @@ def instantiate(
         recipes.append(maker.cargo_view(cargo, cargo_index() if cargo_index is not None else None))
     r_locks = [entry for entry in lockfiles if isinstance(entry.plan.view, RLibrary)]
     if r_locks:
-        recipes.append(maker.r_view(r_locks, root, base, candidates))
+        builds = root
+        if base is not None and base_urls is not None and outside:
+            builds = derivations(without(base, outside), base_urls, store_dir, graph=maker.graph)
+        recipes.append(maker.r_view(r_locks, builds, base, candidates))
     spec = Spec(
         name=config.name,
         variables=_variables(config, tools, recipes),

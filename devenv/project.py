@@ -21,6 +21,7 @@ from devenv.events import Reporter
 from devenv.lockfiles import Lockfile, locate, read_all
 from devenv.plugins import load_adapters
 from devenv.store.layout import Layout
+from devenv.system_lock import Asking, lock_system, toolchains_of_base
 
 if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
@@ -345,8 +346,9 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     known = {} if update else dict(before.files)
     added, sources = _needed_of_base(project, known)
     known |= sources
-    base = _lock_base(project, before, added, update=update)
-    kept = _toolchains_of_base(project, base)
+    system = lock_system(project.config, _asking(project), before, added, update=update)
+    base = system.base if system is not None else None
+    kept = toolchains_of_base(project.config, base)
     if not update:
         kept = _kept_toolchains(project, before, base) | kept
     wanted = {name: request for name, request in project.config.packages.items() if name not in kept}
@@ -369,6 +371,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     lock = Lock(
         system=project.config.system,
         added=added,
+        outside=system.outside if system is not None else (),
         base=base,
         requests=dict(project.config.packages),
         lockfiles=_locked_lockfiles(project),
@@ -412,29 +415,13 @@ def _needed_of_base(
     return tuple(sorted({name for entry in plans for name in entry.plan.system})), answers
 
 
-def _lock_base(project: Project, before: Lock, added: tuple[str, ...], *, update: bool) -> LockedBase | None:
-    """The system packages' files. Where the requests are as they were nothing is asked, unless for an `update`."""
-    config = project.config
-    if not config.uses_base or config.base is None:
-        return None
-    same = before.base is not None and before.base.base == config.base
-    asked = all(before.requests.get(name) == config.packages.get(name) for name in _OF_BASE)
-    as_before = set(before.system) == set(config.system) and set(before.added) == set(added)
-    if same and asked and as_before and not update:
-        return before.base
-    from devenv.debian.base import resolve
-    from devenv.debian.family import architecture_of
-
+def _asking(project: Project) -> Asking:
     place = project.workplace
-    return resolve(
-        config.base,
-        (*config.system, *_toolchain_packages(project), *added),
-        architecture=architecture_of(os.uname().machine),
-        cache_dir=place.layout.cache,
-        events=project.settings.reporter,
-        client=place.client,
+    return Asking(
+        client=lambda: place.client,
+        cache=place.layout.cache,
+        reporter=project.settings.reporter,
         offline=project.settings.offline,
-        kept=before.base if same and not update else None,
     )
 
 
@@ -446,57 +433,6 @@ def _lock_to_replace(project: Project) -> Lock:
         return project.lock or Lock()
     except LockError:
         return Lock()
-
-
-# Toolchains that a base can bring.
-_OF_BASE = ("python", "r")
-
-
-def _toolchains_of_base(project: Project, base: LockedBase | None) -> dict[str, LockedToolchain]:
-    """The Python and the R that the system packages bring, if they are those asked for."""
-    if base is None:
-        return {}
-    from devenv.providers.python_base import python_of_base
-    from devenv.providers.r_base import r_of_base
-
-    found = {}
-    for name, version_of in (("python", python_of_base), ("r", r_of_base)):
-        request = project.config.packages.get(name)
-        version = version_of(base, request) if request is not None else None
-        if request is not None and version is not None:
-            found[name] = LockedToolchain(name=name, request=request, version=version, files={})
-    return found
-
-
-def _toolchain_packages(project: Project) -> tuple[str, ...]:
-    """What to ask the base for besides, so that it brings the Python and the R that are asked for.
-
-    Of Python nothing where it has none such: the machine may have it. Raises DevenvError for an R that it has not.
-    """
-    wanted = {name: project.config.packages[name] for name in _OF_BASE if name in project.config.packages}
-    if not wanted or project.config.base is None:
-        return ()
-    from devenv.debian.base import open_base
-    from devenv.debian.family import architecture_of, parse_base
-    from devenv.debian.suites import open_places
-    from devenv.debian.toolchains import find_toolchain
-    from devenv.providers.r_base import r_packages
-
-    place = project.workplace
-    architecture = architecture_of(os.uname().machine)
-    reporter, offline = project.settings.reporter, project.settings.offline
-    base = parse_base(project.config.base)
-    found: list[str] = []
-    with (
-        open_places(place.client, place.layout.cache, reporter, offline=offline) as places,
-        open_base(places, base, architectures=[architecture]) as opened,
-    ):
-        python = find_toolchain(opened, "python", wanted["python"]) if "python" in wanted else None
-        if python is not None:
-            found += python.packages[:1]
-        if "r" in wanted:
-            found += r_packages(opened, wanted["r"])
-    return tuple(found)
 
 
 def _kept_toolchains(project: Project, before: Lock, base: LockedBase | None) -> dict[str, LockedToolchain]:
@@ -701,6 +637,7 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         platform=platform_name(),
         cargo_index=lambda: place.endpoints.default_crates.locked,
         base=lock.base,
+        outside=lock.outside,
         base_urls=_base_urls(place, lock),
     )
     return made, tuple(notice for entry in plans for notice in entry.plan.notices)

@@ -360,6 +360,10 @@ _RENV_LOCKFILE = Table(
         "path": Field(
             shape=_PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."
         ),
+        "system": Field(
+            shape=Array(items=_SYSTEM_PACKAGE, expected="an array of package names"),
+            doc="Packages of the base to build with, besides those that the packages ask for.",
+        ),
     },
     elsewhere=dict.fromkeys(("omit", "extras", "groups"), "an renv.lock is installed whole"),
 )

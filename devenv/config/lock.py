@@ -10,11 +10,11 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
       "files": {QUERY KEY: [FILE, ...], ...},      # what the lockfiles do not say: adapter.Completions
       "base": BASE                                 # only where devenv.toml asks for system packages
     }
-    LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups"}
+    LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups", "system"}
     TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
     FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size", "needs": [TEXT, ...], "system": TEXT}
-    BASE      = {"name", "architecture", "requests": [TEXT, ...], "added": [TEXT, ...], "suites": [SUITE, ...],
-                 "packages": [DEB, ...]}
+    BASE      = {"name", "architecture", "requests": [TEXT, ...], "added": [TEXT, ...], "outside": [TEXT, ...],
+                 "suites": [SUITE, ...], "packages": [DEB, ...]}
     SUITE     = {"archive", "suite", "sha256", "date"}                     # debian.locked.SuiteState
     DEB       = {"name", "version", "architecture", "path", "size", "sha256", "archive"}  # debian.locked.LockedDeb
 
@@ -79,7 +79,7 @@ class Lock:
     """A devenv.lock. `lockfiles` is keyed by path relative to the project.
 
     `system`: the packages of `base` as [packages] asked for them when it was locked; `added`: what toolchains and the
-    packages of lockfiles needed of it besides.
+    packages of lockfiles needed of it besides; `outside`: the keys of packages that these are not built with.
     """
 
     version: int = VERSION
@@ -89,6 +89,7 @@ class Lock:
     files: Completions = field(default_factory=dict)
     system: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     base: LockedBase | None = None
 
 
@@ -128,7 +129,7 @@ def dump_lock(lock: Lock) -> str:
         f'"files": {_block(_file_members(lock.files))}',
     ]
     if lock.base is not None:
-        parts.append(f'"base": {_block(_base_members(lock.base, lock.system, lock.added))}')
+        parts.append(f'"base": {_block(_base_members(lock, lock.base))}')
     return "{\n  " + ",\n  ".join(parts) + "\n}\n"
 
 
@@ -202,6 +203,8 @@ def _option_changes(before: Options, after: Options) -> list[str]:
         changes.append(f"omit: {', '.join(sorted(after.omit)) or 'nothing'}")
     if set(before.extras) != set(after.extras):
         changes.append(f"extras: {', '.join(after.extras) or 'none'}")
+    if set(before.system) != set(after.system):
+        changes.append(f"system: {', '.join(after.system) or 'nothing'}")
     before_groups = None if before.groups is None else set(before.groups)
     after_groups = None if after.groups is None else set(after.groups)
     if before_groups != after_groups:
@@ -292,7 +295,8 @@ def _read_lock(data: Any, path: str) -> Lock:
         raise _Damage((), f"expected an object, found {_kind(data)}")
     _check_version(data.get("version", _MISSING), path)
     members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files", "base")
-    system, added, base = _read_base(members["base"], ("base",)) if "base" in members else ((), (), None)
+    read = _read_base(members["base"], ("base",)) if "base" in members else ((), (), (), None)
+    system, added, outside, base = read
     return Lock(
         version=VERSION,
         requests=_texts(members.get("requests", {}), ("requests",)),
@@ -315,6 +319,7 @@ def _read_lock(data: Any, path: str) -> Lock:
         },
         system=system,
         added=added,
+        outside=outside,
         base=base,
     )
 
@@ -331,9 +336,9 @@ def _check_version(version: Any, path: str) -> None:
         raise _Damage(("version",), f"expected {VERSION}, found {found}")
 
 
-def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ...], LockedBase]:
-    """(the requests, what was added to them, the base)."""
-    found = _fields(data, keys, "name", "architecture", "requests", "added", "suites", "packages")
+def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], LockedBase]:
+    """(the requests, what was added to them, what is not built with, the base)."""
+    found = _fields(data, keys, "name", "architecture", "requests", "added", "outside", "suites", "packages")
     suites = _array(found.get("suites", []), (*keys, "suites"))
     packages = _array(found.get("packages", []), (*keys, "packages"))
     requests = _strings(found.get("requests", []), (*keys, "requests"))
@@ -346,7 +351,8 @@ def _read_base(data: Any, keys: Keys) -> tuple[tuple[str, ...], tuple[str, ...],
             [_read_deb(value, (*keys, "packages", index)) for index, value in enumerate(packages)]
         ),
     )
-    return requests, added, base
+    outside = _strings(found.get("outside", []), (*keys, "outside"))
+    return requests, added, outside, base
 
 
 def _read_suite(data: Any, keys: Keys) -> SuiteState:
@@ -375,7 +381,7 @@ def _read_deb(data: Any, keys: Keys) -> LockedDeb:
 def _read_lockfile(name: str, data: Any, keys: Keys) -> LockedLockfile:
     if not is_normal_path(name):
         raise _Damage(keys, "expected the path of a file inside the project")
-    found = _fields(data, keys, "ecosystem", "sha256", "siblings", "omit", "extras", "groups")
+    found = _fields(data, keys, "ecosystem", "sha256", "siblings", "omit", "extras", "groups", "system")
     ecosystem = _text(found, "ecosystem", keys)
     if ecosystem not in ECOSYSTEMS:
         raise _Damage(
@@ -397,6 +403,7 @@ def _read_lockfile(name: str, data: Any, keys: Keys) -> LockedLockfile:
             omit=frozenset(_strings(found.get("omit", []), (*keys, "omit"))),
             extras=_strings(found.get("extras", []), (*keys, "extras")),
             groups=None if groups is None else _strings(groups, (*keys, "groups")),
+            system=_strings(found.get("system", []), (*keys, "system")),
         ),
     )
 
@@ -546,17 +553,22 @@ def _toolchain_json(toolchain: LockedToolchain) -> dict[str, object]:
     }
 
 
-def _base_members(base: LockedBase, system: tuple[str, ...], added: tuple[str, ...]) -> list[str]:
-    def listed(entries: list[str]) -> str:
-        return _block(entries, "[]", indent="    ")
+def _base_members(lock: Lock, base: LockedBase) -> list[str]:
+    def listed(key: str, entries: list[str]) -> str:
+        return f'"{key}": {_block(entries, "[]", indent="    ")}'
 
+    further = [
+        listed(key, [_inline(name) for name in sorted(names)])
+        for key, names in (("added", lock.added), ("outside", lock.outside))
+        if names
+    ]
     return [
         f'"name": {_inline(base.base)}',
         f'"architecture": {_inline(base.architecture)}',
-        f'"requests": {listed([_inline(name) for name in sorted(system)])}',
-        *([f'"added": {listed([_inline(name) for name in sorted(added)])}'] if added else []),
-        f'"suites": {listed([_inline(state._asdict()) for state in base.suites])}',
-        f'"packages": {listed([_inline(deb._asdict()) for deb in base.packages])}',
+        listed("requests", [_inline(name) for name in sorted(lock.system)]),
+        *further,
+        listed("suites", [_inline(state._asdict()) for state in base.suites]),
+        listed("packages", [_inline(deb._asdict()) for deb in base.packages]),
     ]
 
 
@@ -569,6 +581,8 @@ def _lockfile_json(entry: LockedLockfile) -> dict[str, object]:
         found["omit"] = sorted(options.omit)
     if options.extras:
         found["extras"] = sorted(set(options.extras))
+    if options.system:
+        found["system"] = sorted(set(options.system))
     if options.groups is not None:
         found["groups"] = sorted(set(options.groups))
     return found

@@ -19,6 +19,7 @@ class LockfileConfig:
 
     `path` is relative to the project; None means: whichever is found there, none being no error.
     `omit` and `scripts` are of npm, `extras` and `groups` are of python; `groups` None means the lockfile's defaults.
+    `system`, of renv: packages of the base to build with, besides those that the packages ask for.
     """
 
     ecosystem: Ecosystem
@@ -27,10 +28,13 @@ class LockfileConfig:
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
     scripts: ScriptRules = field(default_factory=ScriptRules)
+    system: tuple[str, ...] = ()
 
     @property
     def options(self) -> Options:
-        return Options(omit=self.omit, extras=self.extras, groups=self.groups, scripts=self.scripts)
+        return Options(
+            omit=self.omit, extras=self.extras, groups=self.groups, scripts=self.scripts, system=self.system
+        )
 
 
 # What holds where [lockfiles] says nothing: each ecosystem's lockfile is used if there is one.

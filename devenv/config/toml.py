@@ -260,6 +260,7 @@ def _lockfile(ecosystem: Ecosystem, table: Mapping[str, Any]) -> LockfileConfig:
         extras=tuple(dict.fromkeys(table.get("extras", ()))),
         groups=None if groups is None else tuple(dict.fromkeys(groups)),
         scripts=_script_rules(table.get("scripts", {})),
+        system=tuple(dict.fromkeys(table.get("system", ()))),
     )
 
 

@@ -6,7 +6,7 @@ set is configured to depends on the packages in it, in whichever order they are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from devenv.adapter import RemoteFile
@@ -68,6 +68,12 @@ def derivations(
             f"cannot make a root of {base.base}: no package of it is locked", hint="Run `devenv lock`."
         )
     return RootPlan(graph=made, packages=packages, configured=_configured_node(made, base, packages))
+
+
+def without(base: LockedBase, keys: Iterable[str]) -> LockedBase:
+    """The base without the packages of these keys."""
+    outside = set(keys)
+    return base._replace(packages=tuple(deb for deb in base.packages if deb.key not in outside))
 
 
 def package_node(graph: Graph, deb: LockedDeb, urls: Sequence[str]) -> Node:

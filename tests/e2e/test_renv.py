@@ -141,6 +141,21 @@ def test_a_new_version_of_one_package_builds_it_and_what_needs_it(project: Proje
     assert project.repository.asked("beta") == asked
 
 
+def test_further_system_packages_build_nothing_anew(project: Project) -> None:
+    (project.root / "devenv.toml").write_text(CONFIG + 'system = ["jq"]\n')
+    project.user.run("lock", cwd=project.root)
+    base = project.locked()["base"]
+    assert (
+        isinstance(base, dict) and "jq:amd64" in base["outside"] and "zlib1g-dev:amd64" not in base["outside"]
+    )
+    before = project.paths()
+    done = project.user.run(
+        "enter", "--", "sh", "-c", "jq -n 1+1; Rscript -e 'cat(beta::four(2))'", cwd=project.root
+    )
+    assert done.stdout == "2\n8"
+    assert project.paths() == before
+
+
 def test_packages_that_cannot_be_had_are_all_named(project: Project) -> None:
     with pytest.raises(pytest.fail.Exception) as raised:
         project.lock(alpha="9.9", gone="1.0")
