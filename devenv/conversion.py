@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from devenv.adapter import Options, Package, SitePackages
+from devenv.adapter import CargoSources, NodeModules, Options, Package, SitePackages
+from devenv.config.lock import Lock
 from devenv.derivations.graph import Graph, Node
 from devenv.environment import PlannedLockfile, Recipe, ViewMaker
+from devenv.errors import DevenvError
 from devenv.lockfiles import Lockfile, read
 from devenv.plugins import load_adapters
-from devenv.project import Workplace, all_queries, make_target, plan_lockfiles, useful_files
+from devenv.project import LOCK_NAME, Workplace, all_queries, make_target, plan_lockfiles, useful_files
 from devenv.providers.python_host import HostPython, find_python
 
 
@@ -72,33 +74,76 @@ def convert_lockfile(
     host = find_python(python or ">=3.9", place.settings.environ) if lockfile.ecosystem == "python" else None
     planned = _plan(place, lockfile, host)
     maker = ViewMaker(place.layout.store_dir, place.endpoints.absolute)
-    if isinstance(planned.plan.view, SitePackages):
-        assert host is not None
-        recipe = maker.python_view([planned], host)
-    else:
-        recipe = maker.node_view(planned)
+    recipe = _recipe(place, maker, planned, root, host)
     if write:
         _write(place, maker.graph)
     return Conversion(
         path=path,
         graph=maker.graph,
-        packages=tuple(_converted(maker, package) for package in planned.plan.packages),
+        packages=tuple(_converted(maker, recipe, package) for package in planned.plan.packages),
         recipe=recipe,
         notices=planned.plan.notices,
     )
 
 
-def _converted(maker: ViewMaker, package: Package) -> Converted:
+def _recipe(
+    place: Workplace, maker: ViewMaker, planned: PlannedLockfile, root: str, host: HostPython | None
+) -> Recipe:
+    view = planned.plan.view
+    if isinstance(view, SitePackages) and host is not None:
+        return maker.python_view([planned], host)
+    if isinstance(view, CargoSources):
+        return maker.cargo_view([planned], None)
+    if isinstance(view, NodeModules):
+        return maker.node_view(planned)
+    return _r_recipe(place, maker, planned, root)
+
+
+def _r_recipe(place: Workplace, maker: ViewMaker, planned: PlannedLockfile, root: str) -> Recipe:
+    """The library of R, built among the packages that the devenv.lock beside the lockfile names."""
+    from devenv.debian.base import url_lookup
+    from devenv.fhs.plan import derivations, without
+
+    lock = _lock_beside(root)
+    if lock.base is None:
+        raise DevenvError(
+            f"converting {planned.path}: R packages are built with the R and the compilers of a base, and "
+            f"no {LOCK_NAME} in {root} says which",
+            hint="`devenv init` and `devenv lock` there write one",
+        )
+    urls = url_lookup(place.endpoints, lock.base)
+    builds = derivations(without(lock.base, lock.outside), urls, maker.store_dir, graph=maker.graph)
+    return maker.r_view([planned], builds, lock.base, place.endpoints.candidates)
+
+
+def _lock_beside(root: str) -> Lock:
+    """The devenv.lock in a directory, an empty one where there is none. Raises LockError for a damaged one."""
+    from devenv.config.lock import parse_lock
+
+    path = os.path.join(root, LOCK_NAME)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return parse_lock(file.read(), path)
+    except (OSError, UnicodeDecodeError):
+        return Lock()
+
+
+def _converted(maker: ViewMaker, recipe: Recipe, package: Package) -> Converted:
+    if package.format == "r":
+        made = {node.out: node for node in maker.graph.nodes.values()}
+        return Converted(name=package.name, version=package.version, node=made[recipe.trees[package.name]])
     return Converted(name=package.name, version=package.version, node=maker.package(package))
 
 
 def _plan(place: Workplace, lockfile: Lockfile, python: HostPython | None) -> PlannedLockfile:
     target = make_target(python, ())
-    (planned,) = plan_lockfiles((lockfile,), target, {})
+    # Sources of R are fetched to be known, once.
+    known = _lock_beside(lockfile.root).files if lockfile.ecosystem == "r" else {}
+    (planned,) = plan_lockfiles((lockfile,), target, known)
     queries = all_queries([planned])
     if queries:
         answers = {key: useful_files(found, target) for key, found in place.answer(queries).items()}
-        (planned,) = plan_lockfiles((lockfile,), target, answers)
+        (planned,) = plan_lockfiles((lockfile,), target, {**known, **answers})
     return planned
 
 

@@ -88,8 +88,9 @@ def _items(config: Config, lock: Lock | None) -> Iterator[Item]:
         yield Item("script", name, text)
     for lockfile in config.lockfiles:
         yield Item("packages", str(lockfile.path), lockfile.ecosystem)
-    if config.system:
-        yield Item("system", config.base or "", " ".join(config.system))
+    if config.uses_base:
+        wanted = (*config.system, *(["r"] if "r" in config.packages else []))
+        yield Item("system", config.base or "", " ".join(wanted))
     if "python" in config.packages and not any(file.ecosystem == "python" for file in config.lockfiles):
         yield Item("packages", ".devenv/python", "python")
     yield from _downloads(config, lock)

@@ -43,7 +43,10 @@ elif [ -n "$repository" ] && ! grep -q '^Repository:' DESCRIPTION; then
     printf 'Repository: %s\\n' "$repository" >> DESCRIPTION.new
     mv DESCRIPTION.new DESCRIPTION
 fi
-R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" .
+R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" . || {
+    echo 'If it needs a package of the base that it does not ask for: renv = { system = ["PACKAGE"] } under [lockfiles].'
+    exit 1
+}
 test -f "$out/$package/DESCRIPTION"
 """
 
