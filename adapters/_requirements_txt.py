@@ -114,6 +114,8 @@ def parse(text: str, path: str, siblings: Mapping[str, str]) -> Parsed:
 
 def included_names(text: str, name: str) -> tuple[str, ...]:
     """The files that a requirements file named `name` includes, relative to the same directory as `name`."""
+    if name.endswith(".toml"):  # of a directory that one of them names
+        return ()
     found = []
     for number, line in _logical_lines(text):
         try:
@@ -121,7 +123,48 @@ def included_names(text: str, name: str) -> tuple[str, ...]:
         except AdapterError:
             continue
         found += [_place(name, option.value) for option in options if option.name in _INCLUDES]
+        places = [option.value for option in options if option.name == "--editable"]
+        places += [] if line.startswith("-") else [line]
+        found += [_place(name, f"{_bare(place)}/pyproject.toml") for place in places if is_directory(place)]
     return tuple(dict.fromkeys(found))
+
+
+_FILES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
+
+
+def _bare(place: str) -> str:
+    """A path without extras, marker and URL scheme, normal. As pip has it, relative to the working directory."""
+    path = place.partition(";")[0].strip().removeprefix("file://").removeprefix("file:")
+    return posixpath.normpath(path.partition("[")[0].partition("#")[0].strip())
+
+
+def _is_path(text: str) -> bool:
+    plain = text.startswith(("./", "../", "/", "file:")) or _bare(text) in (".", "..")
+    return plain or ("/" in _bare(text) and "://" not in text and "@" not in text)
+
+
+def is_file(text: str) -> bool:
+    """Whether a requirement is the path of a wheel or of an sdist."""
+    return _bare(text).endswith(_FILES) and "://" not in text and "@" not in text
+
+
+def is_directory(text: str) -> bool:
+    """Whether a requirement is the path of a directory."""
+    return _is_path(text) and not _bare(text).endswith(_FILES)
+
+
+def directory_of(entry: Entry) -> str:
+    """The directory that a requirement names, as pip has it: relative to where the lockfile is."""
+    return _bare(entry.text)
+
+
+def editable_entries(parsed: Parsed) -> list[Entry]:
+    """What stands behind -e, as requirements."""
+    return [
+        Entry(file=option.file, line=option.line, text=option.value)
+        for option in parsed.options
+        if option.name == "--editable"
+    ]
 
 
 def _place(including: str, included: str) -> str:

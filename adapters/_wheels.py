@@ -1,4 +1,4 @@
-"""Choosing one file of a package: the best wheel for an interpreter, with its URL and hash.
+"""Choosing one file of a package: the best wheel for an interpreter, else its sdist, with URL and hash.
 
 Shared by the adapters of Python's lockfiles. They hand over the tables of the files as the lockfile lists
 them; only the one that is chosen is read whole.
@@ -6,11 +6,13 @@ them; only the one that is chosen is read whole.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from devenv.adapter import AdapterError, Completions, Editable, Package, PypiQuery, Query, RemoteFile
+from devenv.adapters import _sdists
 from devenv.adapters._fields import Table
 from devenv.adapters._interpreter import Interpreter
 from devenv.errors import DevenvError
@@ -22,16 +24,15 @@ _WEAK = ("sha1", "md5")
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+!")
 _SHOWN_TAGS = 6
 
-NO_SDIST = "building its sdist is not supported yet"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One package of a lockfile whose wheel is looked for.
+    """One package of a lockfile of which a file is looked for.
 
     `version` None: the lockfile does not say, the chosen file's name does. `files` are the tables of its
-    wheels, `names` their file names. `index`: where a query may ask; "" for files given by URL, about
-    which no index can be asked.
+    wheels and its sdist, `names` their file names. `index`: where a query may ask; "" for files given by URL, about
+    which no index can be asked. `binary` and `source`: whether wheels are to be used, and whether it may be built,
+    `wishes` how; `subdirectory` is where in an archive the project is.
     """
 
     name: str
@@ -39,9 +40,12 @@ class Wanted:
     where: Table
     files: Sequence[Table]
     names: Sequence[str]
-    has_sdist: bool
     index: str | None = None
     direct: bool = False
+    binary: bool = True
+    source: bool = True
+    subdirectory: str = ""
+    wishes: _sdists.Wishes = _sdists.NO_WISHES
 
     @property
     def label(self) -> str:
@@ -49,28 +53,31 @@ class Wanted:
 
 
 def choose(wanted: Wanted, interpreter: Interpreter) -> tuple[Table, str]:
-    """The table and the file name of the best wheel. Raises `AdapterError` saying which wheels there are."""
+    """The table and the file name of the best wheel, else of the sdist. Raises `AdapterError` saying what there is."""
     ranked = []
     for index, name in enumerate(wanted.names):
-        rank = interpreter.rank(name)
+        rank = interpreter.rank(name) if wanted.binary else None
         if rank is not None:
             ranked.append((rank, index))
-    if not ranked:
-        raise wanted.where.fault(
-            None, no_wheel(wanted.label, wanted.names, interpreter, has_sdist=wanted.has_sdist)
-        )
-    best = min(ranked)[1]
-    return wanted.files[best], wanted.names[best]
+    if ranked:
+        best = min(ranked)[1]
+        return wanted.files[best], wanted.names[best]
+    sdists = [index for index, name in enumerate(wanted.names) if _sdists.is_sdist(name)]
+    if not sdists or not wanted.source:
+        raise wanted.where.fault(None, _nothing(wanted, interpreter, has_sdist=bool(sdists)))
+    return wanted.files[sdists[0]], wanted.names[sdists[0]]
 
 
-def no_wheel(label: str, names: Iterable[str], interpreter: Interpreter, *, has_sdist: bool) -> str:
+def _nothing(wanted: Wanted, interpreter: Interpreter, *, has_sdist: bool) -> str:
     """The sentence about a package of which nothing can be installed here."""
+    if not wanted.binary:
+        return f"{wanted.label} is to be built from source, and has no sdist"
     tags = sorted(
-        {_tag(name) for name in names if name.endswith(".whl")}, key=lambda tag: _unlike(tag, interpreter)
+        {_tag(name) for name in wanted.names if name.endswith(".whl")},
+        key=lambda tag: _unlike(tag, interpreter),
     )
-    sentence = f"{label} has no wheel for {interpreter.name}"
-    if has_sdist:
-        sentence += f", and {NO_SDIST}"
+    sentence = f"{wanted.label} has no wheel for {interpreter.name}"
+    sentence += ", and must not be built" if has_sdist else " and no sdist"
     if not tags:
         return f"{sentence}; there are no wheels of it at all"
     more = f" and {len(tags) - _SHOWN_TAGS} more" if len(tags) > _SHOWN_TAGS else ""
@@ -112,15 +119,12 @@ def check_url(url: str, table: Table, key: str | None) -> str:
     return url.partition("#")[0]
 
 
-def file_url(path: str, table: Table, key: str, label: str) -> str:
-    """The URL of a wheel on this machine. Relative paths are refused: a plan knows no directory."""
+def file_url(path: str, table: Table) -> str:
+    """The URL of a file on this machine; of one beside the lockfile it is relative to the project ("project:...")."""
     if path.startswith("/"):
         return "file://" + quote(path)
-    raise table.fault(
-        key,
-        f"{label} is the file {path[:200]!r} of the project, and wheels beside the lockfile are not supported yet",
-        hint="Serve the wheel from an index or a URL, and lock again.",
-    )
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(table.file), path))
+    return f"project:{inside}"
 
 
 def parse_hash(text: str, table: Table, key: str | None) -> Hash:
@@ -143,18 +147,35 @@ def strongest(hashes: Mapping[str, str], table: Table, key: str | None) -> Hash 
 
 
 def check_name(wanted: Wanted, file_name: str) -> str:
-    """The version in the name of the chosen wheel. Raises when it is another package's, or no safe name."""
+    """The version in the name of the chosen file. Raises when it is another package's, or no safe name."""
     from packaging.utils import canonicalize_name
 
-    name, _, version = file_name.partition("-")
-    version = version.partition("-")[0]
     if not _NAME_CHARACTERS.issuperset(file_name) or len(file_name) > 200:
         raise wanted.where.fault(
-            None, f"the wheel of {wanted.label} has an impossible name: {file_name[:200]!r}"
+            None, f"the file of {wanted.label} has an impossible name: {file_name[:200]!r}"
         )
+    if _sdists.is_sdist(file_name):
+        return _sdist_version(wanted, file_name)
+    name, _, version = file_name.partition("-")
+    version = version.partition("-")[0]
     if canonicalize_name(name) != wanted.name or not same_version(wanted.version or version, version):
         raise wanted.where.fault(None, f"{file_name} is not a wheel of {wanted.label}")
     return version
+
+
+def _sdist_version(wanted: Wanted, file_name: str) -> str:
+    """What is given by its URL may be called anything; a wheel that is built of it says what it is."""
+    from packaging.utils import canonicalize_name
+
+    if wanted.direct:
+        return wanted.version or ""
+    stem = next(file_name.removesuffix(end) for end in _sdists.SUFFIXES if file_name.endswith(end))
+    cuts = [index for index, character in enumerate(stem) if character == "-"]
+    for cut in cuts:
+        name, version = stem[:cut], stem[cut + 1 :]
+        if canonicalize_name(name) == wanted.name and same_version(wanted.version or version, version):
+            return version
+    raise wanted.where.fault(None, f"{file_name} is not an sdist of {wanted.label}")
 
 
 def same_version(wanted: str, found: str) -> bool:
@@ -169,7 +190,14 @@ def same_version(wanted: str, found: str) -> bool:
 
 
 def package_of(
-    wanted: Wanted, file_name: str, url: str, hash: Hash | None, size: int | None, completions: Completions
+    wanted: Wanted,
+    file_name: str,
+    url: str,
+    hash: Hash | None,
+    size: int | None,
+    *,
+    interpreter: Interpreter,
+    completions: Completions,
 ) -> Package | Query:
     """The package made of the chosen file, or the query that must be answered first.
 
@@ -187,8 +215,25 @@ def package_of(
         file = next((f for f in answers if f.file_name == file_name and f.hash.algorithm in _STRONG), None)
         if file is None:
             raise wanted.where.fault(None, f"neither the lockfile nor the index has a SHA-256 of {file_name}")
-    return Package(
-        name=wanted.name, version=wanted.version or version, format="wheel", file=file, direct=wanted.direct
+    return from_file(wanted, file, version, interpreter=interpreter, completions=completions)
+
+
+def from_file(
+    wanted: Wanted, file: RemoteFile, version: str, *, interpreter: Interpreter, completions: Completions
+) -> Package | Query:
+    """The package of a wheel, or of an sdist that is to be built. `version` as `check_name` gave it."""
+    version = wanted.version or version
+    if not _sdists.is_sdist(file.file_name):
+        return Package(name=wanted.name, version=version, format="wheel", file=file, direct=wanted.direct)
+    return _sdists.built(
+        wanted.name,
+        version,
+        file,
+        interpreter=interpreter,
+        completions=completions,
+        subdirectory=wanted.subdirectory,
+        direct=wanted.direct,
+        wishes=wanted.wishes,
     )
 
 
@@ -201,14 +246,17 @@ def indexed(
     interpreter: Interpreter,
     completions: Completions,
     index: str | None,
+    binary: bool = True,
+    source: bool = True,
+    wishes: _sdists.Wishes = _sdists.NO_WISHES,
 ) -> Package | Query:
-    """The best wheel of a package of which the lockfile only says that its files have one of `hashes`.
+    """The best file of a package of which the lockfile only says that its files have one of `hashes`.
 
     The query that must be answered first, where nobody has asked yet, or only about another state of the lockfile.
     """
     query = PypiQuery(name=name, version=version, hashes=hashes, index=index)
     answers = completions.get(query.key)
-    files = [file for file in answers or () if file.hash in hashes]
+    files = [file for file in answers or () if not hashes or file.hash in hashes]
     if answers is None or (answers and not files):
         return query
     if not files:
@@ -219,13 +267,15 @@ def indexed(
         where=where,
         files=[where] * len(files),
         names=[file.file_name for file in files],
-        has_sdist=any(not file.file_name.endswith(".whl") for file in files),
         index=index,
+        binary=binary,
+        source=source,
+        wishes=wishes,
     )
     _, file_name = choose(wanted, interpreter)
     check_name(wanted, file_name)
     file = next(file for file in files if file.file_name == file_name)
-    return Package(name=name, version=version, format="wheel", file=file)
+    return from_file(wanted, file, version, interpreter=interpreter, completions=completions)
 
 
 def _query(wanted: Wanted, version: str, hash: Hash | None) -> PypiQuery:

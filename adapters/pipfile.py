@@ -28,7 +28,7 @@ from devenv.adapter import (
     SitePackages,
     Target,
 )
-from devenv.adapters import _wheels
+from devenv.adapters import _sdists, _wheels
 from devenv.adapters._fields import Faults, Table, parse_json
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 from devenv.formats.hashes import Hash
@@ -50,7 +50,7 @@ def plan(
     completions: Completions,
     siblings: Mapping[str, str],
 ) -> Plan:
-    """The packages that `pipenv sync --dev` would install, as wheels."""
+    """The packages that `pipenv sync --dev` would install."""
     interpreter = interpreter_of(target, path)
     top = parse_json(text, path)
     _check(top, options)
@@ -64,7 +64,7 @@ def plan(
             if not interpreter.applies(entry, "markers"):
                 continue
             place = entry.text("path")
-            if place is not None and entry.flag("editable"):
+            if place is not None and not _sdists.is_sdist(place) and not place.endswith(".whl"):
                 editables[name] = Editable(name=name, path=place)
                 continue
             found = _chosen(name, entry, indexes, interpreter, completions)
@@ -132,10 +132,21 @@ def _chosen(
     completions: Completions,
 ) -> Package | Query:
     other = next((key for key in _ELSEWHERE if key in entry), None)
-    if other is not None:
-        raise entry.fault(
-            other, f"{name} comes from {_source(other)}, and building it is not supported yet", hint=_HINT
+    if other == "git":
+        return _sdists.from_git(
+            name,
+            "",
+            entry.required_text("git"),
+            entry.text("ref") or "",
+            where=entry,
+            interpreter=interpreter,
+            completions=completions,
+            subdirectory=entry.text("subdirectory") or "",
         )
+    if other in ("file", "path"):
+        return _at(name, entry, other, interpreter, completions)
+    if other is not None:
+        raise entry.fault(other, f"{name} comes from version control ({other}), and only git is known here")
     version = entry.required_text("version")
     if not version.startswith("==") or version.endswith(".*"):
         raise entry.fault("version", f"{version[:80]!r} is no pinned version", hint="Run pipenv lock.")
@@ -153,11 +164,29 @@ def _chosen(
     )
 
 
-_HINT = "An editable path is imported in place: pipenv install -e PATH."
-
-
-def _source(key: str) -> str:
-    return {"file": "a file", "path": "a directory"}.get(key, f"version control ({key})")
+def _at(
+    name: str, entry: Table, key: str, interpreter: Interpreter, completions: Completions
+) -> Package | Query:
+    """A file given by its URL or path, which has to have a hash."""
+    place = entry.required_text(key)
+    hashes = entry.texts("hashes")
+    if not hashes:
+        raise entry.fault("hashes", f"{name} is the file {_wheels.shown_url(place)[:200]}, and has no hash")
+    wanted = _wheels.Wanted(
+        name=name,
+        version=None,
+        where=entry,
+        files=(entry,),
+        names=(_wheels.last_segment(place),),
+        direct=True,
+        subdirectory=entry.text("subdirectory") or "",
+    )
+    _, file_name = _wheels.choose(wanted, interpreter)
+    url = _wheels.check_url(place, entry, key) if "://" in place else _wheels.file_url(place, entry)
+    best = _wheels.strongest(dict(text.partition(":")[::2] for text in hashes), entry, "hashes")
+    return _wheels.package_of(
+        wanted, file_name, url, best, None, interpreter=interpreter, completions=completions
+    )
 
 
 def _hash(text: str, entry: Table) -> Hash:

@@ -35,7 +35,7 @@ from devenv.adapter import (
     SitePackages,
     Target,
 )
-from devenv.adapters import _wheels
+from devenv.adapters import _sdists, _wheels
 from devenv.adapters._fields import Faults, Table, parse_toml
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 from devenv.adapters._poetry_walk import MAIN, Manifest, reached
@@ -61,7 +61,7 @@ def plan(
     completions: Completions,
     siblings: Mapping[str, str],
 ) -> Plan:
-    """The packages that `poetry sync` would install, as wheels; directories that are developed in place."""
+    """The packages that `poetry sync` would install; directories are imported in place."""
     interpreter = interpreter_of(target, path)
     top = parse_toml(text, path)
     version, notices = _version(top)
@@ -159,7 +159,7 @@ def _planned(
                     None, f"both {name} {versions} are selected; an environment can hold one", hint=_ONE
                 )
             source = package.table("source")
-            if source is not None and source.text("type") == "directory" and package.flag("develop"):
+            if source is not None and source.text("type") == "directory":
                 editables[name] = Editable(name=name, path=source.required_text("url"))
                 continue
             found = _chosen(top, package, name, source, interpreter, completions)
@@ -192,11 +192,18 @@ def _chosen(
     version = package.required_text("version")
     kind = source.text("type") if source is not None else None
     place = (source.text("url") if source is not None else None) or ""
-    if kind in ("git", "directory"):
-        raise package.fault(
-            "source",
-            f"{name} {version} is to be built from {kind} {_wheels.shown_url(place)}, and that is not supported yet",
-            hint="`develop = true` imports a directory in place." if kind == "directory" else None,
+    subdirectory = (source.text("subdirectory") if source is not None else None) or ""
+    if kind == "git":
+        commit = source.text("resolved_reference") if source is not None else None
+        return _sdists.from_git(
+            name,
+            version,
+            place,
+            commit or "",
+            where=package,
+            interpreter=interpreter,
+            completions=completions,
+            subdirectory=subdirectory,
         )
     files = _files(top, package, name)
     wanted = _wheels.Wanted(
@@ -205,24 +212,29 @@ def _chosen(
         where=package,
         files=files,
         names=[file.required_text("file") for file in files],
-        has_sdist=any(not (file.text("file") or "").endswith(".whl") for file in files),
         index=place if kind == "legacy" else None,
         direct=kind in ("url", "file"),
+        subdirectory=subdirectory,
     )
     file, file_name = _wheels.choose(wanted, interpreter)
     hash = _wheels.parse_hash(file.required_text("hash"), file, "hash")
     if kind == "url":
         url = _wheels.check_url(place, package, "source")
-        return _wheels.package_of(wanted, file_name, url, hash, None, completions)
+        return _wheels.package_of(
+            wanted, file_name, url, hash, None, interpreter=interpreter, completions=completions
+        )
     if kind == "file":
-        url = _wheels.file_url(place, package, "source", f"{name} {version}")
-        return _wheels.package_of(wanted, file_name, url, hash, None, completions)
-    return _answered(
-        wanted, PypiQuery(name=name, version=version, hashes=(hash,), index=wanted.index), completions
-    )
+        url = _wheels.file_url(place, package)
+        return _wheels.package_of(
+            wanted, file_name, url, hash, None, interpreter=interpreter, completions=completions
+        )
+    query = PypiQuery(name=name, version=version, hashes=(hash,), index=wanted.index)
+    return _answered(wanted, query, interpreter, completions)
 
 
-def _answered(wanted: _wheels.Wanted, query: PypiQuery, completions: Completions) -> Package | Query:
+def _answered(
+    wanted: _wheels.Wanted, query: PypiQuery, interpreter: Interpreter, completions: Completions
+) -> Package | Query:
     """The file with the one hash that is asked for."""
     answers = completions.get(query.key)
     if answers is None:
@@ -234,8 +246,8 @@ def _answered(wanted: _wheels.Wanted, query: PypiQuery, completions: Completions
         raise wanted.where.fault(
             None, f"the index has no file of {wanted.label} with the hash that is locked"
         )
-    _wheels.check_name(wanted, file.file_name)
-    return Package(name=wanted.name, version=wanted.version or "", format="wheel", file=file)
+    found = _wheels.check_name(wanted, file.file_name)
+    return _wheels.from_file(wanted, file, found, interpreter=interpreter, completions=completions)
 
 
 def _files(top: Table, package: Table, name: str) -> tuple[Table, ...]:

@@ -27,7 +27,7 @@ from devenv.adapter import (
     SitePackages,
     Target,
 )
-from devenv.adapters import _wheels
+from devenv.adapters import _sdists, _wheels
 from devenv.adapters._fields import Faults, Table, parse_toml
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 
@@ -47,7 +47,7 @@ def plan(
     completions: Completions,
     siblings: Mapping[str, str],
 ) -> Plan:
-    """The packages that an installer would install from the file, as wheels."""
+    """The packages that an installer would install from the file."""
     interpreter = interpreter_of(target, path)
     top = parse_toml(text, path)
     notices = _check_version(top)
@@ -155,7 +155,7 @@ def _planned(
 def _made(
     name: str, table: Table, interpreter: Interpreter, completions: Completions
 ) -> Package | Editable | Query:
-    """What one entry becomes. Raises for sources that are not supported yet."""
+    """What one entry becomes."""
     kinds = [kind for kind in _SOURCES if kind in table]
     from_index = "sdist" in table or "wheels" in table
     if len(kinds) + from_index != 1:
@@ -165,34 +165,49 @@ def _made(
             f"{_label(table)} needs exactly one source (vcs, directory, archive, or files), it has {found}",
         )
     if kinds == ["vcs"]:
-        raise table.fault("vcs", f"{_label(table)} comes from a version control system: not supported yet")
+        return _of_vcs(name, table, interpreter, completions)
     if kinds == ["directory"]:
-        return _editable(name, table)
+        return _in_place(name, table)
     direct = kinds == ["archive"]
-    files = (table.required_table("archive"),) if direct else table.tables("wheels")
-    names = [_file_name(file) for file in files]
+    sdist = table.table("sdist")
+    files = [*table.tables("wheels"), *([sdist] if sdist is not None else [])]
+    if direct:
+        files = [table.required_table("archive")]
     wanted = _wheels.Wanted(
         name=name,
         version=table.text("version"),
         where=table,
         files=files,
-        names=names,
-        has_sdist="sdist" in table or (direct and not names[0].endswith(".whl")),
+        names=[_file_name(file) for file in files],
         index=table.text("index"),
         direct=direct,
+        subdirectory=(files[0].text("subdirectory") or "") if direct else "",
     )
     return _package(wanted, interpreter, completions)
 
 
-def _editable(name: str, table: Table) -> Editable:
+def _of_vcs(name: str, table: Table, interpreter: Interpreter, completions: Completions) -> Package | Query:
+    vcs = table.required_table("vcs")
+    kind = vcs.required_text("type")
+    url = vcs.text("url") or vcs.text("path")
+    if kind != "git" or not url:
+        raise vcs.fault("type", f"{_label(table)} comes from {kind[:40]}, and only git is known here")
+    return _sdists.from_git(
+        name,
+        table.text("version") or "",
+        url,
+        vcs.required_text("commit-id"),
+        where=vcs,
+        interpreter=interpreter,
+        completions=completions,
+        subdirectory=vcs.text("subdirectory") or "",
+    )
+
+
+def _in_place(name: str, table: Table) -> Editable:
+    """A directory, which is imported where it is, also one that is not called editable."""
     directory = table.required_table("directory")
     path = directory.required_text("path")
-    if not directory.flag("editable"):
-        raise directory.fault(
-            None,
-            f"{_label(table)} is to be built from the directory {path[:200]!r}, and building is not supported yet",
-            hint="Lock it as editable, and it is imported in place.",
-        )
     return Editable(name=name, path=posixpath.join(path, directory.text("subdirectory") or "."))
 
 
@@ -202,14 +217,16 @@ def _package(wanted: _wheels.Wanted, interpreter: Interpreter, completions: Comp
     if url:
         url = _wheels.check_url(url, file, "url")
     elif path:
-        url = _wheels.file_url(path, file, "path", wanted.label)
+        url = _wheels.file_url(path, file)
     else:
         raise file.fault(None, f"{file_name} has neither url nor path")
     hashes = file.text_map("hashes")
     if not hashes:
         raise file.fault("hashes", f"{file_name} has no hash")
     best = _wheels.strongest(hashes, file, "hashes")
-    return _wheels.package_of(wanted, file_name, url, best, file.number("size"), completions)
+    return _wheels.package_of(
+        wanted, file_name, url, best, file.number("size"), interpreter=interpreter, completions=completions
+    )
 
 
 def _file_name(file: Table) -> str:

@@ -1,21 +1,25 @@
-"""requirements.txt with hashes, as `pip-compile --generate-hashes` and `uv pip compile` write it.
+"""requirements.txt whose requirements are pinned, as `pip-compile`, `uv pip compile` and `pip freeze` write it.
 
-Such a file is a lock: every requirement is pinned and lists the hashes of all its files. It says neither
+Such a file is a lock: every requirement names a version, and best the hashes of all its files. It says neither
 file names nor URLs, so an index is asked once for the files with these hashes (`PypiQuery`); of the
-answers the best wheel is taken. There is no graph: what is listed, and no more, is installed.
+answers the best wheel is taken, else the sdist. Without hashes those of the answer are what counts from then on. There is no
+graph: what is listed, and no more, is installed. Directories are imported in place.
 The grammar is in `_requirements_txt`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from devenv.adapter import (
     AdapterError,
     Completions,
     Ecosystem,
+    Editable,
     Options,
     Package,
     Plan,
@@ -23,10 +27,21 @@ from devenv.adapter import (
     SitePackages,
     Target,
 )
-from devenv.adapters import _wheels
+from devenv.adapters import _sdists, _wheels
 from devenv.adapters._fields import Faults
 from devenv.adapters._interpreter import Interpreter, interpreter_of
-from devenv.adapters._requirements_txt import VARIABLE, Entry, Option, included_names, parse
+from devenv.adapters._requirements_txt import (
+    VARIABLE,
+    Entry,
+    Option,
+    Parsed,
+    directory_of,
+    editable_entries,
+    included_names,
+    is_directory,
+    is_file,
+    parse,
+)
 from devenv.formats.hashes import Hash
 
 if TYPE_CHECKING:
@@ -42,7 +57,7 @@ _NO_HASHES = (
     "Make one with `uv pip compile --generate-hashes requirements.in -o requirements.txt`, "
     "or with `pip-compile --generate-hashes`."
 )
-_EFFECTLESS = ("--pre", "--prefer-binary", "--require-hashes", "--only-binary", "--use-feature")
+_EFFECTLESS = ("--pre", "--prefer-binary", "--require-hashes", "--use-feature")
 _SCHEMES = ("git+", "hg+", "svn+", "bzr+")
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 
@@ -56,29 +71,68 @@ def plan(
     completions: Completions,
     siblings: Mapping[str, str],
 ) -> Plan:
-    """The packages that `pip install --require-hashes -r` would install, as wheels."""
+    """The packages that `pip install --no-deps -r` would install."""
     interpreter = interpreter_of(target, path)
     _refuse_names(path, options)
     parsed = parse(text, path, siblings)
     index, notices = _index(parsed.options)
-    if parsed.requirements and not any(
-        entry.hashes or "#" in entry.text for entry in _all(parsed.requirements, parsed.constraints)
-    ):
-        raise AdapterError(
-            f"{path}: no requirement has a hash, so it does not say which files to install",
-            hint=_NO_HASHES,
-            file=path,
-        )
+    hashed = any(entry.hashes for entry in (*parsed.requirements, *parsed.constraints))
+    if parsed.requirements and not hashed:
+        notices += (f"{path}: it has no hashes; those that the index gave are in devenv.lock",)
     faults = Faults()
-    pins = _pins(parsed.requirements, parsed.constraints, interpreter, faults)
-    packages, queries = _installed(pins, interpreter, completions, index, faults)
+    editables = _in_place(parsed, siblings, faults)
+    sources = [entry for entry in parsed.requirements if not is_directory(entry.text)]
+    sources += [entry for entry in editable_entries(parsed) if not is_directory(entry.text)]
+    pins = _pins(sources, parsed.constraints, interpreter, faults, hashed=hashed)
+    packages, queries = _installed(pins, interpreter, completions, index, _formats(parsed.options), faults)
     faults.report(f"{path}: not everything in it can be installed:")
-    return Plan(view=SitePackages(packages=packages), notices=notices, queries=queries)
+    if editables:
+        notices += (_wheels.editable_notice(editables),)
+    view = SitePackages(packages=packages, editables=editables)
+    return Plan(view=view, notices=notices, queries=queries)
 
 
-def _all(*lists: Sequence[Entry]) -> Iterable[Entry]:
-    for entries in lists:
-        yield from entries
+def _in_place(parsed: Parsed, siblings: Mapping[str, str], faults: Faults) -> tuple[Editable, ...]:
+    """The directories that are named, called as their pyproject.toml says."""
+    found: dict[str, Editable] = {}
+    for entry in (*parsed.requirements, *editable_entries(parsed)):
+        if is_directory(entry.text):
+            with faults.caught():
+                place = directory_of(entry)
+                name = _project_name(siblings.get(posixpath.join(place, "pyproject.toml"), ""))
+                name = name or posixpath.basename(place) or "project"
+                found[place] = Editable(name=_wheels.check_package_name(name, entry.where, None), path=place)
+    return tuple(found[place] for place in sorted(found))
+
+
+def _project_name(text: str) -> str:
+    import tomllib
+
+    try:
+        project = tomllib.loads(text).get("project")
+    except (ValueError, RecursionError):
+        return ""
+    name = project.get("name") if isinstance(project, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _formats(options: Sequence[Option]) -> Callable[[str], tuple[bool, bool]]:
+    """Whether a package may be a wheel, and whether it may be built: --no-binary and --only-binary, the later counts."""
+    from packaging.utils import canonicalize_name
+
+    said: dict[str, dict[str, bool]] = {"--no-binary": {}, "--only-binary": {}}
+    for option in options:
+        if option.name in said:
+            for name in option.value.split(","):
+                if name == ":none:":
+                    said[option.name].clear()
+                else:
+                    said[option.name]["" if name == ":all:" else canonicalize_name(name)] = True
+
+    def formats(name: str) -> tuple[bool, bool]:
+        return tuple(not ({"", name} & table.keys()) for table in said.values())  # type: ignore[return-value]
+
+    return formats
 
 
 def _refuse_names(path: str, options: Options) -> None:
@@ -105,19 +159,13 @@ def _index(options: Sequence[Option]) -> tuple[str | None, tuple[str, ...]]:
                 )
         elif option.name in ("--extra-index-url", "--find-links", "--trusted-host"):
             notices.append(f"{where}: {option.name} is ignored; set it in pip's configuration instead")
-        elif option.name not in _EFFECTLESS:
+        elif option.name not in (*_EFFECTLESS, "--editable", "--no-binary", "--only-binary"):
             faults.add(_refused_option(option))
     faults.report()
     return index, tuple(notices)
 
 
 def _refused_option(option: Option) -> AdapterError:
-    if option.name == "--editable":
-        return option.fault(
-            f"-e {option.value[:200]}: what is editable has no hash, and cannot be in a locked file"
-        )
-    if option.name == "--no-binary":
-        return option.fault(f"--no-binary {option.value[:200]}: building from source is not supported yet")
     if option.name == "--no-index":
         return option.fault("--no-index: without an index there is nobody to ask for the files")
     return option.fault(f"{option.name} stands behind no requirement")
@@ -125,17 +173,24 @@ def _refused_option(option: Option) -> AdapterError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pin:
-    """One package to install: `version` of an index, or the file at `url`."""
+    """One package to install: `version` of an index, or the file at `url`, or the repository at a `commit`."""
 
     entry: Entry
     name: str
     version: str | None
     url: str | None
     hashes: tuple[Hash, ...]
+    commit: str | None = None
+    subdirectory: str = ""
 
 
 def _pins(
-    requirements: Sequence[Entry], constraints: Sequence[Entry], interpreter: Interpreter, faults: Faults
+    requirements: Sequence[Entry],
+    constraints: Sequence[Entry],
+    interpreter: Interpreter,
+    faults: Faults,
+    *,
+    hashed: bool,
 ) -> list[_Pin]:
     """What is to be installed here, one of each name, sorted."""
     limits: dict[str, list[tuple[Entry, Requirement]]] = {}
@@ -149,7 +204,7 @@ def _pins(
         with faults.caught():
             requirement = _requirement(entry)
             if _applies(requirement, entry, interpreter):
-                pin = _pin(entry, requirement, limits)
+                pin = _pin(entry, requirement, limits, hashed=hashed)
                 found[pin.name] = _merged(found.get(pin.name), pin)
     return [found[name] for name in sorted(found)]
 
@@ -162,19 +217,26 @@ def _requirement(entry: Entry) -> Requirement:
     variable = VARIABLE.search(text)
     if variable:
         raise entry.fault(f"uses the environment variable {variable[0]}; a lock must not depend on it")
-    if text.lower().startswith(_SCHEMES):
-        raise entry.fault(
-            f"{_wheels.shown_url(text)[:200]}: packages from version control are not supported yet"
-        )
-    if "://" in text.partition("@")[0].partition(";")[0]:
-        text = f"{_wheels.last_segment(text.split()[0]).partition('-')[0]} @ {text}"
+    place, mark, marker = text.partition(";")
+    place = place.strip()
+    if "://" in place.partition("@")[0] or is_file(place):
+        text = f"{_told_name(place)} @ {place}" + (f" ; {marker}" if mark else "")
     try:
         return Requirement(text)
     except (InvalidRequirement, RecursionError):
         pass
-    if text.startswith((".", "/", "~")) or text.partition(";")[0].strip().endswith((".whl", ".gz", ".zip")):
-        raise entry.fault(f"{text[:200]}: files and directories of the project are not supported yet")
     raise entry.fault(f"cannot understand the requirement {text[:200]!r}")
+
+
+def _told_name(place: str) -> str:
+    """The name of what is given by its URL or path alone: what it says itself, else what its file is called."""
+    egg = parse_qs(urlsplit(place).fragment).get("egg", [""])[0].partition("[")[0]
+    if egg:
+        return egg
+    file = _wheels.last_segment(place) if "://" in place else posixpath.basename(place)
+    if place.lower().startswith(_SCHEMES):
+        return file.partition("@")[0].removesuffix(".git")
+    return file.partition("-")[0]
 
 
 def _name(requirement: Requirement, entry: Entry) -> str:
@@ -186,7 +248,11 @@ def _applies(requirement: Requirement, entry: Entry, interpreter: Interpreter) -
 
 
 def _pin(
-    entry: Entry, requirement: Requirement, limits: Mapping[str, list[tuple[Entry, Requirement]]]
+    entry: Entry,
+    requirement: Requirement,
+    limits: Mapping[str, list[tuple[Entry, Requirement]]],
+    *,
+    hashed: bool,
 ) -> _Pin:
     name = _name(requirement, entry)
     if requirement.url:
@@ -203,18 +269,35 @@ def _pin(
         )
     if version is None:
         raise entry.fault(f"{entry.text[:200]!r} is not pinned to a version with ==", _NO_HASHES)
-    if not texts:
+    if hashed and not texts:
         raise entry.fault(f"{name}=={version} has no hash, while others in the file have", _NO_HASHES)
     hashes = tuple(_hash(text, entry) for text in dict.fromkeys(texts))
     return _Pin(entry=entry, name=name, version=version, url=None, hashes=hashes)
 
 
+def _git_pin(entry: Entry, name: str, url: str, fragment: str) -> _Pin:
+    """git+URL@COMMIT#subdirectory=PLACE"""
+    if not url.lower().startswith("git+"):
+        raise entry.fault(f"{name} comes from {_wheels.shown_url(url)[:200]}, and only git is known here")
+    address, mark, commit = url.rpartition("@")
+    if not mark or "/" in commit:
+        address, commit = url, ""
+    subdirectory = parse_qs(fragment).get("subdirectory", [""])[0]
+    return _Pin(
+        entry=entry,
+        name=name,
+        version=None,
+        url=address,
+        hashes=(),
+        commit=commit,
+        subdirectory=subdirectory,
+    )
+
+
 def _url_pin(entry: Entry, name: str, url: str) -> _Pin:
     url, _, fragment = url.partition("#")
     if url.lower().startswith(_SCHEMES):
-        raise entry.fault(
-            f"{name} comes from {_wheels.shown_url(url)[:200]}: version control is not supported yet"
-        )
+        return _git_pin(entry, name, url, fragment)
     parts = (part.partition("=") for part in fragment.split("&"))
     texts = [f"{key}:{value}" for key, _, value in parts if key in _ALGORITHMS]
     hashes = {_hash(text, entry) for text in (*texts, *entry.hashes)}
@@ -224,7 +307,14 @@ def _url_pin(entry: Entry, name: str, url: str) -> _Pin:
         raise entry.fault(
             f"{name} @ {_wheels.shown_url(url)[:200]} has no hash", "Add #sha256=... to the URL."
         )
-    return _Pin(entry=entry, name=name, version=None, url=url, hashes=tuple(hashes))
+    return _Pin(
+        entry=entry,
+        name=name,
+        version=None,
+        url=url,
+        hashes=tuple(hashes),
+        subdirectory=parse_qs(fragment).get("subdirectory", [""])[0],
+    )
 
 
 def _exact(requirement: Requirement) -> str | None:
@@ -255,10 +345,11 @@ def _merged(before: _Pin | None, pin: _Pin) -> _Pin:
     if before is None:
         return pin
     common = tuple(hash for hash in before.hashes if hash in pin.hashes)
-    if (before.version, before.url) != (pin.version, pin.url) or not common:
+    same = (before.version, before.url, before.commit) == (pin.version, pin.url, pin.commit)
+    if not same or (not common and (before.hashes or pin.hashes)):
         first = f"{before.entry.file}:{before.entry.line}"
         raise pin.entry.fault(f"{pin.entry.text[:200]!r} contradicts {before.entry.text[:200]!r} of {first}")
-    return _Pin(entry=pin.entry, name=pin.name, version=pin.version, url=pin.url, hashes=common)
+    return replace(pin, hashes=common)
 
 
 def _installed(
@@ -266,17 +357,30 @@ def _installed(
     interpreter: Interpreter,
     completions: Completions,
     index: str | None,
+    formats: Callable[[str], tuple[bool, bool]],
     faults: Faults,
 ) -> tuple[tuple[Package, ...], tuple[Query, ...]]:
-    """The wheels of the pins, and what must be asked about the others."""
+    """The packages of the pins, and what must be asked about the others."""
     packages: list[Package] = []
     queries: list[Query] = []
     for pin in pins:
         with faults.caught():
-            found = (
-                _at_url(pin, interpreter)
-                if pin.url
-                else _wheels.indexed(
+            if pin.commit is not None:
+                found = _sdists.from_git(
+                    pin.name,
+                    "",
+                    pin.url or "",
+                    pin.commit,
+                    where=pin.entry.where,
+                    interpreter=interpreter,
+                    completions=completions,
+                    subdirectory=pin.subdirectory,
+                )
+            elif pin.url:
+                found = _at_url(pin, interpreter, completions)
+            else:
+                binary, source = formats(pin.name)
+                found = _wheels.indexed(
                     pin.name,
                     pin.version or "",
                     pin.hashes,
@@ -284,8 +388,9 @@ def _installed(
                     interpreter=interpreter,
                     completions=completions,
                     index=index,
+                    binary=binary,
+                    source=source,
                 )
-            )
             if isinstance(found, Package):
                 packages.append(found)
             else:
@@ -293,18 +398,22 @@ def _installed(
     return tuple(packages), tuple(queries)
 
 
-def _at_url(pin: _Pin, interpreter: Interpreter) -> Package | Query:
-    url = _wheels.check_url(pin.url or "", pin.entry.where, None)
-    name = _wheels.last_segment(url)
+def _at_url(pin: _Pin, interpreter: Interpreter, completions: Completions) -> Package | Query:
+    place = pin.url or ""
+    if is_file(place):
+        url = _wheels.file_url(place, pin.entry.where)
+    else:
+        url = _wheels.check_url(place, pin.entry.where, None)
+    name = _wheels.last_segment(place)
     wanted = _wheels.Wanted(
         name=pin.name,
         version=None,
         where=pin.entry.where,
         files=(pin.entry.where,),
         names=(name,),
-        has_sdist=not name.endswith(".whl"),
         direct=True,
+        subdirectory=pin.subdirectory,
     )
     _wheels.choose(wanted, interpreter)
     best = _wheels.strongest({hash.algorithm: hash.hex for hash in pin.hashes}, pin.entry.where, None)
-    return _wheels.package_of(wanted, name, url, best, None, {})
+    return _wheels.package_of(wanted, name, url, best, None, interpreter=interpreter, completions=completions)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, pairwise
+from urllib.parse import unquote
 
 from devenv.adapter import (
     Completions,
@@ -22,7 +24,7 @@ from devenv.adapter import (
     SitePackages,
     Target,
 )
-from devenv.adapters import _wheels
+from devenv.adapters import _sdists, _wheels
 from devenv.adapters._fields import Faults, Table, parse_toml
 from devenv.adapters._interpreter import Interpreter, interpreter_of
 from devenv.adapters._uv_lock import EXTRAS, GROUPS, LockedPackage, UvLock, synthetic
@@ -132,7 +134,7 @@ def plan(
     completions: Completions,
     siblings: Mapping[str, str],
 ) -> Plan:
-    """The packages that `uv sync --frozen` would install, as wheels, and the members in place."""
+    """The packages that `uv sync --frozen` would install, and the members in place."""
     interpreter = interpreter_of(target, path)
     lock = UvLock(text, path, interpreter)
     lock.check_platform()
@@ -171,13 +173,13 @@ def _planned(
     editables: list[Editable] = []
     ordered = sorted(reached, key=lambda package: (package.name, package.version or ""))
     _check_single(lock, ordered, faults)
-    _check_binary(settings, ordered, faults)
+    building = _building(lock, settings)
     for package in ordered:
         with faults.caught():
-            if package.kind == "editable":
+            if package.kind in ("editable", "directory"):
                 editables.append(Editable(name=package.name, path=package.origin))
             elif package.kind != "virtual":
-                found = _chosen(package, lock.interpreter, completions)
+                found = _chosen(package, lock.interpreter, completions, building)
                 (packages if isinstance(found, Package) else queries).append(found)  # type: ignore[arg-type]
     faults.report(f"{lock.file}: not everything in it can be installed:")
     notices = (_wheels.editable_notice(editables),) if editables else ()
@@ -197,60 +199,129 @@ def _check_single(lock: UvLock, ordered: Sequence[LockedPackage], faults: Faults
             )
 
 
-def _check_binary(settings: Table, ordered: Sequence[LockedPackage], faults: Faults) -> None:
-    """tool.uv.no-binary asks for builds, which there are none of yet."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Building:
+    """[tool.uv] on what is built, and how. The names in the sets are normal ones; "" means all packages."""
+
+    not_binary: frozenset[str]
+    not_built: frozenset[str]
+    constraints: tuple[str, ...]
+    extra: Mapping[str, tuple[str, ...]]
+    settings: Mapping[str, tuple[tuple[str, str], ...]]
+
+    def wishes(self, name: str) -> _sdists.Wishes:
+        settings = self.settings.get(name, self.settings.get("", ()))
+        return _sdists.Wishes(constraints=self.constraints, extra=self.extra.get(name, ()), settings=settings)
+
+
+def _building(lock: UvLock, settings: Table) -> _Building:
     from packaging.utils import canonicalize_name
 
-    named = {canonicalize_name(name) for name in settings.texts("no-binary-package")}
-    everything = settings.flag("no-binary")
-    for package in ordered:
-        if package.kind in ("registry", "url", "path") and (everything or package.name in named):
-            key = "no-binary" if everything else "no-binary-package"
-            faults.add(
-                settings.fault(key, f"{package.label} is to be built from source, and {_wheels.NO_SDIST}")
+    def names(key: str) -> frozenset[str]:
+        found = {canonicalize_name(name) for name in settings.texts(f"{key}-package")}
+        return frozenset(found | ({""} if settings.flag(key) else set()))
+
+    constraints = [
+        f"{table.required_text('name')}{table.text('specifier') or ''}"
+        for table in lock.manifest.tables("build-constraints")
+    ]
+    extra = settings.table("extra-build-dependencies") or Table({}, file=settings.file, key=settings.key)
+    each = settings.table("config-settings-package")
+    chosen = {"": _settings_of(settings.table("config-settings"))}
+    for name in each.values if each is not None else ():
+        chosen[canonicalize_name(name)] = _settings_of(each.required_table(name) if each else None)
+    return _Building(
+        not_binary=names("no-binary"),
+        not_built=names("no-build"),
+        constraints=tuple(constraints),
+        extra={canonicalize_name(name): _requirements(extra, name) for name in extra.values},
+        settings=chosen,
+    )
+
+
+def _settings_of(table: Table | None) -> tuple[tuple[str, str], ...]:
+    if table is None:
+        return ()
+    return tuple((key, table.required_text(key)) for key in sorted(table.values))
+
+
+def _requirements(extra: Table, name: str) -> tuple[str, ...]:
+    """Texts, or tables {requirement, match-runtime}: what is matched at run time is resolved as any other here."""
+    found = []
+    for index, item in enumerate(extra.items(name)):
+        if isinstance(item, dict):
+            item = Table(item, file=extra.file, key=f"{extra.key}.{name}[{index}]").required_text(
+                "requirement"
             )
+        if not isinstance(item, str):
+            raise extra.fault(name, "expected requirements")
+        found.append(item)
+    return tuple(found)
 
 
-def _chosen(package: LockedPackage, interpreter: Interpreter, completions: Completions) -> Package | Query:
-    """The wheel of one package. Raises for sources that are not supported yet."""
+def _chosen(
+    package: LockedPackage, interpreter: Interpreter, completions: Completions, building: _Building
+) -> Package | Query:
+    """The file of one package, or its repository."""
     table = package.table
-    if package.kind in ("git", "directory"):
-        raise table.fault("source", _refusal(package))
-    wheels = table.tables("wheels")
+    if package.kind == "git":
+        return _of_git(package, interpreter, completions, building)
+    sdist = table.table("sdist")
+    files = [*table.tables("wheels"), *([sdist] if sdist is not None else [])]
+    subdirectory = package.source.get("subdirectory")
     wanted = _wheels.Wanted(
         name=package.name,
         version=package.version,
         where=table,
-        files=wheels,
-        names=[_file_name(wheel) for wheel in wheels],
-        has_sdist="sdist" in table,
+        files=files,
+        names=[_file_name(package, file) for file in files],
         index=package.origin if "://" in package.origin else None,
         direct=package.kind != "registry",
+        binary=not building.not_binary & {"", package.name},
+        source=not building.not_built & {"", package.name},
+        subdirectory=subdirectory if isinstance(subdirectory, str) else "",
+        wishes=building.wishes(package.name),
     )
-    wheel, file_name = _wheels.choose(wanted, interpreter)
-    url = _url(package, wheel)
-    hash_text = wheel.text("hash")
-    hash = _wheels.parse_hash(hash_text, wheel, "hash") if hash_text else None
-    return _wheels.package_of(wanted, file_name, url, hash, wheel.number("size"), completions)
-
-
-def _refusal(package: LockedPackage) -> str:
-    origin = _wheels.shown_url(package.origin)
-    if package.kind == "git":
-        return f"{package.label} comes from git ({origin}), and packages from git are not supported yet"
-    return (
-        f"{package.label} is to be built from the directory {origin}, and building is not supported yet; "
-        "with `editable = true` in tool.uv.sources it is imported in place"
+    file, file_name = _wheels.choose(wanted, interpreter)
+    hash_text = file.text("hash")
+    return _wheels.package_of(
+        wanted,
+        file_name,
+        _url(package, file),
+        _wheels.parse_hash(hash_text, file, "hash") if hash_text else None,
+        file.number("size"),
+        interpreter=interpreter,
+        completions=completions,
     )
 
 
-def _file_name(wheel: Table) -> str:
-    name = wheel.text("filename")
-    return name if name else _wheels.last_segment(wheel.text("url") or wheel.text("path") or "")
+def _of_git(
+    package: LockedPackage, interpreter: Interpreter, completions: Completions, building: _Building
+) -> Package | Query:
+    """URL?rev=TAG&subdirectory=PLACE#COMMIT"""
+    address, _, commit = package.origin.partition("#")
+    url, _, query = address.partition("?")
+    parts = dict(part.partition("=")[::2] for part in query.split("&"))
+    return _sdists.from_git(
+        package.name,
+        package.version or "",
+        url,
+        commit,
+        where=package.table,
+        interpreter=interpreter,
+        completions=completions,
+        subdirectory=unquote(parts.get("subdirectory", "")),
+        wishes=building.wishes(package.name),
+    )
+
+
+def _file_name(package: LockedPackage, file: Table) -> str:
+    name = file.text("filename") or _wheels.last_segment(file.text("url") or file.text("path") or "")
+    return name or _wheels.last_segment(package.origin)
 
 
 def _url(package: LockedPackage, wheel: Table) -> str:
-    """Where the wheel is: on an index, at the source's own URL, or on this machine."""
+    """Where the file is: on an index, at the source's own URL, or on this machine."""
     url = wheel.text("url") or (package.origin if package.kind == "url" else None)
     if url:
         return _wheels.check_url(url, wheel, "url")
@@ -259,4 +330,4 @@ def _url(package: LockedPackage, wheel: Table) -> str:
         path = package.origin
     elif "://" not in package.origin:
         path = os.path.join(package.origin, path)
-    return _wheels.file_url(path, wheel, "path", package.label)
+    return _wheels.file_url(path, wheel)

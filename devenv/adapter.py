@@ -132,10 +132,47 @@ class RQuery:
         return f"r:{self.name}@{self.version} {self.origin}".rstrip()
 
 
-Query = NpmQuery | PypiQuery | GitQuery | RQuery
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildQuery:
+    """What does building a wheel of this source need? `python` is the version that it is for ("3.11").
+
+    The answer are the wheels of the build environment, all of them, for each machine that is supported; () for none.
+    `constraints` are requirements that narrow what is chosen, `extra` such as are added to what the source asks for.
+    """
+
+    name: str
+    version: str
+    file: RemoteFile
+    python: str
+    subdirectory: str = ""
+    constraints: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        more = "".join(f" {text}" for text in (*self.extra, *(f"<{text}>" for text in self.constraints)))
+        place = f"/{self.subdirectory}" if self.subdirectory else ""
+        source = f"{self.name}=={self.version}{place}"
+        return f"build:{source}@{self.file.hash.hex[:16]} for python {self.python}{more}"
+
+
+Query = NpmQuery | PypiQuery | GitQuery | RQuery | BuildQuery
 
 # Answers to queries, by the query's key. An npm query has one file, a PyPI query any number.
 Completions = Mapping[str, tuple[RemoteFile, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelBuild:
+    """How a wheel is made of a source: by the backend that its pyproject.toml names.
+
+    requires: the wheels of the environment that the backend runs in
+    subdirectory: where in the source the project is; settings: for the backend, as pip's --config-settings
+    """
+
+    requires: tuple[Package, ...]
+    subdirectory: str = ""
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,16 +182,18 @@ class Package:
     `executables` are paths inside the package that must become executable (npm's bin targets, whose
     modes in tarballs mean nothing). A "git-crate" is found in its repository by its name. `manifests` are directories inside it, "" for itself, whose own package.json
     names more of them, where the lockfile does not. `direct`: the lockfile names the file itself, not a version of
-    an index, which an installed Python package has to say of itself (direct_url.json).
+    an index, which an installed Python package has to say of itself (direct_url.json). An "sdist" is built, as `build`
+    says.
     """
 
     name: str
     version: str
-    format: Literal["npm", "wheel", "crate", "git-crate", "r"]
+    format: Literal["npm", "wheel", "sdist", "crate", "git-crate", "r"]
     file: RemoteFile
     executables: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
     direct: bool = False
+    build: WheelBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +355,9 @@ class Plan:
         """Each package once, in a stable order."""
         found = self.view.packages
         values = found.values() if isinstance(found, Mapping) else found
-        unique = {(p.format, p.name, p.version, p.file.hash, p.executables, p.manifests): p for p in values}
+        unique = {
+            (p.format, p.name, p.version, p.file.hash, p.executables, p.manifests, p.build): p for p in values
+        }
         return tuple(unique[key] for key in sorted(unique, key=repr))
 
 

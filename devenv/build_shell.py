@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from devenv.building import Planner
+from devenv.derivations.on_host import HOST_PATHS
 from devenv.derivations.process import BuildOptions, Room, prepare
 from devenv.derivations.program import TOP
 from devenv.env.enter import enter_command
@@ -25,7 +26,7 @@ from devenv.errors import DevenvError
 from devenv.events import Notice
 from devenv.plugins import load_shells
 from devenv.project import Project, Workplace
-from devenv.recipes.instantiate import HOST_PATHS, Planned
+from devenv.recipes.instantiate import Planned
 from devenv.recipes.kept import Kept, KeptTree
 from devenv.recipes.running import output_place, recipe_options, restore, scratch_node, write_generated
 from devenv.recipes.script import HOST_PATH, PLACE

@@ -128,12 +128,14 @@ def instantiate(
     in several places. `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
     """
     maker = ViewMaker(store_dir, absolute_url)
-    tools = maker.toolchains(toolchains, platform)
     root = None
     if base is not None and base_urls is not None:
         from devenv.fhs.plan import derivations, without
 
         root = derivations(base, base_urls, store_dir, graph=maker.graph)
+    if python is not None:
+        maker.build_with(python, root)
+    tools = maker.toolchains(toolchains, platform)
     recipes = [
         maker.node_view(entry, root) for entry in lockfiles if isinstance(entry.plan.view, NodeModules)
     ]
@@ -184,11 +186,26 @@ class ViewMaker:
         self.undecided: list[Node] = []
         self.node: Node | None = None
         self.npm: tuple[Node, str] | None = None  # with its version
+        self._building: tuple[HostPython, RootPlan | None] | None = None
+
+    def build_with(self, python: HostPython, root: RootPlan | None) -> None:
+        """Which interpreter Python packages are built with, and the system packages it may be among."""
+        self._building = (python, root)
 
     def package(self, package: Package) -> Node:
         url = package.file.url
+        if package.format == "sdist":
+            return self.target(self._built(package))
         node = package_node(self.graph, package, url if is_git(url) else self.absolute_url(url))
         return self.target(node)
+
+    def _built(self, package: Package) -> Node:
+        from devenv.derivations.wheels import built_node
+        from devenv.providers.build_requirements import surroundings_of
+
+        assert self._building is not None
+        surroundings = surroundings_of(*self._building, self.graph)
+        return built_node(self.graph, package, surroundings, self.absolute_url)
 
     def target(self, node: Node) -> Node:
         self.targets[node.path] = node

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devenv.adapter import GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, RQuery, Target
+from devenv.adapter import BuildQuery, GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, RQuery, Target
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
 from devenv.config.model import Caches, Config
 from devenv.config.parameters import settle
@@ -366,7 +366,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     toolchains = tuple(sorted(chosen.values(), key=lambda tool: tool.name))
     python = find_locked_python(Lock(toolchains=toolchains, base=base), project.settings.environ)
     target = make_target(python, toolchains)
-    plans, files = _complete(project, target, known)
+    plans, files = _complete(project, project.lockfiles, target, known, python, base)
     _ask_crate_registries(project, plans)
     lock = Lock(
         system=project.config.system,
@@ -411,7 +411,7 @@ def _needed_of_base(
             f"{lockfiles[0].path} needs R and {CONFIG_NAME} names none",
             hint='add `base = "debian/trixie"` at the top and `r = "4.5"` to [packages], or the versions you need',
         )
-    plans, answers = _complete_lockfiles(project, lockfiles, make_target(None, ()), known)
+    plans, answers = _complete(project, lockfiles, make_target(None, ()), known)
     return tuple(sorted({name for entry in plans for name in entry.plan.system})), answers
 
 
@@ -483,28 +483,32 @@ def _locked_siblings(lockfile: Lockfile, hashes: Mapping[str, str]) -> dict[str,
     }
 
 
+_MOST_ROUNDS = 6
+
+
 def _complete(
-    project: Project, target: Target, known: dict[str, tuple[RemoteFile, ...]]
-) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
-    """Plans without open queries, and the answers that they used."""
-    return _complete_lockfiles(project, project.lockfiles, target, known)
-
-
-def _complete_lockfiles(
     project: Project,
     lockfiles: tuple[Lockfile, ...],
     target: Target,
     known: Mapping[str, tuple[RemoteFile, ...]],
+    python: HostPython | None = None,
+    base: LockedBase | None = None,
 ) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
-    asked = all_queries(plan_lockfiles(lockfiles, target, {}))
-    files = {query.key: known[query.key] for query in asked if _is_answered(query, known.get(query.key, ()))}
+    """Plans without open queries, and the answers that they used."""
+    files: dict[str, tuple[RemoteFile, ...]] = {}
     plans = plan_lockfiles(lockfiles, target, files)
-    # An answer may be about a file that the lockfile no longer means: such a plan asks again.
-    for _ in range(3):
+    # An answer may be about a file that the lockfile no longer means: such a plan asks again. Some lead to further
+    # questions: which file it is, then what its build needs.
+    asked: set[str] = set()
+    for _ in range(_MOST_ROUNDS):
         open_queries = all_queries(plans)
         if not open_queries:
             return plans, files
-        answers = project.workplace.answer(open_queries)
+        old = {q.key: known[q.key] for q in open_queries if q.key in known and q.key not in asked}
+        files |= {q.key: old[q.key] for q in open_queries if q.key in old and _is_answered(q, old[q.key])}
+        missing = [query for query in open_queries if query.key not in files or query.key in asked]
+        asked |= {query.key for query in open_queries}
+        answers = _answers(project, missing, python, base)
         files |= {key: useful_files(found, target) for key, found in answers.items()}
         plans = plan_lockfiles(lockfiles, target, files)
     raise DevenvError(
@@ -514,8 +518,33 @@ def _complete_lockfiles(
     )
 
 
+def _answers(
+    project: Project, queries: list[Query], python: HostPython | None, base: LockedBase | None
+) -> dict[str, tuple[RemoteFile, ...]]:
+    """Ask registries, repositories and build backends. Raises one error for all that cannot be answered."""
+    builds = [query for query in queries if isinstance(query, BuildQuery)]
+    answers = project.workplace.answer([query for query in queries if not isinstance(query, BuildQuery)])
+    if builds and python is not None:
+        from devenv.providers.build_requirements import Asker
+
+        place = project.workplace
+        asker = Asker(
+            endpoints=place.endpoints,
+            client=place.client,
+            layout=place.layout,
+            reporter=project.settings.reporter,
+            jobs=place.jobs,
+            python=python,
+            base=base,
+        )
+        answers |= asker.answer(builds)
+    return answers
+
+
 def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
     """Do these files answer the query as the lockfile asks it now? Its hashes may have changed since."""
+    if isinstance(query, BuildQuery):
+        return True  # all that it depends on is in its key
     if isinstance(query, GitQuery | RQuery):
         return bool(files)  # a commit never changes, and of a package's version there is only one file
     hashes = query.hashes if isinstance(query, PypiQuery) else tuple(filter(None, [query.hash]))
@@ -523,7 +552,7 @@ def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
 
 
 def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteFile, ...]:
-    """The wheels that this Python can use on either supported machine; all files when there is none.
+    """The wheels that this Python can use on either supported machine, and the sdist; all files when there is no such wheel.
 
     devenv.lock then works on x86_64 and aarch64 without listing every file that was ever uploaded.
     """
@@ -534,15 +563,16 @@ def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteF
     tags = set(target.python.tags)
     other = "aarch64" if target.machine == "x86_64" else "x86_64"
     tags |= {tag.replace(target.machine, other) for tag in tags}
-    kept = []
+    kept, sources = [], []
     for file in files:
         try:
             wheel_tags = parse_wheel_filename(file.file_name)[3]
         except InvalidWheelFilename:
+            sources += [file] if file.file_name.endswith((".tar.gz", ".zip")) else []
             continue
         if any(str(tag) in tags for tag in wheel_tags):
             kept.append(file)
-    return tuple(kept) or files
+    return (*kept, *sources) if kept else files
 
 
 def _write_if_changed(path: str, text: str) -> bool:

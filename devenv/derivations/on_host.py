@@ -9,7 +9,6 @@ built so depends on more than its inputs: it is a compromise for projects that h
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from devenv.formats.derivation import Derivation
 
@@ -24,8 +23,14 @@ def is_on_host(derivation: Derivation) -> bool:
     return ATTRIBUTE in derivation.env
 
 
-def host_paths(interpreters: Iterable[str]) -> tuple[str, ...]:
-    """What is shown, as sandbox paths; `interpreters` are programs that must be there too, with their libraries."""
-    prefixes = {os.path.dirname(os.path.dirname(os.path.realpath(path))) for path in interpreters}
-    others = sorted(prefix for prefix in prefixes if not prefix.startswith("/usr") and prefix.count("/") > 1)
-    return (*(f"{path}?" for path in HOST_PATHS), *others)
+def host_paths(derivation: Derivation) -> tuple[str, ...]:
+    """What is shown, as sandbox paths: of an interpreter that lies elsewhere the three directories that it needs.
+
+    Which interpreter that is, its builder says, a link in an environment that was made for it.
+    """
+    real = os.path.realpath(derivation.builder)
+    prefix = os.path.dirname(os.path.dirname(real))
+    store = os.path.dirname(next(iter(derivation.outputs.values())).path)
+    is_elsewhere = real != derivation.builder and not real.startswith(("/usr/", f"{store}/"))
+    own = [f"{prefix}/{name}?" for name in ("bin", "include", "lib")] if is_elsewhere else []
+    return (*(f"{path}?" for path in HOST_PATHS), *own)

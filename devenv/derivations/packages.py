@@ -20,6 +20,7 @@ UNPACK = "builtin:devenv-unpack"
 BYTECODE = "builtin:devenv-bytecode"
 LINK = "builtin:devenv-link"
 WRITE = "builtin:devenv-write"
+VENV = "builtin:devenv-venv"
 DEB = "builtin:devenv-deb"
 CONFIGURE = "builtin:devenv-configure"
 

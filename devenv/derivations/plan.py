@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from devenv.derivations.costs import guess
 from devenv.derivations.graph import Node
-from devenv.derivations.packages import BYTECODE, CONFIGURE, DEB, FETCH, FETCH_GIT, LINK, UNPACK, WRITE
+from devenv.derivations.packages import BYTECODE, CONFIGURE, DEB, FETCH, FETCH_GIT, LINK, UNPACK, VENV, WRITE
 from devenv.formats.store_path import StorePath
 
 FETCHERS = frozenset({FETCH, FETCH_GIT})
-OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE, DEB, CONFIGURE})
+OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE, DEB, CONFIGURE, VENV})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,6 @@ class BuildOptions:
     cores: what builders are told that they may use
     environ: the variables that fixed outputs may ask for
     resources: what builds take of the machine, where that is declared, by the paths of their derivations
-    interpreters: programs that builds with this machine's programs may use besides
     """
 
     sandbox_paths: tuple[str, ...] | None = None
@@ -75,7 +74,6 @@ class BuildOptions:
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     resources: Mapping[StorePath, Resources] = field(default_factory=dict)
-    interpreters: tuple[str, ...] = ()
 
 
 class BuilderFailed(BuildError):
@@ -119,7 +117,7 @@ def prepare(node: Node, store: Store, path: str, options: BuildOptions, *, inter
     if root is not None:
         shown = ()
     elif is_on_host(derivation):
-        shown = host_paths(options.interpreters)
+        shown = host_paths(derivation)
     check_impure_paths(string_list(derivation, "__impureHostDeps", label), shown, label)
     used = [each for each in node.used if each != root]
     inputs = store.closure([*node.derivation.input_sources, *used, *_in_store(store, shown)])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from devenv.config.builds import Build
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE as ROOT_ATTRIBUTE
+from devenv.derivations.on_host import HOST_PATHS
 from devenv.errors import DevenvError, raise_problems
 from devenv.formats.derivation import placeholder
 from devenv.formats.hashes import Hash
@@ -24,8 +25,6 @@ from devenv.recipes.keys import Surroundings, checkpoint_keys
 from devenv.recipes.phases import Phase, order
 from devenv.recipes.script import Values, phase_text, script
 
-# Where programs and libraries of a machine are, and the links with which some distributions choose between them.
-HOST_PATHS = ("/bin", "/etc/alternatives", "/lib", "/lib64", "/usr")
 HOST_SHELL = "/bin/sh"
 
 Text = tuple[StorePath, bytes, tuple[StorePath, ...]]

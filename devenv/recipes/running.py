@@ -14,6 +14,7 @@ from devenv.derivations.build_log import BuildLog, log_path
 from devenv.derivations.build_root import Scratch
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
+from devenv.derivations.on_host import HOST_PATHS
 from devenv.derivations.outputs import Made
 from devenv.derivations.process import BuilderFailed, BuildOptions, Processes, Room, clear, prepare
 from devenv.derivations.program import TOP
@@ -21,7 +22,7 @@ from devenv.events import Notice, Reporter
 from devenv.formats.aterm import byte_order
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.recipes.checkpoints import Checkpoints, Tree
-from devenv.recipes.instantiate import HOST_PATHS, Planned, with_final_digest
+from devenv.recipes.instantiate import Planned, with_final_digest
 from devenv.recipes.kept import Kept, KeptTree
 from devenv.recipes.rewriting import replace_digest
 from devenv.recipes.snapshots import Damaged, Known

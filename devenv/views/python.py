@@ -22,7 +22,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from devenv.adapter import Package, SitePackages
 from devenv.errors import DevenvError, raise_problems
@@ -312,8 +312,18 @@ def _configuration(root: str, python: Interpreter) -> bytes:
 
 def _direct_url(package: Package) -> bytes:
     """direct_url.json of a package that was named by its URL, without credentials (PEP 610)."""
+    subdirectory = package.build.subdirectory if package.build is not None else ""
+    more = {"subdirectory": subdirectory} if subdirectory else {}
+    if package.file.url.startswith("git+"):
+        url, _, commit = package.file.url.removeprefix("git+").rpartition("#")
+        parts = urlsplit(url)
+        told = {"vcs_info": {"vcs": "git", "commit_id": commit}, "url": _without_login(parts), **more}
+        return json.dumps(told, sort_keys=True).encode()
     parts = urlsplit(package.file.url)
-    url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     hash = package.file.hash
     info = {"hash": f"{hash.algorithm}={hash.hex}", "hashes": {hash.algorithm: hash.hex}}
-    return json.dumps({"archive_info": info, "url": url}, sort_keys=True).encode()
+    return json.dumps({"archive_info": info, "url": _without_login(parts), **more}, sort_keys=True).encode()
+
+
+def _without_login(parts: SplitResult) -> str:
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -102,9 +102,12 @@ def test_editable_directories_are_imported_in_place() -> None:
         pytest.param(lock(default={"a": {**ENTRY, "hashes": []}}), "a has no hash", id="hash"),
         pytest.param(lock(default={"a": {**ENTRY, "hashes": ["x"]}}), "expected a hash", id="bad hash"),
         pytest.param(
-            lock(default={"a": {"git": "https://x.test/a", "ref": "b"}}), "version control (git)", id="git"
+            lock(default={"a": {"git": "https://x.test/a", "ref": "b"}}),
+            "git at 'b', which is no commit",
+            id="git",
         ),
-        pytest.param(lock(default={"a": {"path": "./lib"}}), "comes from a directory", id="path"),
+        pytest.param(lock(default={"a": {"path": "./a-1.tar.gz"}}), "and has no hash", id="path"),
+        pytest.param(lock(default={"a": {"hg": "https://x.test/a"}}), "only git is known", id="mercurial"),
         pytest.param(lock(default={"a b": ENTRY}), "is not a package name", id="name"),
         pytest.param(lock(default=[]), "expected a table", id="type"),
         pytest.param("{", "not JSON", id="json"),

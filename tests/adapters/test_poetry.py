@@ -148,14 +148,14 @@ def test_an_old_lock_lists_files_apart_and_is_walked() -> None:
         pytest.param(
             package("a") + '\n[package.source]\ntype = "git"\nurl = "https://x.test/a.git"\n' + HEAD,
             None,
-            "to be built from git https://x.test/a.git",
+            "a comes from git at '', which is no commit",
             id="git",
         ),
         pytest.param(
-            HEAD + package("a", files=f'[{{file = "a-1.0.tar.gz", hash = "{HASH}"}}]'),
+            HEAD + package("a", files=f'[{{file = "a-1.0-py2-none-any.whl", hash = "{HASH}"}}]'),
             None,
-            "a 1.0 has no wheel",
-            id="sdist",
+            "a 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36) and no sdist",
+            id="no file that fits",
         ),
         pytest.param(
             HEAD.replace("2.1", "2.0") + package("a"),

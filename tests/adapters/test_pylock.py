@@ -11,7 +11,7 @@ from packaging.markers import Environment
 from packaging.pylock import PackageWheel, Pylock
 from packaging.tags import parse_tag
 
-from devenv.adapter import Options, Plan, PypiQuery, RemoteFile, SitePackages, Target
+from devenv.adapter import GitQuery, Options, Plan, PypiQuery, RemoteFile, SitePackages, Target
 from devenv.adapters import pylock
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
@@ -195,17 +195,12 @@ def test_editable_directories_are_imported_in_place() -> None:
     assert "a: imported in place" in made.notices[0]
 
 
-def test_what_would_need_building_is_refused_at_once() -> None:
+def test_what_cannot_be_installed_is_refused_at_once() -> None:
     sdist = f'{{ url = "https://files.test/x.tar.gz", hashes = {{ sha256 = "{DIGEST}" }} }}'
     text = lock_text(
         package("a", file=f"sdist = {sdist}"),
-        package("b", file=f"archive = {sdist}"),
         package("c", file='vcs = { type = "git", url = "https://git.test/c", commit-id = "abc" }'),
-        package("d", file='directory = { path = "." }'),
-        package(
-            "e",
-            file=f'wheels = [{{ path = "./e-1.0-py3-none-any.whl", hashes = {{ sha256 = "{DIGEST}" }} }}]',
-        ),
+        package("d", file='vcs = { type = "hg", url = "https://hg.test/c", commit-id = "abc" }'),
         package(
             "f",
             file=f'wheels = [{{ name = "f-1.0-cp27-cp27m-win32.whl", url = "https://x.test/f", hashes = {{ sha256 = "{DIGEST}" }} }}]',
@@ -214,15 +209,51 @@ def test_what_would_need_building_is_refused_at_once() -> None:
     found = messages(failure(lambda: plan(text)))
     assert [line.partition(": ")[2].partition(": ")[0] for line in found] == [
         "packages[0]",
-        "packages[1]",
-        "packages[2].vcs",
-        "packages[3].directory",
-        "packages[4].wheels[0].path",
-        "packages[5]",
+        "packages[1].vcs",
+        "packages[2].vcs.type",
+        "packages[3]",
     ]
-    assert found[5].endswith(
-        "f 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36); wheels there are: cp27-cp27m-win32"
+    assert found[0].endswith("x.tar.gz is not an sdist of a 1.0")
+    assert found[3].endswith(
+        "f 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36) and no sdist; "
+        "wheels there are: cp27-cp27m-win32"
     )
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_what_has_to_be_built_is_asked_about_and_then_built() -> None:
+    sdist = f'{{ url = "https://files.test/a-1.0.tar.gz", hashes = {{ sha256 = "{DIGEST}" }} }}'
+    archive = f'{{ path = "dist/any.zip", subdirectory = "sub", hashes = {{ sha256 = "{DIGEST}" }} }}'
+    vcs = f'{{ type = "git", url = "https://git.test/c", commit-id = "{COMMIT}", subdirectory = "py" }}'
+    text = lock_text(
+        package("a", file=f"sdist = {sdist}"),
+        package("b", file=f"archive = {archive}"),
+        package("c", file=f"vcs = {vcs}"),
+        package("d", file='directory = { path = "libs/d" }'),
+    )
+    repository = RemoteFile(
+        file_name="c", url=f"git+https://git.test/c#{COMMIT}", hash=Hash.of("sha256", b"tree")
+    )
+    answers: dict[str, tuple[RemoteFile, ...]] = {}
+    seen = []
+    while open_queries := plan(text, completions=answers).queries:
+        seen += [type(query).__name__ for query in open_queries]
+        for query in open_queries:
+            answers[query.key] = (repository,) if isinstance(query, GitQuery) else ()
+    assert sorted(seen) == ["BuildQuery", "BuildQuery", "BuildQuery", "GitQuery"]
+    made = plan(text, completions=answers)
+    assert isinstance(made.view, SitePackages)
+    found = {
+        p.name: (p.format, p.file.url, p.direct, p.build.subdirectory) for p in made.view.packages if p.build
+    }
+    assert found == {
+        "a": ("sdist", "https://files.test/a-1.0.tar.gz", False, ""),
+        "b": ("sdist", "project:dist/any.zip", True, "sub"),
+        "c": ("sdist", f"git+https://git.test/c#{COMMIT}", True, "py"),
+    }
+    assert [editable.path for editable in made.view.editables] == ["libs/d/."]
 
 
 # --- damage --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.adapter import Completions, Options, Plan, PypiQuery, RemoteFile, SitePackages, Target
+from devenv.adapter import BuildQuery, Completions, Options, Plan, PypiQuery, RemoteFile, SitePackages, Target
 from devenv.adapters import requirements
 from devenv.adapters._requirements_txt import Entry, parse
 from devenv.errors import DevenvError
@@ -114,11 +114,11 @@ def test_an_index_without_such_files_is_an_error() -> None:
 
 
 def test_a_package_without_a_wheel_for_this_platform_says_what_there_is() -> None:
-    files = (remote("kit-1.0.tar.gz", A), remote("kit-1.0-cp312-cp312-macosx_11_0_arm64.whl", B))
+    files = (remote("kit-1.0-cp312-cp312-macosx_11_0_arm64.whl", B),)
     error = failure(lambda: plan(pin("kit==1.0", A, B), completions={"pypi:kit==1.0": files}))
     assert str(error) == (
-        "requirements.txt:1: kit 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36), and building "
-        "its sdist is not supported yet; wheels there are: cp312-cp312-macosx_11_0_arm64"
+        "requirements.txt:1: kit 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36) and no sdist; "
+        "wheels there are: cp312-cp312-macosx_11_0_arm64"
     )
 
 
@@ -227,11 +227,20 @@ def test_naming_a_package_twice_is_fine_while_both_agree(second: str, ok: bool) 
 # --- refusals ------------------------------------------------------------------------------------------------
 
 
-def test_a_file_without_hashes_says_how_to_make_one() -> None:
-    error = failure(lambda: plan("requests==2.0\nflask\n"))
-    assert "no requirement has a hash" in str(error)
+def test_without_any_hash_those_of_the_index_count() -> None:
+    text = "kit==1.0\n"
+    made = plan(text)
+    assert [(query.name, query.hashes) for query in queries(made)] == [("kit", ())]
+    assert "it has no hashes" in made.notices[0]
+    files = (remote("kit-1.0-py3-none-any.whl", A),)
+    (package,) = plan(text, completions={"pypi:kit==1.0": files}).packages
+    assert package.file.hash == A
+
+
+def test_what_is_not_pinned_says_how_to_make_a_lock() -> None:
+    error = failure(lambda: plan("flask\n"))
+    assert "'flask' is not pinned" in str(error)
     assert "uv pip compile --generate-hashes" in str(error.hint)
-    assert "pip-compile --generate-hashes" in str(error.hint)
 
 
 def test_an_empty_file_is_an_empty_environment() -> None:
@@ -250,7 +259,7 @@ def test_everything_that_cannot_be_installed_is_reported_at_once() -> None:
             "git+https://git.test/x.git#egg=x\n",
             "y @ git+ssh://git@git.test/y.git\n",
             pin("./local"),
-            pin("dist/x-1-py3-none-any.whl"),
+            pin("dist/z-1-py3-none-any.whl"),
             pin("${NAME}==1"),
             "bad==1 --hash=md5:" + "a" * 32 + "\n",
             "bad==1 --hash=sha256:xyz\n",
@@ -261,19 +270,58 @@ def test_everything_that_cannot_be_installed_is_reported_at_once() -> None:
     )
     found = messages(failure(lambda: plan(text)))
     lines = [int(line.split(":")[1]) for line in found]
-    assert lines == [3, 4, 6, 8, 10, 12, 13, 14, 16, 18, 20, 21, 22, 24, 23]
+    assert lines == [3, 4, 6, 8, 10, 18, 20, 21, 22, 24, 12, 13]
 
 
-def test_a_source_distribution_at_a_url_is_refused() -> None:
-    text = f"kit @ https://files.test/kit-1.tar.gz#sha256={A.hex}\n"
-    assert "kit has no wheel for CPython 3.11" in str(failure(lambda: plan(text)))
+def test_a_source_distribution_at_a_url_is_built() -> None:
+    text = f"kit @ https://files.test/kit-1.tar.gz#sha256={A.hex}&subdirectory=py\n"
+    (query,) = plan(text).queries
+    assert isinstance(query, BuildQuery)
+    assert (query.name, query.subdirectory, query.python) == ("kit", "py", "3.11")
+    wheels = (remote("setuptools-70-py3-none-any.whl", B),)
+    (package,) = plan(text, completions={query.key: wheels}).packages
+    assert package.build is not None
+    assert [(each.name, each.version) for each in package.build.requires] == [("setuptools", "70")]
+
+
+def test_formats_are_as_the_file_says() -> None:
+    files = (remote("kit-1.0-py3-none-any.whl", A), remote("kit-1.0.tar.gz", B))
+    completions = {"pypi:kit==1.0": files}
+    (query,) = plan("--no-binary :all:\n" + pin("kit==1.0", A, B), completions=completions).queries
+    assert isinstance(query, BuildQuery)
+    assert query.file.hash == B
+    only = plan("--no-binary :all:\n--no-binary :none:\n" + pin("kit==1.0", A, B), completions=completions)
+    assert [package.file.hash for package in only.packages] == [A]
+    source = {"pypi:kit==1.0": files[1:]}
+    error = failure(lambda: plan("--only-binary kit\n" + pin("kit==1.0", A, B), completions=source))
+    assert "and must not be built" in str(error)
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def test_repositories_need_a_commit_and_directories_are_imported_in_place() -> None:
+    text = (
+        f"git+https://git.test/kit.git@{COMMIT}#subdirectory=py&egg=kit\n"
+        f"-e git+ssh://git@git.test/other.git@{COMMIT}\n"
+        "-e ./libs/own[extra]\n"
+        "./libs/second\n"
+    )
+    names = requirements.included_names(text, "requirements.txt")
+    assert names == ("libs/own/pyproject.toml", "libs/second/pyproject.toml")
+    made = plan(text, siblings={"libs/own/pyproject.toml": '[project]\nname = "Own.Name"\n'})
+    assert [query.key for query in made.queries] == [
+        f"git:https://git.test/kit.git#{COMMIT}",
+        f"git:ssh://git@git.test/other.git#{COMMIT}",
+    ]
+    assert isinstance(made.view, SitePackages)
+    found = {editable.name: editable.path for editable in made.view.editables}
+    assert found == {"own-name": "libs/own", "second": "libs/second"}
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("-e .", "what is editable has no hash"),
-        ("--no-binary :all:", "building from source is not supported yet"),
         ("--no-index", "nobody to ask"),
         ("--unknown x", "'--unknown' is not an option known here"),
         ("-q", "'-q' is not an option known here"),

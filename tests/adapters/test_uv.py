@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,17 @@ from packaging.markers import Environment
 from packaging.pylock import PackageWheel, Pylock
 from packaging.tags import parse_tag
 
-from devenv.adapter import Completions, Options, Plan, PypiQuery, RemoteFile, SitePackages, Target
+from devenv.adapter import (
+    BuildQuery,
+    Completions,
+    GitQuery,
+    Options,
+    Plan,
+    PypiQuery,
+    RemoteFile,
+    SitePackages,
+    Target,
+)
 from devenv.adapters import uv
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
@@ -54,11 +64,18 @@ def plan(
     )
 
 
-def plan_of(folder: str, *, target: Target = LINUX, options: Options = NO_OPTIONS) -> Plan:
+def plan_of(
+    folder: str,
+    *,
+    target: Target = LINUX,
+    options: Options = NO_OPTIONS,
+    completions: Completions = NO_COMPLETIONS,
+) -> Plan:
     """Plan a lockfile of the test data, with its manifest where it has one."""
     has_manifest = os.path.exists(os.path.join(DATA, folder, "pyproject.toml"))
     manifest = data(folder, "pyproject.toml") if has_manifest else None
-    return plan(data(folder, "uv.lock"), target=target, options=options, pyproject=manifest)
+    text = data(folder, "uv.lock")
+    return plan(text, target=target, options=options, pyproject=manifest, completions=completions)
 
 
 # --- against uv's own walk and packaging's own choice of wheels ---------------------------------------------
@@ -107,6 +124,17 @@ def selected(lock: Pylock, target: Target) -> dict[str, tuple[str, str]]:
     return found
 
 
+def answered(plan: Callable[[Completions], Plan]) -> Plan:
+    """The plan, when all that it asks is answered: that repositories are there, that builds need nothing."""
+    known: dict[str, tuple[RemoteFile, ...]] = {}
+    while queries := plan(known).queries:
+        for query in queries:
+            assert query.key not in known
+            tree = RemoteFile(file_name="x", url=query.key, hash=Hash.of("sha256", query.key.encode()))
+            known[query.key] = (tree,) if isinstance(query, GitQuery) else ()
+    return plan(known)
+
+
 def hashes(plan: Plan) -> dict[str, tuple[str, str]]:
     """name -> (version, SHA-256) of what a plan installs. File names are spelled anew by uv's export."""
     return {package.name: (package.version, package.file.hash.hex) for package in plan.packages}
@@ -141,12 +169,12 @@ def test_the_choice_is_that_of_uv_and_packaging(
     lock = exported(folder, tmp_path, *args)
     for name, target in TARGETS.items():
         expected = selected(lock, target)
+        made = answered(lambda known: plan_of(folder, target=target, options=options, completions=known))  # noqa: B023
         sources = {package for package, (_, digest) in expected.items() if not digest}
-        if sources:
-            error = "\n".join(messages(failure(lambda: plan_of(folder, target=target, options=options))))  # noqa: B023
-            assert all(package in error for package in sources), name
-        else:
-            assert hashes(plan_of(folder, target=target, options=options)) == expected, name
+        assert {package.name for package in made.packages if package.format == "sdist"} == sources, name
+        wheels = {key: value for key, value in expected.items() if key not in sources}
+        found = {key: value for key, value in hashes(made).items() if key not in sources}
+        assert found == wheels, name
     assert expected
 
 
@@ -292,29 +320,25 @@ def test_two_versions_of_one_name_are_an_error_that_names_both() -> None:
 # --- what is refused -----------------------------------------------------------------------------------------
 
 
-SINK_DIRECTORY = (
-    "uv.lock: package[3].source: b 0.1.0 is to be built from the directory ../b, and building is not supported yet; "
-    "with `editable = true` in tool.uv.sources it is imported in place"
-)
-SINK_GIT = (
-    "uv.lock: package[9].source: pip 20.3.1 comes from git (https://github.com/pypa/pip.git), "
-    "and packages from git are not supported yet"
-)
-SINK_PATH = (
-    "uv.lock: package[11].wheels[0].path: urllib3 2.2.3 is the file '../urllib3-2.2.3-py3-none-any.whl' of the project, "
-    "and wheels beside the lockfile are not supported yet"
-)
-
-
-def test_everything_that_would_need_building_is_refused_at_once() -> None:
-    no_wheel = "has no wheel for CPython 3.12 on linux x86_64 (glibc 2.36), and building its sdist is not supported yet"
-    assert messages(failure(lambda: plan_of("uv-kitchen-sink-a", target=LINUX_312))) == [
-        f"uv.lock: package[2]: attrs 23.1.0 {no_wheel}; there are no wheels of it at all",
-        SINK_DIRECTORY,
-        f"uv.lock: package[4]: blinker 1.6.2 {no_wheel}; there are no wheels of it at all",
-        SINK_GIT,
-        SINK_PATH,
+def test_sources_of_every_kind_are_built_or_imported_in_place() -> None:
+    made = answered(lambda known: plan_of("uv-kitchen-sink-a", target=LINUX_312, completions=known))
+    assert isinstance(made.view, SitePackages)
+    found = {package.name: package.file.url for package in made.view.packages if package.direct}
+    commit = "f94a429e17b450ac2d3432f46492416ac2cf58ad"
+    assert found.pop("pip").endswith(f"#{commit}")
+    assert {name: url.partition(":")[0] for name, url in found.items()} == {
+        "arpeggio": "https",
+        "attrs": "project",
+        "blinker": "https",
+        "urllib3": "project",
+    }
+    assert found["attrs"] == "project:../attrs-23.1.0.tar.gz"
+    assert sorted(package.name for package in made.view.packages if package.build) == [
+        "attrs",
+        "blinker",
+        "pip",
     ]
+    assert editables(made)["b"] == "../b"
 
 
 def test_a_wheel_at_a_url_is_taken_and_marked() -> None:
@@ -335,17 +359,42 @@ def test_no_wheel_for_this_platform_names_package_platform_and_what_there_is() -
         package("root", 'virtual = "."', dependencies='{ name = "leaf" }'), package("leaf", wheels=wheels)
     )
     assert str(failure(lambda: plan(text))) == (
-        "uv.lock: package[1]: leaf 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36); "
+        "uv.lock: package[1]: leaf 1.0 has no wheel for CPython 3.11 on linux x86_64 (glibc 2.36) and no sdist; "
         "wheels there are: cp312-cp312-manylinux_2_17_x86_64, cp312-cp312-win_amd64"
     )
 
 
 @pytest.mark.parametrize("setting", ["no-binary = true", 'no-binary-package = ["Leaf"]'])
-def test_settings_that_ask_for_building_are_refused(setting: str) -> None:
+def test_what_is_to_be_built_from_source_needs_an_sdist(setting: str) -> None:
     text = lock_text(package("root", 'virtual = "."', dependencies='{ name = "leaf" }'), package("leaf"))
     error = str(failure(lambda: plan(text, pyproject=f"[tool.uv]\n{setting}\n")))
-    assert "leaf 1.0 is to be built from source" in error
-    assert error.startswith("pyproject.toml: tool.uv.no-binary")
+    assert "leaf 1.0 is to be built from source, and has no sdist" in error
+
+
+SDIST = 'sdist = {{ url = "https://files.test/leaf-1.0.tar.gz", hash = "sha256:{}" }}'.format("ab" * 32)
+
+
+def test_settings_say_how_packages_are_built() -> None:
+    text = lock_text(
+        package("root", 'virtual = "."', dependencies='{ name = "leaf" }'),
+        package("leaf", more=SDIST),
+        top='[manifest]\nbuild-constraints = [{ name = "setuptools", specifier = "<70" }]',
+    )
+    settings = """
+[tool.uv]
+no-binary-package = ["leaf"]
+config-settings = { option = "all" }
+[tool.uv.extra-build-dependencies]
+leaf = ["one", { requirement = "two", match-runtime = true }]
+[tool.uv.config-settings-package]
+leaf = { option = "mine" }
+"""
+    (query,) = plan(text, pyproject=settings).queries
+    assert isinstance(query, BuildQuery)
+    assert (query.constraints, query.extra) == (("setuptools<70",), ("one", "two"))
+    (made,) = plan(text, pyproject=settings, completions={query.key: ()}).packages
+    assert made.build is not None
+    assert made.build.settings == (("option", "mine"),)
 
 
 @pytest.mark.parametrize(

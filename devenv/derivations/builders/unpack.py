@@ -1,8 +1,9 @@
 """`builtin:devenv-unpack`: a package's archive as a tree.
 
-env: `src` the archive, `format` "npm", "wheel", "crate" or "git-crate", `executables` a JSON list of paths inside the package, `manifests`
+env: `src` the archive, `format` "npm", "wheel", "sdist", "crate" or "git-crate", `executables` a JSON list of paths inside the package, `manifests`
 one of directories inside it whose package.json names more executables; of a crate its `checksum`, or the name `crate` and
-the `version` of one that is to be found in a repository.
+the `version` of one that is to be found in a repository; of an sdist the `subdirectory` that its project is in. A wheel
+may be in a directory of its own, as builds leave it.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ def build(job: Job) -> tuple[str, ...]:
             from devenv.derivations.builders.crate import crate_of_repository
 
             return crate_of_repository(source, job.target, job.env["crate"], job.env["version"])
-        from devenv.derivations.builders.wheel import unpack_wheel
+        if job.env["format"] == "sdist":
+            from devenv.derivations.builders.sdist import unpack_source
 
-        return unpack_wheel(source, job.target)
+            return unpack_source(source, job.target, job.env["subdirectory"])
+        from devenv.derivations.builders.wheel import built_wheel, unpack_wheel
+
+        return unpack_wheel(built_wheel(source) if os.path.isdir(source) else source, job.target)
     except ArchiveError as error:
         subject = "it" if error.member is None else f"its member {shown(error.member)}"
         archive = os.path.basename(source).partition("-")[2]

@@ -51,6 +51,14 @@ def unpack_wheel(archive: str, target: str) -> tuple[str, ...]:
     return ()
 
 
+def built_wheel(directory: str) -> str:
+    """The one wheel that a build has left in its output. Raises ArchiveError."""
+    found = [name for name in os.listdir(directory) if name.endswith(".whl")]
+    if len(found) != 1:
+        raise ArchiveError(f"holds {len(found)} wheels instead of one")
+    return f"{directory}/{found[0]}"
+
+
 def _files(members: tuple[ZipMember, ...]) -> dict[bytes, ZipMember]:
     """The wheel's files by path. Directories are only checked: they come with the files in them."""
     files: dict[bytes, ZipMember] = {}

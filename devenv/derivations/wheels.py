@@ -1,0 +1,157 @@
+"""Wheels that are built: from a source and an environment with its backend to the unpacked wheel.
+
+    source       unpacked, with a description of how it is built       builtin:devenv-unpack
+    environment  a virtual environment of the build requirements       builtin:devenv-venv
+    wheel        what the backend makes, in a sandbox                  the environment's python
+    unpacked     the wheel's files, as those of any other              builtin:devenv-unpack
+
+The sandbox has no network. Compilers and libraries are those of the root of system packages where the interpreter is
+in that, and else this machine's (`on_host`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from devenv.adapter import Package, WheelBuild
+from devenv.derivations.graph import Graph, Node
+from devenv.derivations.in_root import ATTRIBUTE as ROOT
+from devenv.derivations.on_host import ATTRIBUTE as HOST
+from devenv.derivations.packages import UNPACK, VENV, fetch_node, git_node, is_git, package_node, write_node
+from devenv.formats.store_path import sanitize_name
+
+_REVISION = "1"
+_SCRIPT = "build-wheel.py"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where backends run: the interpreter's path and version; `root` as of `in_root.root_node`, None on this machine."""
+
+    interpreter: str
+    version: str
+    machine: str
+    root: Node | None = None
+
+
+def source_node(graph: Graph, package: Package, absolute_url: Callable[[str], str]) -> Node:
+    """The unpacked source of a package that is to be built."""
+    url = package.file.url
+    label = f"{package.name} {package.version}".rstrip()
+    if is_git(url):
+        archive = git_node(graph, package.file)
+    else:
+        archive = fetch_node(graph, package.file, absolute_url(url), label=label)
+    subdirectory = package.build.subdirectory if package.build is not None else ""
+    return graph.add(
+        name=sanitize_name("-".join(filter(None, (package.name, package.version, "source")))),
+        builder=UNPACK,
+        env={"format": "sdist", "src": archive.out, "subdirectory": subdirectory, "revision": _REVISION},
+        inputs=(archive,),
+        label=f"{label} (source)",
+    )
+
+
+def environment_node(
+    graph: Graph, requires: Sequence[Package], surroundings: Surroundings, absolute_url: Callable[[str], str]
+) -> Node:
+    """The environment with the wheels `requires`. Sources that need the same ones share it."""
+    trees = {each.name: package_node(graph, each, absolute_url(each.file.url)) for each in requires}
+    rows = [(each.name, each.version, trees[each.name].out) for each in requires]
+    return graph.add(
+        name="python-build-environment",
+        builder=VENV,
+        env={
+            "packages": json.dumps(sorted(rows)),
+            "interpreter": surroundings.interpreter,
+            "python": surroundings.version,
+            "revision": _REVISION,
+        },
+        inputs=trees.values(),
+        label="build environment",
+    )
+
+
+def backend_node(
+    graph: Graph, package: Package, source: Node, environment: Node, surroundings: Surroundings, task: str
+) -> Node:
+    """What the backend of `source` gives: a directory with a "wheel", or the list of what else it "requires"."""
+    script = write_node(graph, _SCRIPT, {_SCRIPT: _script()})
+    build = package.build or WheelBuild(requires=())
+    label = f"{package.name} {package.version}".rstrip()
+    env = {
+        "src": source.out,
+        "package": package.name,
+        "subdirectory": build.subdirectory,
+        "settings": json.dumps(dict(build.settings)),
+        "task": task,
+        "PATH": f"{environment.out}/bin:{_PATH}",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": "315532800",
+        "LC_ALL": "C.UTF-8",
+        **_version(package),
+    }
+    inputs: list[Node] = [source, environment, script]
+    if surroundings.root is not None:
+        env[ROOT] = surroundings.root.out
+        inputs.append(surroundings.root)
+    else:
+        env[HOST] = "1"
+    return graph.add(
+        name=sanitize_name("-".join(filter(None, (package.name, package.version, task)))),
+        builder=f"{environment.out}/bin/python",
+        system=f"{surroundings.machine}-linux",
+        args=(f"{script.out}/{_SCRIPT}",),
+        env=env,
+        inputs=inputs,
+        label=label if task == "wheel" else f"{label} (what its build requires)",
+    )
+
+
+def _version(package: Package) -> dict[str, str]:
+    """A repository without its history does not know its version; backends that look there can be told."""
+    if not is_git(package.file.url) or not package.version:
+        return {}
+    name = package.name.upper().replace("-", "_")
+    return {f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}": package.version, "PBR_VERSION": package.version}
+
+
+def built_node(
+    graph: Graph, package: Package, surroundings: Surroundings, absolute_url: Callable[[str], str]
+) -> Node:
+    """The unpacked wheel of a package that is built as `package.build` says."""
+    assert package.build is not None
+    key = ("built", package, surroundings.interpreter)
+    if key in graph.made:
+        return graph.made[key]
+    source = source_node(graph, package, absolute_url)
+    environment = environment_node(graph, package.build.requires, surroundings, absolute_url)
+    wheel = backend_node(graph, package, source, environment, surroundings, "wheel")
+    node = graph.add(
+        name=sanitize_name("-".join(filter(None, (package.name, package.version)))),
+        builder=UNPACK,
+        env={"format": "wheel", "src": wheel.out, "revision": _REVISION},
+        inputs=(wheel,),
+        label=f"{wheel.label} (wheel)",
+    )
+    return graph.made.setdefault(key, node)
+
+
+def backends(nodes: Iterable[Node]) -> list[Node]:
+    """Those of `nodes` that run a build backend."""
+    return [node for node in nodes if {"task", "settings", "package"} <= node.derivation.env.keys()]
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    path = os.path.join(os.path.dirname(__file__), "backend_script.py")
+    with open(path, encoding="utf-8") as file:
+        return file.read()

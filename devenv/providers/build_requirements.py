@@ -1,0 +1,185 @@
+"""What the builds of sources need: answers to `BuildQuery`, found when a project is locked.
+
+A source says in pyproject.toml what its backend needs; the backend, once it runs, may want more (PEP 517,
+`get_requires_for_build_wheel`). No lockfile pins either, so they are resolved here, by the ecosystem's own resolver, and
+devenv.lock holds the result: sources are fetched and unpacked, requirements resolved, backends asked in the same sandbox
+that will build the wheel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from devenv.adapter import BuildQuery, Package, RemoteFile, WheelBuild
+from devenv.derivations.builders.sdist import DESCRIPTION
+from devenv.derivations.graph import Graph, Node
+from devenv.derivations.in_root import root_node
+from devenv.derivations.realise import realise
+from devenv.derivations.wheels import Surroundings, backend_node, environment_node, source_node
+from devenv.errors import DevenvError, raise_problems
+from devenv.providers.errors import ProviderError
+from devenv.providers.python_resolver import Resolver
+from devenv.store.local import Store
+
+if TYPE_CHECKING:
+    from devenv.debian.locked import LockedBase
+    from devenv.events import Reporter
+    from devenv.fetch.endpoints import Endpoints
+    from devenv.fetch.http import Client
+    from devenv.fhs.plan import RootPlan
+    from devenv.providers.python_host import HostPython
+    from devenv.store.layout import Layout
+
+Answers = dict[str, tuple[RemoteFile, ...]]
+
+
+def surroundings_of(python: HostPython, plan: RootPlan | None, graph: Graph) -> Surroundings:
+    """Where backends run, given the root of system packages, if there is one."""
+    root = root_node(graph, plan.packages, plan.configured) if python.in_root and plan is not None else None
+    return Surroundings(
+        interpreter=python.path, version=python.version, machine=os.uname().machine, root=root
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Case:
+    """One question on its way to an answer. `requires` are requirements, `files` what they are resolved to."""
+
+    query: BuildQuery
+    package: Package
+    source: Node
+    requires: tuple[str, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
+    probe: Node | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """What is needed to find answers. `base` are the locked system packages, for an interpreter that is in them."""
+
+    endpoints: Endpoints
+    client: Client
+    layout: Layout
+    reporter: Reporter
+    jobs: int
+    python: HostPython
+    base: LockedBase | None
+
+    def answer(self, queries: Sequence[BuildQuery]) -> Answers:
+        """The wheels of each build's environment, by the query's key. Raises all that can be found wrong at once."""
+        resolver = Resolver(self.endpoints, self.python, offline=self.client.offline)
+        with Store.open(self.layout, reporter=self.reporter) as store:
+            graph = Graph(store.store_dir)
+            cases = [self._case(graph, query) for query in queries]
+            self._realise(store, graph, [case.source for case in cases])
+            for case in cases:
+                case.requires = _described(case)
+            _each(cases, lambda case: self._resolve(resolver, case))
+            surroundings = self._surroundings(graph)
+            for case in cases:
+                case.probe = self._probe(graph, case, surroundings)
+            self._realise(store, graph, [case.probe for case in cases if case.probe is not None])
+            _each(cases, lambda case: self._complete(resolver, case))
+        return {case.query.key: case.files for case in cases}
+
+    def _surroundings(self, graph: Graph) -> Surroundings:
+        """Where backends run: in the root of system packages if the interpreter is of that, else on this machine."""
+        plan = None
+        if self.python.in_root and self.base is not None:
+            from devenv.debian.base import url_lookup
+            from devenv.fhs.plan import derivations
+
+            plan = derivations(self.base, url_lookup(self.endpoints, self.base), graph.store_dir, graph=graph)
+        return surroundings_of(self.python, plan, graph)
+
+    def _case(self, graph: Graph, query: BuildQuery) -> _Case:
+        package = Package(
+            name=query.name,
+            version=query.version,
+            format="sdist",
+            file=query.file,
+            build=WheelBuild(requires=(), subdirectory=query.subdirectory),
+        )
+        return _Case(
+            query=query, package=package, source=source_node(graph, package, self.endpoints.absolute)
+        )
+
+    def _realise(self, store: Store, graph: Graph, targets: Sequence[Node]) -> None:
+        realise(
+            store,
+            graph,
+            targets,
+            client=self.client,
+            pythons={},
+            reporter=self.reporter,
+            jobs=self.jobs,
+        )
+
+    def _resolve(self, resolver: Resolver, case: _Case) -> None:
+        label = f"the build of {case.query.name} {case.query.version}".rstrip()
+        case.files = resolver.resolve(
+            (*case.requires, *case.query.extra), constraints=case.query.constraints, purpose=label
+        )
+
+    def _probe(self, graph: Graph, case: _Case, surroundings: Surroundings) -> Node:
+        wheels = resolved_packages(case.files, self.python)
+        environment = environment_node(graph, wheels, surroundings, self.endpoints.absolute)
+        return backend_node(graph, case.package, case.source, environment, surroundings, "requires")
+
+    def _complete(self, resolver: Resolver, case: _Case) -> None:
+        """Resolve once more, where the backend wants more than its project says."""
+        assert case.probe is not None
+        more = tuple(text for text in _asked_for(case.probe) if text not in case.requires)
+        if more:
+            case.requires += more
+            self._resolve(resolver, case)
+
+
+def _each(cases: Sequence[_Case], work: Callable[[_Case], None]) -> None:
+    problems: list[DevenvError] = []
+    for case in cases:
+        try:
+            work(case)
+        except DevenvError as error:
+            problems.append(error)
+    raise_problems(problems)
+
+
+def _described(case: _Case) -> tuple[str, ...]:
+    with open(os.path.join(case.source.out, DESCRIPTION), encoding="utf-8") as file:
+        return tuple(json.load(file)["requires"])
+
+
+def _asked_for(probe: Node) -> tuple[str, ...]:
+    """The list that a backend gave, which may be anything."""
+    try:
+        with open(probe.out, encoding="utf-8") as file:
+            found = json.load(file)
+        if isinstance(found, list) and all(isinstance(text, str) for text in found):
+            return tuple(found)
+    except (OSError, ValueError, RecursionError):
+        pass
+    raise ProviderError(
+        f"{probe.label}: its backend gave no list of requirements", tool="python", request=probe.label
+    )
+
+
+def resolved_packages(files: Sequence[RemoteFile], python: HostPython) -> tuple[Package, ...]:
+    """Of each package the wheel that fits the interpreter best."""
+    from packaging.utils import canonicalize_name, parse_wheel_filename
+
+    ranks: Mapping[str, int] = {tag: rank for rank, tag in reversed(list(enumerate(python.target.tags)))}
+    best: dict[str, tuple[int, RemoteFile]] = {}
+    for file in files:
+        tags = [ranks[str(tag)] for tag in parse_wheel_filename(file.file_name)[3] if str(tag) in ranks]
+        name = canonicalize_name(file.file_name.partition("-")[0])
+        if tags and (name not in best or min(tags) < best[name][0]):
+            best[name] = (min(tags), file)
+    return tuple(
+        Package(name=name, version=file.file_name.split("-")[1], format="wheel", file=file)
+        for name, (_, file) in sorted(best.items())
+    )

@@ -1,0 +1,112 @@
+"""Python packages that have to be built: from archives and repositories, with build requirements from an index."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.devenv import User
+from tests.support.registry import Registry, point_clients_at, serve
+from tests.support.sandboxes import require_sandboxes
+from tests.support.sdists import native_source, sdist, sha256, write_source
+
+CONFIG = 'name = "sources"\n[packages]\npython = "3"\n[lockfiles]\npip = { path = "requirements.txt" }\n'
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    """Somebody whose index has one package, which builds need."""
+    require_sandboxes()
+    if shutil.which("cc") is None:
+        pytest.skip("needs a C compiler")
+    registry = Registry()
+    registry.add_wheel("helper", "1.5")
+    registry.add_wheel("helper", "2.0")
+    with serve(registry):
+        home = tmp_path / "home"
+        point_clients_at(registry, home)
+        yield User(home)
+
+
+def project(tmp_path: Path, requirements: str) -> Path:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text(CONFIG)
+    (root / "requirements.txt").write_text(requirements)
+    return root
+
+
+def said(user: User, root: Path, code: str) -> str:
+    return user.run("enter", "-c", f'python -c "{code}"', cwd=root).stdout.strip()
+
+
+def test_an_sdist_is_built_with_what_its_build_requires(tmp_path: Path, user: User) -> None:
+    archive = sdist(native_source())
+    root = project(tmp_path, f"./dist/ext-1.0.tar.gz --hash=sha256:{sha256(archive)}\n")
+    (root / "dist").mkdir()
+    (root / "dist/ext-1.0.tar.gz").write_bytes(archive)
+    user.run("lock", cwd=root)
+    lock = json.loads((root / "devenv.lock").read_text())
+    (key,) = [key for key in lock["files"] if key.startswith("build:ext")]
+    assert [file["file_name"] for file in lock["files"][key]] == ["helper-2.0-py3-none-any.whl"]
+    assert said(user, root, "import ext; print(ext.value(), ext.helper, ext.settings)") == "42 2.0 None"
+    user.run("lock", cwd=root)
+    assert json.loads((root / "devenv.lock").read_text()) == lock
+
+
+def test_a_repository_is_built_and_says_where_it_is_from(tmp_path: Path, user: User) -> None:
+    repository = tmp_path / "repository"
+    write_source(repository / "python", native_source(value=7))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@x.test", "-C", os.fspath(repository)]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *arguments], check=True)
+    done = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    commit = done.stdout.strip()
+    root = project(tmp_path, f"ext @ git+file://{repository}@{commit}#subdirectory=python\n")
+    user.run("lock", cwd=root)
+    assert said(user, root, "import ext; print(ext.value())") == "7"
+    (found,) = root.glob(".devenv/python/lib/python3.*/site-packages/ext-1.0.dist-info/direct_url.json")
+    told = json.loads(found.read_text())
+    assert told["vcs_info"] == {"vcs": "git", "commit_id": commit}
+    assert (told["url"], told["subdirectory"]) == (f"file://{repository}", "python")
+
+
+def test_a_build_that_fails_shows_the_end_of_its_log(tmp_path: Path, user: User) -> None:
+    files = native_source() | {"native.c": "this is no C\n"}
+    archive = sdist(files)
+    root = project(tmp_path, f"./ext-1.0.tar.gz --hash=sha256:{sha256(archive)}\n")
+    (root / "ext-1.0.tar.gz").write_bytes(archive)
+    user.run("lock", cwd=root)
+    done = user.run("enter", "-c", "true", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "cannot build ext" in done.stderr
+    assert "native.c:1:1: error" in done.stderr or "unknown type name" in done.stderr
+    assert "The whole log: " in done.stderr
+
+
+def test_build_requirements_that_no_index_has_are_named(tmp_path: Path, user: User) -> None:
+    files = native_source()
+    files["pyproject.toml"] = files["pyproject.toml"].replace(
+        '["helper"]', '["helper", "nowhere-to-be-found"]'
+    )
+    archive = sdist(files)
+    root = project(tmp_path, f"./ext-1.0.tar.gz --hash=sha256:{sha256(archive)}\n")
+    (root / "ext-1.0.tar.gz").write_bytes(archive)
+    done = user.run("lock", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "the build of ext requires helper, nowhere-to-be-found, which cannot be resolved" in done.stderr
+
+
+def test_sources_that_cannot_be_built_are_refused(tmp_path: Path, user: User) -> None:
+    archive = sdist({"README": "nothing here\n"})
+    root = project(tmp_path, f"./ext-1.0.tar.gz --hash=sha256:{sha256(archive)}\n")
+    (root / "ext-1.0.tar.gz").write_bytes(archive)
+    done = user.run("lock", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "has neither pyproject.toml nor setup.py" in done.stderr
