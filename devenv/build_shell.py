@@ -35,6 +35,7 @@ from devenv.sandbox.spec import Bind, SandboxSpec
 from devenv.store.errors import explaining
 from devenv.store.local import Store
 from devenv.store.tree import remove
+from devenv.values import replaced
 
 if TYPE_CHECKING:
     from devenv.formats.store_path import StorePath
@@ -222,7 +223,7 @@ def _run(
     # The files have another place inside.
     argv = [word.replace(files, SPEC_PLACE) for word in argv]
     variables = {name: value.replace(files, SPEC_PLACE) for name, value in variables.items()}
-    sandbox = replace(room.sandbox, mounts=(*room.sandbox.mounts, Bind(files, SPEC_PLACE)))
+    sandbox = replaced(room.sandbox, mounts=(*room.sandbox.mounts, Bind(files, SPEC_PLACE)))
     return _run_inside(sandbox, argv, variables, top + inner)
 
 

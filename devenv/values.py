@@ -6,14 +6,15 @@ position or name, defaults, equality, hash and repr.
 
 from __future__ import annotations
 
-__all__ = ["value"]
+__all__ = ["replaced", "value"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass as value
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeVar
 
+    _Value = TypeVar("_Value")
 
 else:
 
@@ -49,3 +50,9 @@ def _made(cls: Any, kw_only: bool) -> Any:
     for method in (__init__, __eq__, __hash__, __repr__, __setattr__):
         setattr(cls, method.__name__, method)
     return cls
+
+
+def replaced(old: _Value, **changes: object) -> _Value:
+    """A value like `old` but for some fields, as `dataclasses.replace` does it for dataclasses."""
+    made: _Value = old.__class__(**{**old.__dict__, **changes})
+    return made

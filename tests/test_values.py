@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from devenv.values import value
+from devenv.values import replaced, value
 
 
 @value(frozen=True)
@@ -62,3 +62,11 @@ def test_they_cannot_be_changed() -> None:
     with pytest.raises(AttributeError, match="cannot be changed"):
         made.one = "b"  # type: ignore[misc]
     assert made.one == "a"
+
+
+def test_one_is_made_like_another() -> None:
+    before = Ours("a", 5)
+    assert vars(replaced(before, one="b")) == vars(dataclasses.replace(Theirs("a", 5), one="b"))
+    assert before == Ours("a", 5)
+    with pytest.raises(TypeError):
+        replaced(before, nope=1)
