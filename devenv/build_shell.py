@@ -69,7 +69,7 @@ def enter_recipe(project: Project, name: str, request: ShellRequest, options: Bu
         planner.realise(everything, targets=planned.node.inputs)
         tree = KeptTree(store.layout, project.root, name)
         with store.temporary_directory() as directory, _lasting():
-            opened = _options(recipe_options(planned, options))
+            opened = _options(recipe_options(planned, planner.build_options(everything)))
             room = prepare(scratch_node(planned), store, f"{directory}/room", opened, interactive=True)
             taken = _take(tree, planned, room, planner, notice)
             try:

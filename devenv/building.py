@@ -14,6 +14,7 @@ from devenv.caching import substitution
 from devenv.config.builds import SYSTEM, Build, Fetch, PathSource, Purify, UrlSource
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import fetch_node
+from devenv.env import compiler_cache
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Finished, Notice, Printed, Started
 from devenv.foresight import Foreseen, foresee, valid_paths
@@ -410,7 +411,7 @@ class Planner:
         return Checkpoints(directory, limit_from(self._project.settings.environ))
 
     def build_options(self, planned: Mapping[str, Planned]) -> BuildOptions:
-        """The options with what the recipes declare to take."""
+        """The options with what the recipes declare to take, and the project's cache of compilers."""
         from devenv.derivations.schedule import Resources
 
         assert self._options is not None
@@ -419,7 +420,8 @@ class Planner:
             for each in planned.values()
             if each.build.cores or each.build.memory
         }
-        return replace(self._options, resources=resources)
+        cache = compiler_cache.directory(self._project.root, self._project.settings.environ)
+        return replace(self._options, resources=resources, compiler_cache=cache)
 
     def _processes(
         self,

@@ -14,15 +14,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import link_node
-from devenv.derivations.program import attributes_of
+from devenv.derivations.program import Program, attributes_of
+from devenv.env import compiler_cache
 from devenv.formats.derivation import Derivation
 from devenv.formats.errors import FormatError
 from devenv.formats.store_path import StorePath
+from devenv.sandbox.spec import Bind, SandboxSpec
+from devenv.store.errors import explaining
 from devenv.store.local import Store
+from devenv.values import replaced
 
 ATTRIBUTE = "devenvRoot"
 PACKAGES, CONFIGURED = "packages", "configured"
@@ -88,6 +93,23 @@ def shown_paths(node: Node, store: Store, scratch: str, label: str) -> tuple[str
             file.write(contents)
         shown.append(f"/etc/{name}={path}")
     return tuple(shown)
+
+
+def with_compiler_cache(
+    sandbox: SandboxSpec, program: Program, directory: str
+) -> tuple[SandboxSpec, Program]:
+    """Show the cache `directory` to a builder whose root has ccache; it is made if missing. Raises StoreError."""
+    usr = next((each for each in sandbox.mounts if isinstance(each, Bind) and each.target == "/usr"), None)
+    root = os.path.dirname(usr.source) if usr is not None else ""
+    if not compiler_cache.is_in(root):
+        return sandbox, program
+    with explaining("making the cache of compilers", directory):
+        os.makedirs(directory, exist_ok=True)
+    environment = dict(program.environment)
+    for name, value in compiler_cache.build_variables(root).items():
+        environment.setdefault(os.fsencode(name), os.fsencode(value))
+    mount = Bind(directory, compiler_cache.INSIDE, writable=True)
+    return replaced(sandbox, mounts=(*sandbox.mounts, mount)), replace(program, environment=environment)
 
 
 def _is_shown(name: str, directory: str, place: str, store: Store) -> bool:

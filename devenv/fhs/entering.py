@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from devenv.env import apply as _apply  # noqa: F401 - imported lazily where there is no root
+from devenv.env import compiler_cache
 from devenv.env import launch as _launch  # noqa: F401
 from devenv.env.enter import FALLBACK_SHELL, enter_command
 from devenv.errors import DevenvError
@@ -70,7 +71,7 @@ def _enter(
     pure: bool,
 ) -> None:
     state = os.path.join(project, ".devenv/state")
-    inside = variables(root, environ) | {"DEVENV_STATE": state}
+    inside = variables(root, environ)
     if shell is None and not argv:
         inside["SHELL"], missing = shell_inside(root, environ)
         if missing is not None:
@@ -79,12 +80,17 @@ def _enter(
                 f"devenv: {missing} is not among the system packages of this project, so this is {FALLBACK_SHELL}; "
                 f'add "{missing}" to [packages] system to have it\n'
             )
+    own = {"DEVENV_STATE": state, **compiler_cache.shell_variables(root, project, environ)}
+    inside |= own
+    has_cache = compiler_cache.is_in(root)  # which cannot be asked from inside
     move_in(root, state)
     try:  # from here on nothing of the machine's Python can be loaded
         words, made = enter_command(
             shell=shell, spec=spec, project=project, environ=inside, line=line, argv=argv, pure=pure
         )
-        made["DEVENV_STATE"] = state
+        made |= own
+        if has_cache:
+            made["PATH"] = compiler_cache.search_path(made.get("PATH", ""))
         program = find_program(words[0], made.get("PATH", ""))
         if program is None:
             raise SessionError(

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+from devenv.env import compiler_cache
 from devenv.errors import DevenvError
 from devenv.fhs import state as states
 from devenv.fhs.mounts import mounts
@@ -100,7 +101,7 @@ def variables(root: str, environ: Mapping[str, str]) -> dict[str, str]:
     missing = "SSL_CERT_FILE" not in found and not os.path.exists(root + _OWN_CERTIFICATES)
     if missing and os.path.exists(_OWN_CERTIFICATES):
         found["SSL_CERT_FILE"] = f"/run/host{_OWN_CERTIFICATES}"
-    return found
+    return found | compiler_cache.identity(root)
 
 
 # The kernel gives a new user namespace only to a process with a single thread.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from devenv.config.builds import Data
+from devenv.env.compiler_cache import COMPILERS
 from devenv.recipes.phases import Phase
 
 # In the build directory: where the last phase ended, and which phases began and ended.
@@ -111,6 +112,8 @@ def _lines(values: Values, phases: Sequence[Phase], files: Mapping[str, str]) ->
     yield from _USE
     yield from (f"use {quote(path)}" for path in values.inputs.values())
     yield "unset -f use"
+    if values.in_root:
+        yield from _CACHED
     if values.host or values.in_root:
         yield f'PATH="${{PATH:+$PATH:}}"{quote(HOST_PATH)}'
     else:
@@ -144,6 +147,15 @@ def _use_lines() -> Iterator[str]:
 
 _USE = tuple(_use_lines())
 
+# With ccache in the root, its directory before the compilers' own, always: what an object says of its source's place is
+# the same with a cache and without. Where nobody shows a cache, it is one of this build.
+_CACHED = f"""\
+if [ -x /usr/bin/ccache ]; then
+    PATH="${{PATH:+$PATH:}}{COMPILERS}"
+    export CCACHE_DIR="${{CCACHE_DIR:-/tmp/ccache}}" CCACHE_BASEDIR="$NIX_BUILD_TOP"
+fi
+""".splitlines()
+
 _RUN = f"""\
 run() {{
     printf 'phase: %s\\n' "$1"
@@ -164,7 +176,7 @@ run() {{
 
 
 # What is the same in all builders.
-RUNNER = "\n".join((*_USE, *_RUN))
+RUNNER = "\n".join((*_USE, *_CACHED, *_RUN))
 
 
 def _text(value: Data) -> str | None:

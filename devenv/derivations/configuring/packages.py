@@ -15,6 +15,8 @@ from devenv.formats.errors import FormatError
 
 INFO = "var/lib/dpkg/info"
 
+# This one looks for names of compilers, such as cc, that other scripts make.
+_LAST = frozenset({"ccache"})
 # Others cannot run before these: names of users, the shell, what most scripts are written with. dpkg's own tools that
 # bring up a new system configure them first, too.
 _FIRST = ("base-passwd", "base-files", "dash", "mawk", "libc-bin", "dpkg", "perl-base", "debconf")
@@ -108,7 +110,8 @@ def in_order(packages: Iterable[Package]) -> list[Package]:
     essential = [package for package in by_name if package.fields.get("essential") == "yes"]
     placed: dict[str, Package] = {}
     begun: set[str] = set()
-    for top in (*first, *essential, *by_name):
+    at_ease = sorted(by_name, key=lambda package: package.name in _LAST)
+    for top in (*first, *essential, *at_ease):
         stack = [(top, suppliers.of(top))] if top.key not in begun else []
         begun.add(top.key)
         while stack:

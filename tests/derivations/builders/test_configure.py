@@ -114,6 +114,14 @@ def test_the_order_is_that_of_dependencies(packages: Set) -> None:
     assert packages.changed() == {"etc/order": "m\nz\ny\na\n"}
 
 
+def test_what_looks_for_others_names_comes_last(packages: Set) -> None:
+    packages.add("ccache", "ls /etc/alternatives >/etc/found")
+    packages.add("gcc", "mkdir -p /etc/alternatives; ln -s gcc /etc/alternatives/cc")
+    packages.add("uses-ccache", "touch /etc/alternatives/too-late", Depends="gcc")
+    packages.configure()
+    assert packages.changed()["etc/found"] == "cc\ntoo-late\n"
+
+
 def test_scripts_may_do_what_only_root_can(packages: Set) -> None:
     packages.add(
         "p",
