@@ -385,7 +385,9 @@ def _supplied(
             required = each.soname not in found.optional
             missing.append(Missing(soname=each.soname, package=package, required=required, by=each.by))
     for soname in found.opened if program.libc != "musl" else ():
-        package = add(suppliers.library(soname, architecture))
+        guess = suppliers.library(soname, architecture)
+        # A string that looks like a library may be anything: daemons and plug-ins are not added for it.
+        package = add(guess) if guess is not None and guess.startswith("lib") else None
         if around.host.find(soname, architecture) is None and package is not None:
             missing.append(Missing(soname=soname, package=package, required=False, by=(program.path,)))
     for feature in found.features:

@@ -1,6 +1,6 @@
 """The process that moves into a root and becomes a foreign program. Started with a JSON document in its one argument.
 
-    {"root": ..., "state": ..., "argv": [...], "environ": {...}, "binds": [[source, target, writable], ...]}
+    {"root": ..., "state": ..., "argv": [...], "environ": {...}, "binds": [[source, target, writable], ...], "tied": ...}
 
 A new process, because the kernel gives a user namespace only to one with a single thread.
 """
@@ -18,6 +18,7 @@ from typing import NoReturn
 from devenv.errors import DevenvError
 from devenv.fhs.session import NOT_FOUND, NOT_STARTED, find_program, move_in
 from devenv.fhs.session import variables as session_variables
+from devenv.sandbox import syscalls
 from devenv.sandbox.spec import Bind
 
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devenv.foreign.launching import main; main()"
@@ -25,13 +26,14 @@ _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devenv.foreign.l
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A program to start in a root. binds: (source, target, writable)"""
+    """A program to start in a root. binds: (source, target, writable); tied: it ends when its parent does"""
 
     root: str
     state: str
     argv: tuple[str, ...]
     environ: Mapping[str, str]
     binds: tuple[tuple[str, str, bool], ...] = ()
+    tied: bool = False
 
 
 def command(launch: Launch) -> list[str]:
@@ -43,6 +45,7 @@ def command(launch: Launch) -> list[str]:
         "argv": list(launch.argv),
         "environ": dict(launch.environ),
         "binds": [list(bind) for bind in launch.binds],
+        "tied": launch.tied,
     }
     return [sys.executable, "-I", "-S", "-c", _START, place, json.dumps(document)]
 
@@ -55,6 +58,8 @@ def main() -> None:
         move_in(asked["root"], asked["state"], [Bind(*bind) for bind in asked["binds"]])
     except DevenvError as error:
         _end(error, NOT_STARTED)
+    if asked["tied"]:  # only now: a new namespace takes it back
+        syscalls.die_with_parent(signal.SIGKILL)
     argv = asked["argv"]
     program = find_program(argv[0], inside["PATH"])
     if program is None:

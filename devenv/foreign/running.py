@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from devenv.foreign import drivers
 from devenv.foreign.environ import variables
@@ -20,6 +21,7 @@ from devenv.foreign.verdict import HOST
 from devenv.formats.hashes import Hash
 from devenv.project import Workplace
 from devenv.roots import lock, make, remembered, state_directory
+from devenv.sandbox.syscalls import die_with_parent
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT)
@@ -51,7 +53,9 @@ def ready(
     root = root_for(place, plan, machine, confirm)
     state = state_directory(place.layout, None, plan.base)
     launch = _with_drivers(
-        Launch(root=root, state=state, argv=words, environ=variables(root, environ)), plan, machine
+        Launch(root=root, state=state, argv=words, environ=variables(root, environ), tied=not plan.proven),
+        plan,
+        machine,
     )
     return Started(argv=command(launch), environ=dict(environ), launch=launch)
 
@@ -135,7 +139,9 @@ def become(started: Started) -> None:
 def watch(started: Started) -> int:
     """Start it, wait, and give its status as subprocess does: negative for a signal. Signals are passed on."""
     try:
-        child = subprocess.Popen(started.argv, env=started.environ)
+        tied = None if started.launch is not None else partial(die_with_parent, signal.SIGKILL)
+        # There are no threads by now: the display of progress is closed.
+        child = subprocess.Popen(started.argv, env=started.environ, preexec_fn=tied)  # noqa: PLW1509
     except OSError as error:
         raise _not_started(started.argv[0], error) from error
     before = {number: signal.signal(number, lambda got, _: child.send_signal(got)) for number in _PASSED_ON}

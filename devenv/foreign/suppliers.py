@@ -110,14 +110,14 @@ class Suppliers:
         return name if found[0].architecture in ("all", self._machine) else f"{name}:{architecture}"
 
     def program(self, name: str, architecture: str) -> str | None:
-        """The package that has a program on the usual PATH."""
+        """The package that has a program on the usual PATH: the whole of it, where a part is a package of its own."""
         places = ("/usr/bin", "/usr/sbin", "/usr/games")
         found = [each for each in self._find(name, architecture) if os.path.dirname(each.path) in places]
-        return _likeliest(name, found)
-
-    def has_file(self, path: str, architecture: str) -> str | None:
-        """The package that has a file of this whole path."""
-        return _likeliest(os.path.basename(path), self._find(path, architecture))
+        package = _likeliest(name, found)
+        if package is not None and package.endswith(("-minimal", "-base")):
+            whole = package.rpartition("-")[0]
+            return whole if self.qualified(whole, architecture) is not None else package
+        return package
 
     def _index(self, architecture: str) -> Index | None:
         if architecture not in self._indices:

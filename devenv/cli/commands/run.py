@@ -164,7 +164,7 @@ def _traced(started: Started, around: Surroundings, plan: Plan) -> int:
         log = f"{folder}/log"
         strace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o", log]
         if started.launch is not None:
-            argv = command(replace(started.launch, argv=(*strace, *started.launch.argv)))
+            argv = command(replace(started.launch, argv=(*strace, *started.launch.argv), tied=True))
         else:
             argv = [*_strace_here(strace), *started.argv]
         status = watch(replace(started, argv=argv))
