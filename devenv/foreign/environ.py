@@ -40,7 +40,12 @@ _ALWAYS_THERE = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8", ""})
 def variables(root: str, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` as it is to be in the root at the directory `root`."""
     found = {name: value for name, value in environ.items() if name not in _machines_own(root, environ)}
-    found.setdefault("XDG_DATA_DIRS", "/usr/local/share:/usr/share")
+    # Icons, themes and types of files that only this machine has are found behind all others.
+    places = [part for part in found.get("XDG_DATA_DIRS", "").split(":") if part] or [
+        "/usr/local/share",
+        "/usr/share",
+    ]
+    found["XDG_DATA_DIRS"] = ":".join([*places, "/run/host/usr/share"])
     for name in [*_LOCALES, *(name for name in found if name.startswith("LC_") and name != "LC_ALL")]:
         if name in found and not has_locale(root, found[name]):
             found[name] = "C.UTF-8"

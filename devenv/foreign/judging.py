@@ -146,6 +146,9 @@ def _judge_script(path: str, script: str, kind: str, bundle: Bundle | None, arou
     reasons = list(verdict.reasons)
     packages = list(verdict.packages)
     route = verdict.route
+    if around.forced and route == HOST:
+        route, packages = ROOT, [*packages, *around.packages]
+        reasons = ["asked for", *reasons]
     if not here:
         reasons.insert(0, f"its interpreter {name} is not on this machine")
         route = ROOT if route == HOST else route

@@ -84,6 +84,13 @@ FEATURES = (
         ("xkb-data",),
     ),
     Feature(
+        "video decoding",
+        frozenset({"libva.so.2", "libva-drm.so.2", "libvdpau.so.1"}),
+        ("libva.so.2", "libvdpau.so.1"),
+        ("libva.so.2", "libva-drm.so.2", "libva-x11.so.2", "libvdpau.so.1"),
+        ("mesa-va-drivers", "mesa-vdpau-drivers"),
+    ),
+    Feature(
         "sound",
         frozenset({"libasound.so.2", "libpulse.so.0", "libpulse-simple.so.0", "libopenal.so.1"}),
         ("libasound.so.2", "libpulse.so.0", "libpulse-simple.so.0"),

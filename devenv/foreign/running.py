@@ -11,10 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
+from devenv.fhs.relocation import library_directories, relocated
 from devenv.foreign import drivers
 from devenv.foreign.environ import variables
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.launching import Launch, command
+from devenv.foreign.patching import patched_copy
 from devenv.foreign.plans import Plan
 from devenv.foreign.systems import System
 from devenv.foreign.verdict import HOST
@@ -45,12 +47,22 @@ def ready(
     arguments: Iterable[str],
     environ: Mapping[str, str],
     confirm: Confirm,
+    *,
+    patched: bool = False,
 ) -> Started:
-    """Make what the plan needs, and say what to start. Raises what the making does."""
+    """Make what the plan needs, and say what to start: `patched`, a copy that needs no namespaces.
+
+    Raises what the making does.
+    """
     words = (*plan.prefix, plan.start, *arguments)
     if plan.route == HOST:
         return Started(argv=[*words], environ=dict(environ), launch=None)
     root = root_for(place, plan, machine, confirm)
+    if patched:
+        tree = relocated(root, events=place.settings.reporter)
+        libraries = [f"{tree}{name}" for name in library_directories(tree)]
+        copy = patched_copy(plan, tree, libraries, place.layout.cache)
+        return Started(argv=[*plan.prefix, copy, *arguments], environ=dict(environ), launch=None)
     state = state_directory(place.layout, None, plan.base)
     launch = _with_drivers(
         Launch(root=root, state=state, argv=words, environ=variables(root, environ), tied=not plan.proven),

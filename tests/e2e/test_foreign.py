@@ -141,7 +141,7 @@ SUBJECTS = {
     "Java": Subject(make=java, says="tabula 1.", alone=True, facts={"frameworks": ["Java"]}),
     ".NET": Subject(make=dotnet, says="Microsoft.NETCore.App", facts={"frameworks": [".NET"]}),
 }
-QUICK = ("a program of trixie", "a musl program", "an AppImage")
+QUICK = ("a musl program", "an AppImage")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +161,29 @@ def test_a_download_runs_unmodified(name: str, guest: User, tmp_path: Path) -> N
         done = guest.run("run", "--yes", *options, *words, cwd=tmp_path)
         assert subject.says in done.stdout, done.stderr
     assert Path(words[0]).read_bytes() == before
+
+
+@slow
+def test_a_patched_copy_needs_no_namespaces(guest: User, tmp_path: Path) -> None:
+    words = newest_shell(tmp_path / "subject", guest.store_root / "cache")
+    options = ("--yes", "--base", BASE, "--patched")
+    script = "echo bash $BASH_VERSION; env | grep ^LD_; cat /proc/self/uid_map"
+    done = guest.run("run", *options, words[0], "-c", script, cwd=tmp_path)
+    version, *rest = done.stdout.splitlines()
+    assert version.startswith("bash 5.")
+    assert rest == Path("/proc/self/uid_map").read_text().splitlines()  # no namespace, and no variable
+
+
+@slow
+def test_a_trace_names_what_was_looked_for_in_vain(guest: User, tmp_path: Path) -> None:
+    script = tmp_path / "opens.py"
+    script.write_text("#!/usr/bin/env python3\nimport ctypes\nctypes.CDLL('libcaca.so.0')\n")
+    script.chmod(0o755)
+    done = guest.run(
+        "run", "--yes", "--root", "--base", BASE, "--trace", str(script), cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert "libcaca.so.0: the package libcaca0 has it" in done.stderr
 
 
 def test_what_no_package_can_mend_is_explained(guest: User, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from devenv.foreign import drivers
 from devenv.foreign.environ import has_locale, variables
 from devenv.foreign.explaining import causes, looked_for, of_status
 from devenv.foreign.memory import Memory
+from devenv.foreign.openings import features_of
 from devenv.foreign.plans import Plan, as_json, from_json
 from devenv.foreign.systems import System
 from devenv.roots import LocalDeb
@@ -204,6 +205,14 @@ def test_the_processor_draws_where_there_is_no_card(
 ) -> None:
     card = drivers.Graphics(nvidia=False, render=render)
     assert drivers.imported(card, features, "amd64", System(), "/state", {}).environ == environ
+
+
+def test_features_bring_their_drivers() -> None:
+    found = {
+        feature.name: feature for feature in features_of(["libva.so.2", "libvdpau.so.1", "libvulkan.so.1"])
+    }
+    assert {"mesa-va-drivers", "mesa-vdpau-drivers"} <= set(found["video decoding"].packages)
+    assert "mesa-vulkan-drivers" in found["Vulkan"].packages
 
 
 @given(st.text(max_size=200))

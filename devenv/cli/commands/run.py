@@ -23,6 +23,7 @@ from devenv.foreign.memory import Memory
 from devenv.foreign.plans import Plan, as_json, from_json, plan_of, still_there
 from devenv.foreign.running import Started, become, ready, watch
 from devenv.foreign.verdict import HOST, ROOT
+from devenv.sandbox.probe import probe
 
 _ATTEMPTS = 3  # each adds what the one before lacked
 
@@ -41,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also wanted in its root; may be repeated",
     )
     parser.add_argument("--root", action="store_true", help="in a root of packages, even if it runs as it is")
+    parser.add_argument(
+        "--patched",
+        action="store_true",
+        help="instead of a root, a patched copy: chosen by itself where namespaces are forbidden",
+    )
     parser.add_argument("--explain", action="store_true", help="print how it would be started; start nothing")
     parser.add_argument("--again", action="store_true", help="decide anew, whatever was decided before")
     parser.add_argument(
@@ -81,6 +87,7 @@ def _attempts(
 ) -> int:
     """Start it; where a library was missing after all, add its package and start again. The program's status."""
     place = context.workplace()
+    patched = arguments.patched or (plan.route == ROOT and not probe().works)
     for _ in range(_ATTEMPTS):
         started = ready(
             place,
@@ -89,6 +96,7 @@ def _attempts(
             arguments.arguments,
             context.environ,
             partial(_agreed, context, plan),
+            patched=patched,
         )
         if not arguments.trace:
             memory.keep(key, as_json(plan))
