@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from devenv.foreign.unpacking import digest_of
 from devenv.formats.hashes import Hash
 
 _REVISION = 1
+_SETTLED = 2.0  # seconds
 
 
 class Memory:
@@ -47,7 +49,9 @@ class Memory:
         ):
             return str(known["digest"])
         digest = digest_of(place)
-        self._write(f"seen/{name}", {"signature": signature, "digest": digest})
+        # A file that changed just now may change again without its times showing it.
+        if time.time() - status.st_ctime > _SETTLED:
+            self._write(f"seen/{name}", {"signature": signature, "digest": digest})
         return digest
 
     def plan(self, key: str) -> dict[str, Any] | None:
