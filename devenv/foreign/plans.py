@@ -92,7 +92,8 @@ def _installed(verdict: Verdict) -> tuple[str, tuple[LocalDeb, ...]]:
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
-    return asdict(plan)
+    files = [{name: getattr(file, name) for name in LocalDeb.__annotations__} for file in plan.files]
+    return {**asdict(replace(plan, files=())), "files": files}
 
 
 def from_json(found: Mapping[str, Any]) -> Plan | None:
