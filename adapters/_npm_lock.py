@@ -56,6 +56,7 @@ class Entry:
     os: tuple[str, ...] = ()
     cpu: tuple[str, ...] = ()
     libc: tuple[str, ...] = ()
+    engines: Mapping[str, str] = field(default_factory=dict)
     bins: Mapping[str, str] = field(default_factory=dict)
     dependencies: Mapping[str, str] = field(default_factory=dict)
     dev_dependencies: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +174,7 @@ def _entry(place: str, table: Table) -> Entry:
         os=_names(table, "os"),
         cpu=_names(table, "cpu"),
         libc=_names(table, "libc"),
+        engines=_engines(table),
         bins=_bins(table, name),
         dependencies=table.text_map("dependencies"),
         dev_dependencies=table.text_map("devDependencies"),
@@ -253,6 +255,14 @@ def _names(table: Table, key: str) -> tuple[str, ...]:
     """A platform field: a list of names, or one name. npm writes both, as the package had it."""
     value = table.values.get(key)
     return (value,) if isinstance(value, str) else table.texts(key)
+
+
+def _engines(table: Table) -> Mapping[str, str]:
+    """What a package wants of Node. Old ones have a list here, which means nothing."""
+    value = table.values.get("engines")
+    return (
+        {key: text for key, text in value.items() if isinstance(text, str)} if isinstance(value, dict) else {}
+    )
 
 
 def _bins(table: Table, name: str) -> Mapping[str, str]:

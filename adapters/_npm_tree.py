@@ -15,6 +15,7 @@ from devenv.adapters._npm_lock import Entry, Lock
 from devenv.formats import npm_places
 from devenv.formats.npm_manifest import unfit
 from devenv.formats.npm_places import MODULES, Edge, optional_set
+from devenv.formats.semver import Range, SemverError, Version
 
 # Node's names of the platforms, by uname's.
 _MACHINES = {
@@ -79,7 +80,8 @@ def installed(tree: Tree, target: Target, omit: frozenset[str]) -> list[Entry]:
     dropped: set[str] = set()
     for place, entry in tree.lock.entries.items():
         flagged = tree.flags(entry)
-        if not place or place in dropped or fits(flagged, target):
+        other_node = flagged.optional and not entry.link and _wants_other_node(flagged, target)
+        if not place or place in dropped or (fits(flagged, target) and not other_node):
             continue
         if flagged.optional:
             dropped |= optional_set(place, tree.inward, tree.outward, dropped)
@@ -121,6 +123,17 @@ def node_names(target: Target) -> tuple[str, str, str]:
 def fits(entry: Entry, target: Target) -> bool:
     """Whether `os`, `cpu` and `libc` of an entry allow the platform."""
     return _unfit(entry, target) is None
+
+
+def _wants_other_node(entry: Entry, target: Target) -> bool:
+    """Whether `engines` rule out the project's Node; npm then leaves optional packages out, and warns of others."""
+    wanted = entry.engines.get("node")
+    if wanted is None or target.node_version is None:
+        return False
+    try:
+        return not Range.parse(wanted).accepts(Version.parse(target.node_version))
+    except SemverError:
+        return True
 
 
 def _unfit(entry: Entry, target: Target) -> str | None:

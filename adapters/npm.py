@@ -11,19 +11,23 @@ The scripts that npm would run are named with what they find around them; devenv
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from devenv.adapter import (
     AdapterError,
     Completions,
     Ecosystem,
+    FileQuery,
     ManifestFacts,
     NodeModules,
     NpmQuery,
     Options,
     Package,
     Plan,
+    Query,
     RemoteFile,
     Target,
 )
@@ -32,8 +36,12 @@ from devenv.adapters._npm_lock import Entry, Lock, parse_lock
 from devenv.adapters._npm_lock_v1 import is_version_1, parse_lock_v1
 from devenv.adapters._npm_platform import missing_platform_packages
 from devenv.adapters._npm_scripts import install_scripts, refused_notice
+from devenv.adapters._npm_sources import git_query, local_url, source_kind
 from devenv.adapters._npm_tree import Tree, installed, node_names
+from devenv.errors import DevenvError
+from devenv.formats.errors import FormatError
 from devenv.formats.hashes import SIZES, Hash
+from devenv.formats.npm_manifest import parse_manifest
 from devenv.formats.npm_places import MODULES, command_place, linking_order
 
 ecosystem: Ecosystem = "npm"
@@ -42,6 +50,8 @@ sibling_names = ("package.json",)
 
 _OMIT = frozenset({"dev", "optional", "peer"})
 _STRENGTH = tuple(SIZES)
+_TARBALLS = (".tgz", ".tar.gz", ".tar")
+_PLACEHOLDER = "${REGISTRY}/"
 
 
 def plan(
@@ -55,19 +65,18 @@ def plan(
 ) -> Plan:
     """Parse and plan: see `devenv.adapter.Adapter`.
 
-    Raises `AdapterError`, or `Problems` of them: a damaged lock, sources that would have to be built
-    (git, local tarballs), a required package or a missing platform package that this platform lacks.
+    Raises `AdapterError`, or `Problems` of them: a damaged lock, a required package or a missing platform package that this platform lacks.
     """
     _check_options(options, path)
     manifest = parse_json(siblings["package.json"], "package.json") if "package.json" in siblings else None
     top = parse_json(text, path)
     lock = parse_lock_v1(top, manifest) if is_version_1(top) else parse_lock(top)
+    linked = _linked_commands(lock, siblings)
     tree = Tree(lock)
     entries = installed(tree, target, options.omit)
     missing_platform_packages(tree, entries, target, options.omit)
     bundlers = {entry.place: _bundler(entry, lock) for entry in entries}
     fetched = [e for e in entries if not e.link and bundlers[e.place] is None and not _placeholder(e)]
-    _refuse_unbuilt(lock, fetched)
     present = [e for e in entries if e.link or not _placeholder(e)]
     bundled = [e for e in present if bundlers[e.place] is not None]
     packages, queries = _packages(tree, fetched, completions, _executables(entries, bundlers))
@@ -79,7 +88,7 @@ def plan(
     view = NodeModules(
         packages=packages,
         links={e.place: e.resolved or "." for e in present if e.link},
-        bins=_bins(tree, present),
+        bins=_bins(tree, present, linked),
         hidden_lock=_hidden_lock(lock, tree, present) if facts is None else None,
         manifests=facts,
         scripts=install_scripts(tree, present, places, options.scripts),
@@ -89,7 +98,6 @@ def plan(
         *_outside_notices(lock),
         *_stale_notice(lock, manifest),
     ]
-    notices += _linked_notice(lock, present)
     return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
 
 
@@ -131,31 +139,6 @@ def _bundler(entry: Entry, lock: Lock) -> str | None:
     return None
 
 
-def _refuse_unbuilt(lock: Lock, entries: Iterable[Entry]) -> None:
-    """One error for all sources that npm would have to check out, pack or build."""
-    found = [e for e in entries if e.resolved and _source_kind(e.resolved)]
-    if not found:
-        return
-    named = ", ".join(f"{e.label} ({_source_kind(e.resolved or '')}, at {e.place})" for e in found)
-    raise AdapterError(
-        f"{lock.file}: devenv cannot yet use packages from git repositories or local files, "
-        f"because they would have to be packed first: {named}",
-        hint="Take them from a registry or a tarball's URL, or make them a workspace or a linked directory.",
-        file=lock.file,
-        key="packages" if lock.keys is None else "dependencies",
-    )
-
-
-def _source_kind(resolved: str) -> str | None:
-    """What kind of source needs packing, None for a URL of a tarball."""
-    scheme = resolved.partition(":")[0].lower()
-    if scheme == "file":
-        return "local file"
-    if scheme.startswith(("git", "ssh", "gist", "bitbucket")) or resolved.partition("#")[0].endswith(".git"):
-        return "git"
-    return None
-
-
 def _executables(entries: Iterable[Entry], bundlers: Mapping[str, str | None]) -> Mapping[str, set[str]]:
     """By place of a tarball, the files in it that commands run, those of bundled packages too."""
     found: dict[str, set[str]] = {}
@@ -171,19 +154,19 @@ def _packages(
     entries: Iterable[Entry],
     completions: Completions,
     executables: Mapping[str, set[str]],
-) -> tuple[dict[str, Package], list[NpmQuery]]:
+) -> tuple[dict[str, Package], list[Query]]:
     """The package at each place, and what must be asked before the others are known."""
     faults = Faults()
     known = _strongest(tree.lock, entries)
     files: dict[str, RemoteFile] = {}
-    queries: dict[str, NpmQuery] = {}
+    queries: dict[str, Query] = {}
     for entry in entries:
         with faults.caught():
             answer = _file(tree, entry, known, completions)
-            if isinstance(answer, NpmQuery):
-                queries[answer.key] = answer
-            else:
+            if isinstance(answer, RemoteFile):
                 files[entry.place] = answer
+            else:
+                queries[answer.key] = answer
     faults.report(f"{tree.lock.file}: {len(faults.found)} entries cannot be used:")
     runs: dict[tuple[str, Hash], set[str]] = {}
     for place, file in files.items():
@@ -192,7 +175,7 @@ def _packages(
         place: Package(
             name=tree.lock.entries[place].name,
             version=tree.lock.entries[place].version or "0.0.0",
-            format="npm",
+            format="git-npm" if file.url.startswith("git+") else "npm",
             file=file,
             executables=tuple(sorted(runs[file.url, file.hash])),
         )
@@ -254,16 +237,22 @@ def _strongest(lock: Lock, entries: Iterable[Entry]) -> Mapping[str, Hash]:
 
 def _file(
     tree: Tree, entry: Entry, known: Mapping[str, Hash], completions: Completions
-) -> RemoteFile | NpmQuery:
-    """The tarball of an entry, or the question for it."""
+) -> RemoteFile | Query:
+    """The file of an entry, or the question for it."""
     found = known.get(entry.resolved) if entry.resolved else entry.integrity
+    kind = source_kind(entry.resolved) if entry.resolved else None
+    if entry.resolved and kind == "git":
+        question = git_query(entry.resolved)
+        if isinstance(question, str):
+            raise tree.lock.fault(entry.place, "resolved", question)
+        return next(iter(completions.get(question.key, ())), question)
     if entry.resolved:
         url = _url(tree.lock, entry, entry.resolved)
         if found:
             return RemoteFile(file_name=_file_name(url, entry), url=url, hash=found)
-        if _is_remote(tree, entry):
-            problem = f"{entry.label} comes from a URL, and the lock has no hash of it"
-            raise tree.lock.fault(entry.place, "integrity", problem, hint="Run npm install to add it.")
+        if kind == "local" or _is_remote(tree, entry):
+            asked = FileQuery(url=url, file_name=_file_name(url, entry), label=entry.label)
+            return next(iter(completions.get(asked.key, ())), asked)
     if entry.version is None:
         problem = f"nothing says which version of {entry.name} this is"
         raise tree.lock.fault(
@@ -293,12 +282,27 @@ def _is_remote(tree: Tree, entry: Entry) -> bool:
 
 
 def _url(lock: Lock, entry: Entry, resolved: str) -> str:
-    """The tarball's URL without fragment, which may carry an old hash."""
+    """The tarball's URL without fragment, which may carry an old hash.
+
+    npm replaces the host of its registry by the configured one; some locks hold a placeholder for that already.
+    """
     url = resolved.partition("#")[0]
+    if source_kind(resolved) == "local":
+        local = local_url(resolved, lock.file)
+        if local is not None and not local.lower().endswith(_TARBALLS):
+            problem = f"{resolved!r} is a directory, which npm packed"
+            raise lock.fault(
+                entry.place, "resolved", problem, hint="Let npm link it: npm install --install-links=false."
+            )
+        if local is None:
+            raise lock.fault(entry.place, "resolved", f"{resolved!r} is not a file of the project")
+        return local
+    if url.startswith(_PLACEHOLDER):
+        url = f"npm:{url.removeprefix(_PLACEHOLDER)}"
     scheme, _, rest = url.partition("://")
     host = rest.partition("/")[0]
     plain = url.isascii() and url.isprintable() and not any(c in url for c in ' "<>\\^`{|}')
-    if scheme.lower() not in ("https", "http") or not host or not plain:
+    if not plain or not (url.startswith("npm:") or (scheme.lower() in ("https", "http") and host)):
         raise lock.fault(entry.place, "resolved", f"{resolved!r} is not the URL of a tarball")
     return url
 
@@ -311,7 +315,7 @@ def _file_name(url: str, entry: Entry) -> str:
     return f"{entry.name.rpartition('/')[2]}-{entry.version or '0.0.0'}.tgz"
 
 
-def _bins(tree: Tree, entries: Iterable[Entry]) -> dict[str, str]:
+def _bins(tree: Tree, entries: Iterable[Entry], linked: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Links of .bin directories. Of two packages with one command the first counts, linked ones last."""
     found: dict[str, str] = {}
     for entry in sorted(entries, key=lambda e: (e.link, linking_order(e.place))):
@@ -319,6 +323,8 @@ def _bins(tree: Tree, entries: Iterable[Entry]) -> dict[str, str]:
         commands = source.bins
         if entry.link and not commands and not entry.resolved:
             commands = tree.lock.entries[""].bins if "" in tree.lock.entries else {}
+        if entry.link and not commands:
+            commands = linked.get(entry.resolved or "", {})
         for command, file in commands.items():
             found.setdefault(command_place(entry.place, command), f"{entry.place}/{file}")
     return dict(sorted(found.items()))
@@ -361,12 +367,33 @@ def _leaves(resolved: str | None) -> bool:
     return resolved is not None and (resolved == ".." or resolved.startswith("../"))
 
 
-def _linked_notice(lock: Lock, entries: Iterable[Entry]) -> list[str]:
-    """A lock of version 1 doesn't name their commands, and they are no packages to be unpacked."""
-    linked = sorted({e.resolved or "." for e in entries if e.link})
-    if lock.keys is None or not linked:
-        return []
-    return [f"commands of linked directories are not in node_modules/.bin: {', '.join(linked)}"]
+def included_names(text: str, name: str) -> list[str]:
+    """The package.json of linked directories, which say their commands where a lock of version 1 does not."""
+    try:
+        top = parse_json(text, name)
+        if name.endswith("package.json") or not is_version_1(top):
+            return []
+        lock = parse_lock_v1(top, None)
+    except DevenvError:
+        return []  # said when it is planned
+    found = sorted({e.resolved or "" for e in lock.entries.values() if e.link})
+    return [
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), each, "package.json")) for each in found
+    ]
+
+
+def _linked_commands(lock: Lock, siblings: Mapping[str, str]) -> dict[str, Mapping[str, str]]:
+    """Linked directory -> its commands, by its own package.json, of locks that do not know them."""
+    if lock.keys is None:
+        return {}
+    found = {}
+    for entry in lock.entries.values():
+        text = siblings.get(posixpath.join(entry.resolved or "", "package.json")) if entry.link else None
+        if text is not None:
+            with suppress(FormatError):  # npm installs without commands as well
+                manifest = parse_manifest(text.encode("utf-8", "replace"), entry.name)
+                found[entry.resolved or ""] = manifest.commands
+    return found
 
 
 def _stale_notice(lock: Lock, manifest: Table | None) -> list[str]:

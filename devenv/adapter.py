@@ -156,7 +156,20 @@ class BuildQuery:
         return f"build:{source}@{self.file.hash.hex[:16]} for python {self.python}{more}"
 
 
-Query = NpmQuery | PypiQuery | GitQuery | RQuery | BuildQuery
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileQuery:
+    """Which hash has the file at `url`, which may be one of the project ("project:lib/a.tgz")?"""
+
+    url: str
+    file_name: str
+    label: str
+
+    @property
+    def key(self) -> str:
+        return f"file:{self.url}"
+
+
+Query = NpmQuery | PypiQuery | GitQuery | RQuery | FileQuery | BuildQuery
 
 # Answers to queries, by the query's key. An npm query has one file, a PyPI query any number.
 Completions = Mapping[str, tuple[RemoteFile, ...]]
@@ -188,7 +201,7 @@ class Package:
 
     name: str
     version: str
-    format: Literal["npm", "wheel", "sdist", "crate", "git-crate", "r"]
+    format: Literal["npm", "git-npm", "wheel", "sdist", "crate", "git-crate", "r"]
     file: RemoteFile
     executables: tuple[str, ...] = ()
     manifests: tuple[str, ...] = ()
@@ -404,5 +417,5 @@ class Adapter(Protocol):
         completions: Completions,
         siblings: Mapping[str, str],
     ) -> Plan:
-        """Parse and plan. `path` is for messages only."""
+        """Parse and plan. `path` is relative to the project; files that the lockfile names lie around it."""
         ...

@@ -10,7 +10,17 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devenv.adapter import BuildQuery, GitQuery, NpmQuery, PypiQuery, Query, RemoteFile, RQuery, Target
+from devenv.adapter import (
+    BuildQuery,
+    FileQuery,
+    GitQuery,
+    NpmQuery,
+    PypiQuery,
+    Query,
+    RemoteFile,
+    RQuery,
+    Target,
+)
 from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
 from devenv.config.model import Caches, Config
 from devenv.config.parameters import settle
@@ -152,6 +162,14 @@ class Workplace:
 
             try:
                 answers |= answer_git(self.client, git)
+            except DevenvError as error:
+                problems.append(error)
+        named = [query for query in queries if isinstance(query, FileQuery)]
+        if named:
+            from devenv.providers.file_hashes import answer_files
+
+            try:
+                answers |= answer_files(self.client, named, self.settings.reporter)
             except DevenvError as error:
                 problems.append(error)
         r = [query for query in queries if isinstance(query, RQuery)]
@@ -545,8 +563,8 @@ def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
     """Do these files answer the query as the lockfile asks it now? Its hashes may have changed since."""
     if isinstance(query, BuildQuery):
         return True  # all that it depends on is in its key
-    if isinstance(query, GitQuery | RQuery):
-        return bool(files)  # a commit never changes, and of a package's version there is only one file
+    if isinstance(query, GitQuery | RQuery | FileQuery):
+        return bool(files)  # a commit never changes, a named file is checked when it is fetched
     hashes = query.hashes if isinstance(query, PypiQuery) else tuple(filter(None, [query.hash]))
     return bool(files) and (not hashes or all(file.hash in hashes for file in files))
 

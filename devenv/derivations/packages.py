@@ -96,7 +96,7 @@ def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
         return graph.made[key]
     label = (
         f"{package.name}@{package.version}"
-        if package.format == "npm"
+        if package.format in ("npm", "git-npm")
         else f"{package.name} {package.version}"
     )
     if is_git(package.file.url):

@@ -30,7 +30,7 @@ class Manifest:
 
     commands: command -> file, both normal. command_directory: each file in it is a command of its own; None where
     `commands` says it all. install_scripts: whether npm would run a script, a file `binding.gyp` left aside, which
-    is built unless `builds_gyp` is false.
+    is built unless `builds_gyp` is false. preparation: the script that builds a package which comes from a repository.
     """
 
     name: str | None = None
@@ -42,6 +42,7 @@ class Manifest:
     libc: tuple[str, ...] = ()
     install_scripts: bool = False
     builds_gyp: bool = True
+    preparation: str | None = None
     dependencies: frozenset[str] = frozenset()
     optional_dependencies: frozenset[str] = frozenset()
     peer_dependencies: frozenset[str] = frozenset()
@@ -76,6 +77,7 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
         cpu=_names(values.get("cpu")),
         libc=_names(values.get("libc")),
         install_scripts=any(scripts.get(kind) for kind in ("preinstall", "install", "postinstall")),
+        preparation=next((kind for kind in ("prepare", "prepack") if scripts.get(kind)), None),
         builds_gyp=values.get("gypfile") is not False,
         dependencies=frozenset(_table(values.get("dependencies"))),
         optional_dependencies=frozenset(_table(values.get("optionalDependencies"))),

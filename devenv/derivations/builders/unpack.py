@@ -1,6 +1,6 @@
 """`builtin:devenv-unpack`: a package's archive as a tree.
 
-env: `src` the archive, `format` "npm", "wheel", "sdist", "crate" or "git-crate", `executables` a JSON list of paths inside the package, `manifests`
+env: `src` the archive, `format` "npm", "git-npm", "wheel", "sdist", "crate" or "git-crate", `executables` a JSON list of paths inside the package, `manifests`
 one of directories inside it whose package.json names more executables; of a crate its `checksum`, or the name `crate` and
 the `version` of one that is to be found in a repository; of an sdist the `subdirectory` that its project is in. A wheel
 may be in a directory of its own, as builds leave it.
@@ -19,11 +19,12 @@ def build(job: Job) -> tuple[str, ...]:
     """Unpack. Raises BuildError naming package, archive, member and what is wrong."""
     source = job.env["src"]
     try:
-        if job.env["format"] == "npm":
-            from devenv.derivations.builders.npm_tarball import unpack_npm
+        if job.env["format"] in ("npm", "git-npm"):
+            from devenv.derivations.builders.npm_tarball import npm_of_repository, unpack_npm
 
+            unpack = unpack_npm if job.env["format"] == "npm" else npm_of_repository
             lists = (json.loads(job.env.get(name) or "[]") for name in ("executables", "manifests"))
-            return unpack_npm(source, job.target, *lists)
+            return unpack(source, job.target, *lists)
         if job.env["format"] == "crate":
             from devenv.derivations.builders.crate import unpack_crate
 

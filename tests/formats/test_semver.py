@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devenv.fetch.npmrc import npm_root
-from devenv.providers.semver import Range, SemverError, Version
+from devenv.formats.semver import Range, SemverError, Version
 
 VERSIONS = st.builds(
     Version,

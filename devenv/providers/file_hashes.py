@@ -1,0 +1,63 @@
+"""The hashes of files that a lockfile names without one: they are read once, when devenv.lock is made."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from devenv.adapter import FileQuery, RemoteFile
+from devenv.errors import DevenvError, raise_problems
+from devenv.events import Reporter
+from devenv.fetch.errors import FetchError
+from devenv.formats.hashes import Hash
+from devenv.recipes.impure import stream_to
+
+if TYPE_CHECKING:
+    from devenv.fetch.http import Client
+
+_AT_ONCE = 8
+
+
+def answer_files(
+    client: Client, queries: Sequence[FileQuery], reporter: Reporter
+) -> dict[str, tuple[RemoteFile, ...]]:
+    """The file of each query with its SHA-256, by the query's key. Raises one error for all that cannot be had."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    answers: dict[str, tuple[RemoteFile, ...]] = {}
+    problems = []
+    os.makedirs(client.endpoints.cache, exist_ok=True)
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        asked = [(query, threads.submit(_answer, client, query, reporter)) for query in queries]
+        for query, future in asked:
+            try:
+                answers[query.key] = (future.result(),)
+            except DevenvError as error:
+                problems.append(error)
+    raise_problems(problems)
+    return answers
+
+
+def _answer(client: Client, query: FileQuery, reporter: Reporter) -> RemoteFile:
+    url = client.endpoints.absolute(query.url)
+    if url.startswith("file:"):
+        hash, size = _local(unquote(urlsplit(url).path), query)
+        return RemoteFile(file_name=query.file_name, url=query.url, hash=hash, size=size)
+    with tempfile.TemporaryDirectory(prefix="file-", dir=client.endpoints.cache) as folder:
+        target = os.path.join(folder, "file")
+        hash = stream_to(client, url, target, query.label, reporter)
+        size = os.path.getsize(target)
+    return RemoteFile(file_name=query.file_name, url=query.url, hash=hash, size=size)
+
+
+def _local(path: str, query: FileQuery) -> tuple[Hash, int]:
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+            return Hash("sha256", digest), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise FetchError(f"Cannot read {path}, from which {query.label} comes: {error.strerror}.") from error
