@@ -26,6 +26,10 @@ SEXP version(void) { return mkString(zlibVersion()); }
 """
 
 
+LOCAL = {"Package": "local", "Version": "0.5", "Source": "Local"}
+FORGED = "Package: forge\nVersion: 0.2\nTitle: Forged\nAuthor: T\nMaintainer: T <t@t.test>\nDescription: X.\nLicense: MIT\n"
+
+
 class Project:
     """A directory with devenv.toml and renv.lock, somebody's who has a repository of packages."""
 
@@ -34,16 +38,20 @@ class Project:
         root.mkdir()
         (root / "devenv.toml").write_text(CONFIG)
 
-    def lock(self, **versions: str) -> subprocess.CompletedProcess[str]:
+    def write(self, **packages: str | dict[str, str]) -> None:
+        """renv.lock, of versions in the repository and of whole records."""
         records = {
-            name: {"Package": name, "Version": version, "Source": "Repository", "Repository": "CRAN"}
-            for name, version in versions.items()
+            name: {"Package": name, "Version": found, "Source": "Repository", "Repository": "CRAN"}
+            if isinstance(found, str)
+            else found
+            for name, found in packages.items()
         }
-        if "local" in records:
-            records["local"] = {"Package": "local", "Version": versions["local"], "Source": "Local"}
         repositories = [{"Name": "CRAN", "URL": self.repository.url}]
         document = {"R": {"Version": "4.5.0", "Repositories": repositories}, "Packages": records}
         (self.root / "renv.lock").write_text(json.dumps(document, indent=2))
+
+    def lock(self, **packages: str | dict[str, str]) -> subprocess.CompletedProcess[str]:
+        self.write(**packages)
         return self.user.run("lock", cwd=self.root)
 
     def r(self, code: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -82,7 +90,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         (cellar / "local_0.5.tar.gz").write_bytes(
             r_package("local", "0.5", "here <- function() 'local'", Repository="")
         )
-        found.lock(alpha="1.0", beta="2.0-1", local="0.5")
+        found.lock(alpha="1.0", beta="2.0-1", local=LOCAL)
         found.r("1")
         yield found
 
@@ -134,7 +142,7 @@ def test_a_package_can_be_replaced_for_this_project_alone(project: Project) -> N
 
 def test_a_new_version_of_one_package_builds_it_and_what_needs_it(project: Project) -> None:
     asked = project.repository.asked("beta")
-    done = project.lock(alpha="1.1", beta="2.0-1", local="0.5")
+    done = project.lock(alpha="1.1", beta="2.0-1", local=LOCAL)
     assert "1 answers of the registries recorded" in done.stdout + done.stderr
     done = project.r("cat(beta::four(2))")
     assert "building 2 packages" in done.stderr
@@ -162,6 +170,36 @@ def test_packages_that_cannot_be_had_are_all_named(project: Project) -> None:
     said = str(raised.value)
     assert "cannot find the source of alpha 9.9" in said and "cannot find the source of gone 1.0" in said
     assert f"{project.repository.url}/src/contrib/Archive/gone/gone_1.0.tar.gz" in said
+
+
+def test_a_package_of_a_repository_is_known_to_come_from_there(project: Project, tmp_path: Path) -> None:
+    url, commit = project.repository.add_git("forge", {"r/DESCRIPTION": FORGED, "r/NAMESPACE": ""}, tmp_path)
+    record = {
+        "Package": "forge",
+        "Version": "0.2",
+        "Source": "git",
+        "RemoteType": "git",
+        "RemoteUrl": url,
+        "RemoteSha": commit,
+        "RemoteSubdir": "r",
+    }
+    project.lock(alpha="1.1", forge=record)
+    fields = ["Package", "RemoteType", "RemoteUrl", "RemoteSha", "RemoteSubdir", "Title"]
+    code = f"cat(unlist(packageDescription('forge')[c({', '.join(map(repr, fields))})]), sep='\\n')"
+    assert project.r(code).stdout.split("\n")[:6] == ["forge", "git", url, commit, "r", "Forged"]
+
+
+def test_a_header_that_nobody_asked_for_is_named_and_can_be_added(project: Project) -> None:
+    code = "#include <jq.h>\nvoid nothing(void) {}\n"
+    project.repository.add("quiet", "1.0", r_package("quiet", "1.0", files={"src/code.c": code}))
+    project.lock(alpha="1.1", quiet="1.0")
+    said = project.r("1", check=False).stderr
+    assert "cannot build quiet 1.0" in said and "header jq.h is missing" in said
+    assert 'renv = { system = ["PACKAGE"] } under [lockfiles]' in said
+    config = project.root / "devenv.toml"
+    config.write_text(CONFIG + '\n[lockfiles]\nrenv = { system = ["libjq-dev"] }\n')
+    project.user.run("lock", cwd=project.root)
+    assert project.r("library(quiet); cat('built')").stdout == "built"
 
 
 def test_a_package_that_cannot_be_built_is_named_with_what_it_said(project: Project) -> None:

@@ -64,6 +64,31 @@ class Repository:
             self._index.append(f"Package: {name}\nVersion: {version}\nNeedsCompilation: no\n")
             self._server.page("/cran/src/contrib/PACKAGES", "\n".join(self._index))
 
+    def add_git(self, name: str, files: Mapping[str, str], scratch: Path) -> tuple[str, str]:
+        """Publish a repository of git with one commit, as plain files; its URL and the commit."""
+        work, bare = scratch / name, scratch / f"{name}.git"
+        for path, text in files.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_text(text)
+        own = ("-c", "user.name=T", "-c", "user.email=t@t.test", "-c", "commit.gpgsign=false")
+
+        def git(*arguments: str) -> str:
+            done = subprocess.run(["git", *own, *arguments], check=True, capture_output=True, text=True)
+            return done.stdout.strip()
+
+        git("init", "--quiet", str(work))
+        git("-C", str(work), "add", ".")
+        git("-C", str(work), "commit", "--quiet", "-m", "All of it")
+        git("clone", "--quiet", "--bare", str(work), str(bare))
+        git("-C", str(bare), "update-server-info")
+        for file in bare.rglob("*"):
+            if file.is_file():
+                self._server.page(f"/{name}.git/{file.relative_to(bare)}", file.read_bytes())
+                self._server.page(
+                    f"/{name}.git/{file.relative_to(bare)}?service=git-upload-pack", file.read_bytes()
+                )
+        return f"{self._server.url}/{name}.git", git("-C", str(work), "rev-parse", "HEAD")
+
     def asked(self, name: str) -> int:
         """How often files of a package were asked for."""
         return sum(f"/{name}_" in each.path for each in self._server.seen)
