@@ -356,6 +356,20 @@ VERBS = (
         ),
     ),
     Verb(
+        name="patch",
+        summary="make a program run from a patched copy, without a root",
+        module="patch",
+        description=(
+            "Copies a program, archive or directory into the store and patches the copy: its loader and libraries are store "
+            "objects, named in the files themselves. Libraries come from the tree itself, from the packages given, and with --add "
+            "from whichever packages have them. Prints the copy's path; exits with 1 when something that it needs cannot be had."
+        ),
+        examples=(
+            ("devenv patch --add ./tool", "a program, with the libraries that it needs"),
+            ("devenv patch --add --root ./app app.tar.gz", "an archive; ./app is a link to the patched copy"),
+        ),
+    ),
+    Verb(
         name="patchelf",
         summary="change the loader, libraries and run path of ELF files",
         module="patchelf",

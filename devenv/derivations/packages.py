@@ -23,6 +23,7 @@ WRITE = "builtin:devenv-write"
 VENV = "builtin:devenv-venv"
 DEB = "builtin:devenv-deb"
 CONFIGURE = "builtin:devenv-configure"
+PATCH = "builtin:devenv-patch"
 
 # Part of each derivation, so that a builder which makes something else gives it another place.
 _REVISION = "1"

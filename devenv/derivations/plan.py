@@ -7,11 +7,22 @@ from dataclasses import dataclass
 
 from devenv.derivations.costs import guess
 from devenv.derivations.graph import Node
-from devenv.derivations.packages import BYTECODE, CONFIGURE, DEB, FETCH, FETCH_GIT, LINK, UNPACK, VENV, WRITE
+from devenv.derivations.packages import (
+    BYTECODE,
+    CONFIGURE,
+    DEB,
+    FETCH,
+    FETCH_GIT,
+    LINK,
+    PATCH,
+    UNPACK,
+    VENV,
+    WRITE,
+)
 from devenv.formats.store_path import StorePath
 
 FETCHERS = frozenset({FETCH, FETCH_GIT})
-OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE, DEB, CONFIGURE, VENV})
+OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE, DEB, CONFIGURE, VENV, PATCH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

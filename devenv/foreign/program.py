@@ -6,15 +6,11 @@ from dataclasses import dataclass, field
 
 from devenv.elf.elf import Elf
 from devenv.elf.errors import DamagedElf
+from devenv.elf.machines import architecture_of
 from devenv.elf.notes import dlopen_notes
 from devenv.elf.numbers import (
     DF_1_PIE,
     DT_FLAGS_1,
-    EM_386,
-    EM_AARCH64,
-    EM_ARM,
-    EM_RISCV,
-    EM_X86_64,
     ET_CORE,
     ET_DYN,
     ET_EXEC,
@@ -24,15 +20,6 @@ from devenv.elf.numbers import (
 from devenv.elf.versions import needed_by_library
 from devenv.foreign.openings import Opening, guessed
 
-_DISTRIBUTION = {
-    (EM_X86_64, 64): "amd64",
-    (EM_386, 32): "i386",
-    (EM_AARCH64, 64): "arm64",
-    (EM_ARM, 32): "armhf",
-    (EM_RISCV, 64): "riscv64",
-    (21, 64): "ppc64el",
-    (22, 64): "s390x",
-}
 TRIPLETS = {
     "amd64": "x86_64-linux-gnu",
     "i386": "i386-linux-gnu",
@@ -95,9 +82,7 @@ def read_program(path: str, *, guess: bool = True) -> Program:
     Raises NotElf, DamagedElf, ElfError.
     """
     with Elf.open(path) as elf:
-        architecture = _DISTRIBUTION.get((elf.machine, elf.shape.bits))
-        if architecture is not None and not elf.shape.little and architecture != "s390x":
-            architecture = None
+        architecture = architecture_of(elf)
         needed = tuple(elf.needed)
         interpreter = elf.interpreter
         runpath, rpath = elf.runpath, elf.rpath

@@ -82,9 +82,10 @@ class Suppliers:
     def library(self, soname: str, architecture: str) -> str | None:
         """The package that has a library where the loader looks; of several the one called like it."""
         triplet = TRIPLETS.get(architecture, "")
-        places = [f"/usr/lib/{triplet}", "/usr/lib", "/usr/lib64", "/usr/lib32"]
         found = self._find(soname, architecture)
-        usual = [each for each in found if os.path.dirname(each.path) in places]
+        usual: list[Found] = []
+        for place in (f"/usr/lib/{triplet}", "/usr/lib", "/usr/lib64"):
+            usual = usual or [each for each in found if os.path.dirname(each.path) == place]
         inner = [each for each in found if f"/{triplet}/" in each.path]
         return _likeliest(soname, usual) or _likeliest(soname, inner)
 
