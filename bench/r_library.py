@@ -24,47 +24,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.fetch.server import serving
+from tests.support.debian_r import DEBIAN_R
 from tests.support.devenv import User
 from tests.support.r_repository import DebianFile, Repository, r_tarball
 
-FILES = (
-    DebianFile(
-        "R6",
-        "2.6.1",
-        "r/r-cran-r6/r-cran-r6_2.6.1.orig.tar.gz",
-        "59c6eba8b1b912eb7e104f65053235604be853425ee67c152ac4e86a1f2073b4",
-    ),
-    DebianFile(
-        "glue",
-        "1.8.0",
-        "r/r-cran-glue/r-cran-glue_1.8.0.orig.tar.gz",
-        "c86f364ba899b8662f5da3e1a75f43ae081ab04e0d51171d052356e7ee4b72a0",
-    ),
-    DebianFile(
-        "magrittr",
-        "2.0.3",
-        "r/r-cran-magrittr/r-cran-magrittr_2.0.3.orig.tar.gz",
-        "a2bff83f792a1acb801bfe6330bb62724c74d5308832f2cb6a6178336ace55d2",
-    ),
-    DebianFile(
-        "DBI",
-        "1.2.3",
-        "d/dbi/dbi_1.2.3.orig.tar.gz",
-        "cf6708a7566a80929f06575aa345fae354714159ed5fab5db14306fc5d0d2dbe",
-    ),
-    DebianFile(
-        "proxy",
-        "0.4-27",
-        "r/r-cran-proxy/r-cran-proxy_0.4-27.orig.tar.gz",
-        "249991a4c4d70ad139e93f3a24e17f161ad1ec854951813ea192daf79478563f",
-    ),
-)
-RENV = DebianFile(
-    "renv",
-    "1.1.2",
-    "r/r-cran-renv/r-cran-renv_1.1.2.orig.tar.gz",
-    "33c9d94c653602225ed345569d1e0fefb9741235e7f4b4096c65f66d37b1bb85",
-)
+FILES = tuple(DEBIAN_R[name] for name in ("R6", "glue", "magrittr", "DBI", "proxy"))
+RENV = DEBIAN_R["renv"]
 CONFIG = 'name = "bench"\nbase = "{base}"\n\n[packages]\nr = "4"\n'
 
 

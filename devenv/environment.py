@@ -337,6 +337,8 @@ class ViewMaker:
         candidates: Callable[[str], Sequence[str]] | None,
     ) -> Recipe:
         """One library for all R lockfiles of the project."""
+        from devenv.derivations.in_root import root_node
+        from devenv.derivations.r_packages import library_nodes
         from devenv.providers.r_base import library_directory, r_of_base
 
         version = r_of_base(base, "") if base is not None else None
@@ -346,8 +348,10 @@ class ViewMaker:
                 hint='add `r = "4.5"`, or the version you need, to [packages] of devenv.toml, then run `devenv lock`',
             )
         library = merge_r_libraries(entries)
-        nodes = self._r_packages(library, root, candidates or (lambda url: (self.absolute_url(url),)))
-        trees = {name: node.out for name, node in nodes.items()}
+        inside = root_node(self.graph, root.packages, root.configured)
+        urls = candidates or (lambda url: (self.absolute_url(url),))
+        nodes = library_nodes(self.graph, library, inside, urls, machine=os.uname().machine)
+        trees = {name: self.target(node).out for name, node in nodes.items()}
         directory = library_directory(base, version)
         document = {
             "kind": "r",
@@ -360,38 +364,6 @@ class ViewMaker:
         }
         view = RPackages(packages=library.packages, directory=directory)
         return self._recipe("r", R_VIEW, document, trees.values(), view, trees, {})
-
-    def _r_packages(
-        self, library: RLibrary, root: RootPlan, candidates: Callable[[str], Sequence[str]]
-    ) -> dict[str, Node]:
-        from devenv.derivations.in_root import root_node
-        from devenv.derivations.packages import fetch_node, git_node
-        from devenv.derivations.r_packages import r_package_node
-
-        inside = root_node(self.graph, root.packages, root.configured)
-        packages = {package.name: package for package in library.packages}
-        found: dict[str, Node] = {}
-        # What a package needs has fewer inputs than itself, all of them among its own.
-        for name in sorted(packages, key=lambda name: (len(library.inputs[name]), name)):
-            file = packages[name].file
-            if is_git(file.url):
-                source = git_node(self.graph, file)
-            else:
-                urls = candidates(file.url)
-                source = fetch_node(self.graph, file, urls[0], mirrors=tuple(urls[1:]))
-            found[name] = self.target(
-                r_package_node(
-                    self.graph,
-                    packages[name],
-                    source,
-                    inside,
-                    [found[each] for each in library.inputs[name] if each in found],
-                    provenance=library.provenance.get(name, {}),
-                    directory=library.directories.get(name, ""),
-                    machine=os.uname().machine,
-                )
-            )
-        return found
 
     def _recipe(
         self,
@@ -434,15 +406,39 @@ def merge_site_packages(
     entries: Sequence[PlannedLockfile],
 ) -> tuple[tuple[Package, ...], tuple[Editable, ...]]:
     """The packages of several Python lockfiles as one set. Raises when two lockfiles pin one name differently."""
-    from devenv.errors import raise_problems
-
-    chosen: dict[str, tuple[Package, str]] = {}
     editables: dict[str, Editable] = {}
-    problems = []
     for entry in entries:
         view = entry.plan.view
         assert isinstance(view, SitePackages)
-        for package in view.packages:
+        for editable in view.editables:
+            place = os.path.normpath(os.path.join(entry.directory, editable.path))
+            editables[editable.name] = Editable(name=editable.name, path=place)
+    return _one_of_each(entries), tuple(editable for _, editable in sorted(editables.items()))
+
+
+def merge_r_libraries(entries: Sequence[PlannedLockfile]) -> RLibrary:
+    """The packages of several R lockfiles as one library. Raises when two lockfiles pin one name differently."""
+    packages = _one_of_each(entries)
+    inputs: dict[str, tuple[str, ...]] = {}
+    provenance: dict[str, Mapping[str, str]] = {}
+    directories: dict[str, str] = {}
+    for entry in entries:
+        view = entry.plan.view
+        assert isinstance(view, RLibrary)
+        inputs = {**view.inputs, **inputs}
+        provenance = {**view.provenance, **provenance}
+        directories = {**view.directories, **directories}
+    return RLibrary(packages=packages, inputs=inputs, provenance=provenance, directories=directories)
+
+
+def _one_of_each(entries: Sequence[PlannedLockfile]) -> tuple[Package, ...]:
+    """The packages of several lockfiles by name. Raises when two lockfiles pin one name differently."""
+    from devenv.errors import raise_problems
+
+    chosen: dict[str, tuple[Package, str]] = {}
+    problems = []
+    for entry in entries:
+        for package in entry.plan.packages:
             before = chosen.setdefault(package.name, (package, entry.path))
             if before[0].file.hash != package.file.hash:
                 problems.append(
@@ -452,46 +448,8 @@ def merge_site_packages(
                         hint="lock them together, or name only one of the files in [lockfiles]",
                     )
                 )
-        for editable in view.editables:
-            place = os.path.normpath(os.path.join(entry.directory, editable.path))
-            editables[editable.name] = Editable(name=editable.name, path=place)
     raise_problems(problems)
-    packages = tuple(package for _, (package, _) in sorted(chosen.items()))
-    return packages, tuple(editable for _, editable in sorted(editables.items()))
-
-
-def merge_r_libraries(entries: Sequence[PlannedLockfile]) -> RLibrary:
-    """The packages of several R lockfiles as one library. Raises when two lockfiles pin one name differently."""
-    from devenv.errors import raise_problems
-
-    chosen: dict[str, tuple[Package, str]] = {}
-    inputs: dict[str, tuple[str, ...]] = {}
-    provenance: dict[str, Mapping[str, str]] = {}
-    directories: dict[str, str] = {}
-    problems = []
-    for entry in entries:
-        view = entry.plan.view
-        assert isinstance(view, RLibrary)
-        for package in view.packages:
-            before = chosen.setdefault(package.name, (package, entry.path))
-            if before[0].file.hash != package.file.hash:
-                problems.append(
-                    DevenvError(
-                        f"{package.name} is {before[0].version} in {before[1]} and {package.version} in {entry.path}; "
-                        "one library can hold one of them",
-                        hint="name only one of the files in [lockfiles]",
-                    )
-                )
-        inputs = {**view.inputs, **inputs}
-        provenance = {**view.provenance, **provenance}
-        directories = {**view.directories, **directories}
-    raise_problems(problems)
-    return RLibrary(
-        packages=tuple(package for _, (package, _) in sorted(chosen.items())),
-        inputs=inputs,
-        provenance=provenance,
-        directories=directories,
-    )
+    return tuple(package for _, (package, _) in sorted(chosen.items()))
 
 
 def minor_version(version: str) -> str:

@@ -9,11 +9,12 @@ fixed: the time in DESCRIPTION, the directory it is built in, the locale. Source
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from devenv.adapter import Package
+from devenv.adapter import Package, RLibrary
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE
+from devenv.derivations.packages import fetch_node, git_node, is_git
 from devenv.formats.store_path import sanitize_name
 
 # Part of each derivation, so that a builder which makes something else gives it another place.
@@ -95,3 +96,38 @@ def r_package_node(
         inputs=(source, root, *inputs),
         label=f"{package.name} {package.version}",
     )
+
+
+def library_nodes(
+    graph: Graph,
+    library: RLibrary,
+    root: Node,
+    candidates: Callable[[str], Sequence[str]],
+    *,
+    machine: str,
+) -> dict[str, Node]:
+    """The packages of a library by name. `candidates` gives the URLs where a locked file can be, best first."""
+    packages = {package.name: package for package in library.packages}
+    found: dict[str, Node] = {}
+    # What a package needs has fewer inputs than itself, all of them among its own.
+    for name in sorted(packages, key=lambda name: (len(library.inputs[name]), name)):
+        package = packages[name]
+        found[name] = r_package_node(
+            graph,
+            package,
+            _source(graph, package, candidates),
+            root,
+            [found[each] for each in library.inputs[name] if each in found],
+            provenance=library.provenance.get(name, {}),
+            directory=library.directories.get(name, ""),
+            machine=machine,
+        )
+    return found
+
+
+def _source(graph: Graph, package: Package, candidates: Callable[[str], Sequence[str]]) -> Node:
+    if is_git(package.file.url):
+        return git_node(graph, package.file)
+    first, *others = candidates(package.file.url)
+    label = f"{package.name} {package.version}"
+    return fetch_node(graph, package.file, first, label=label, mirrors=others)

@@ -11,7 +11,6 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from devenv.adapter import RemoteFile, RQuery
 from devenv.derivations.builders.tar import Stream, Tar
@@ -22,13 +21,13 @@ from devenv.errors import DevenvError, raise_problems
 from devenv.events import Reporter
 from devenv.fetch.errors import FetchError
 from devenv.fetch.http import Client
+from devenv.fetch.parallel import gather
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import sanitize_name
 from devenv.providers.errors import ProviderError
 from devenv.recipes.impure import add_flat, copy_of, stream_to
 from devenv.store.local import Store
 
-_AT_ONCE = 8
 _LARGEST = 1 << 20  # bytes of a DESCRIPTION
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9/@_.-]*):[ \t]*", re.MULTILINE)
 _NEEDED = ("Depends", "Imports", "LinkingTo")
@@ -45,20 +44,15 @@ def answer_r(
             + (f" and {len(queries) - 1} more" if len(queries) > 1 else "")
             + ": --offline forbids it."
         )
-    answers: dict[str, tuple[RemoteFile, ...]] = {}
-    problems = []
     registering = threading.Lock()
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        asked = [
-            (query, threads.submit(_answer, client, store, query, reporter, registering)) for query in queries
-        ]
-        for query, future in asked:
-            try:
-                answers[query.key] = (future.result(),)
-            except DevenvError as error:
-                problems.append(error)
-    raise_problems(problems)
-    return answers
+
+    def answer(query: RQuery) -> RemoteFile:
+        return _answer(client, store, query, reporter, registering)
+
+    # The transfers themselves are reported; which packages they are for, they say.
+    files, errors = gather(client, queries, answer, label=lambda query: query.key, reporter=Reporter())
+    raise_problems(errors)
+    return {query.key: (file,) for query, file in zip(queries, files, strict=True)}
 
 
 def _answer(
