@@ -16,7 +16,7 @@ from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, R
 from devenv.config.lock import LockedToolchain
 from devenv.config.model import Config
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.packages import bytecode_node, is_git, link_node, package_node
+from devenv.derivations.packages import bytecode_node, git_node, is_git, link_node, package_node
 from devenv.env.spec import Operation, PackageRef, Prepend, Set, Spec, Unset, ViewRef
 from devenv.errors import DevenvError
 from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
@@ -151,15 +151,20 @@ def instantiate(
         if base is not None and base_urls is not None and outside:
             builds = derivations(without(base, outside), base_urls, store_dir, graph=maker.graph)
         recipes.append(maker.r_view(r_locks, builds, base, candidates))
+    for file in config.trees:
+        maker.target(git_node(maker.graph, file))
     spec = Spec(
         name=config.name,
         variables=_variables(config, tools, recipes),
         aliases=config.aliases,
         scripts=config.scripts,
         views=tuple(ViewRef(kind=recipe.kind, root=recipe.root, recipe=recipe.path) for recipe in recipes),
-        packages=tuple(tools),
+        packages=(*tools, *config.objects),
         root=root.recipe.path if root is not None else None,
-        origins=config.origins,
+        origins={
+            key: origin for key, origin in config.origins.items() if key.startswith(("aliases.", "scripts."))
+        },
+        profiles=config.chosen,
         parameters=config.arguments,
     )
     return Instantiated(

@@ -107,7 +107,14 @@ def _past(project: Project, generation: Generation) -> Project:
             f"of environment {generation.number} of {project.root} the files were not kept",
             hint="it can be entered by sourcing its activate file: " + generation.target,
         )
-    return Project(project.root, project.settings, sources=generation.sources, given=arguments_of(generation))
+    spec = _read_spec(f"generation {generation.number}", generation.target)
+    return Project(
+        project.root,
+        project.settings,
+        sources=generation.sources,
+        given=_arguments(spec),
+        profiles=spec.profiles,
+    )
 
 
 # Any environment
@@ -146,6 +153,11 @@ def arguments_of(generation: Generation) -> dict[str, str]:
     """The values of parameters that a generation was made with, as texts. Raises NoGeneration."""
     spec = _read_spec(f"generation {generation.number}", generation.target)
     return _arguments(spec)
+
+
+def profiles_of(generation: Generation) -> tuple[str, ...]:
+    """The profiles that a generation was made with. Raises NoGeneration."""
+    return _read_spec(f"generation {generation.number}", generation.target).profiles
 
 
 def _made(title: str, target: str) -> Environment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from devenv.caching import substitution
 from devenv.config.lock import Lock
 from devenv.environment import Instantiated, minor_version, object_name
 from devenv.errors import DevenvError
+from devenv.extending import OUTSIDE, outside_files
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
 from devenv.stamp import store_request as requested_store
 from devenv.stamp import take_signatures, write_stamp
@@ -126,7 +128,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
             )
             if bring is not None:
                 bring(node.out for node in made.later)
-            lasting = back_to is not None or not project.given
+            lasting = back_to is not None or not (project.given or project.profiles)
             composed = compose(project.root, made, store, project.settings.reporter, lasting=lasting)
             if back_to is not None and composed.spec == back_to.target:
                 select_generation(place.layout, project.root, back_to.number)
@@ -154,6 +156,7 @@ def _present_files(project: Project) -> list[str]:
 def _add_sources(project: Project, store: Store) -> StorePath:
     """What the environment was made from as a store object, for going back to it."""
     names = {CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)}
+    names |= {name for name in project.extended if not name.startswith(("/", "../"))}
     with store.temporary_directory() as folder:
         tree = os.path.join(folder, "sources")
         for name in sorted(names):
@@ -161,13 +164,23 @@ def _add_sources(project: Project, store: Store) -> StorePath:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(os.path.join(project.sources, name), "rb") as source, open(path, "wb") as target:
                 target.write(source.read())
+        outside = outside_files(project.root, project.extended)
+        if outside:
+            with open(os.path.join(tree, OUTSIDE), "w", encoding="utf-8") as file:
+                json.dump(outside, file, indent=1, sort_keys=True)
         return store.adopt_tree(object_name(project.config.name, "sources"), tree, frozenset())
 
 
 def watched_by(project: Project) -> list[str]:
     """Every file whose change may change the environment."""
-    names = [CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)]
-    if not project.lockfiles:
+    lockfiles = project.lockfiles  # what else was read for the configuration is known after that
+    names = [
+        CONFIG_NAME,
+        LOCK_NAME,
+        *project.extended,
+        *(name for lockfile in lockfiles for name in lockfile.files),
+    ]
+    if not lockfiles:
         from devenv.adapter import ECOSYSTEMS
         from devenv.config.lockfile_names import found_by_themselves
 

@@ -21,8 +21,17 @@ from devenv.adapter import (
     RQuery,
     Target,
 )
-from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
-from devenv.config.model import Caches, Config
+from devenv.config.lock import (
+    Lock,
+    LockedLockfile,
+    LockedToolchain,
+    LockedTree,
+    dump_lock,
+    parse_lock,
+    stale_reasons,
+)
+from devenv.config.merging import choose_profiles
+from devenv.config.model import Caches, Config, Extended
 from devenv.config.parameters import settle
 from devenv.config.toml import parse_config
 from devenv.environment import Instantiated, PlannedLockfile, instantiate
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fetch.endpoints import Endpoints
     from devenv.fetch.http import Client
+    from devenv.pinning import Pins
     from devenv.providers.python_host import HostPython
 
 CONFIG_NAME = "devenv.toml"
@@ -194,7 +204,8 @@ class Project:
     """One project directory: its configuration, lockfiles and lock, read once.
 
     `sources` is where these are read, the project directory itself unless they are of another time. `given` are values of
-    parameters, as texts.
+    parameters, as texts, `profiles` the names of chosen ones. `extended` are the other files that the configuration came
+    from, relative to the project, once that is read.
     """
 
     def __init__(
@@ -204,16 +215,66 @@ class Project:
         *,
         sources: str | None = None,
         given: Mapping[str, str] | None = None,
+        profiles: tuple[str, ...] = (),
     ) -> None:
         self.root = root
         self.settings = settings
         self.sources = sources or root
         self.given = given or {}
+        self.profiles = profiles
+        self.pins: Pins | None = None  # while devenv.lock is being written
+        self.extended: tuple[str, ...] = ()
+        self.trees: list[LockedTree] = []
 
     @cached_property
     def config(self) -> Config:
         """devenv.toml with its lockfiles found. Raises ConfigError or Problems."""
-        return locate(self.sources, parse_config(_read(self.sources, CONFIG_NAME), CONFIG_NAME))
+        own = parse_config(_read(self.sources, CONFIG_NAME), CONFIG_NAME)
+        if not own.extends and not own.members:
+            return choose_profiles(locate(self.sources, own), self.profiles)
+        return choose_profiles(self._with_bases(own), self.profiles)
+
+    def _with_bases(self, own: Config) -> Config:
+        from devenv.derivations.graph import Graph
+        from devenv.derivations.packages import git_node
+        from devenv.extending import Extending
+
+        layout = Layout.find(self.settings.store_dir, self.settings.environ)
+        graph = Graph(layout.store_dir)
+        extending = Extending(
+            root=self.root,
+            sources=self.sources,
+            store=layout.store,
+            pinned=self._pinned,
+            tree_path=lambda tree: git_node(graph, tree.file).out,
+        )
+        config = extending.resolve(own)
+        self.extended = tuple(extending.files)
+        return config
+
+    def _pinned(self, extended: Extended) -> LockedTree:
+        """What devenv.lock says of a repository, which it is asked for where that is being written. Raises StaleLock."""
+        wanted = (extended.git, extended.rev, extended.directory)
+        if self.pins is not None:
+            return self.pins.pin(extended)
+        for tree in self.lock.extends if self.lock else ():
+            if (tree.url, tree.rev, tree.directory) == wanted:
+                self.trees.append(tree)
+                return tree
+        raise StaleLock(
+            [f"{extended.git} is new ({extended.origin})"] if self.lock else [], missing=self.lock is None
+        )
+
+    def pin_anew(self, before: Lock, *, update: bool) -> Pins:
+        """From now on ask repositories for what is not pinned in `before`. The configuration is read again."""
+        from devenv.pinning import Pins
+
+        # Without the registries of the configuration, which is not known before its repositories are.
+        bare = Workplace(self.root, {}, self.settings)
+        self.pins = Pins(lambda: bare.client, before.extends, update=update)
+        for name in ("config", "lockfiles", "workplace"):
+            self.__dict__.pop(name, None)
+        return self.pins
 
     @cached_property
     def workplace(self) -> Workplace:
@@ -239,7 +300,9 @@ class Project:
         hashes: dict[str, str] = {}
         for lockfile in self.lockfiles:
             hashes.update(lockfile.hashes())
-        return stale_reasons(self.lock or Lock(), self.config, hashes)
+        reasons = stale_reasons(self.lock or Lock(), self.config, hashes)
+        unused = [tree for tree in (self.lock.extends if self.lock else ()) if tree not in self.trees]
+        return reasons + ([] if self.pins else [f"{tree.url} is no longer extended" for tree in unused])
 
     def current_lock(self) -> Lock:
         """devenv.lock if it fits the project. Raises StaleLock."""
@@ -361,6 +424,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     from devenv.providers.toolchains import lock_toolchains
 
     before = _lock_to_replace(project)
+    pins = project.pin_anew(before, update=update)
     known = {} if update else dict(before.files)
     added, sources = _needed_of_base(project, known)
     known |= sources
@@ -395,9 +459,11 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
         lockfiles=_locked_lockfiles(project),
         toolchains=toolchains,
         files=files,
+        extends=tuple(pins.found.values()),
     )
     written = _write_if_changed(os.path.join(project.root, LOCK_NAME), dump_lock(lock))
-    project.lock = lock
+    project.lock, project.pins = lock, None
+    project.trees = list(lock.extends)
     notices = tuple(notice for entry in plans for notice in entry.plan.notices)
     return Locked(changes=tuple(_changes(before, lock)), written=written, notices=notices)
 
@@ -626,6 +692,12 @@ def _changes(before: Lock, after: Lock) -> list[str]:
         known = before.lockfiles.get(path)
         if known is None or known.sha256 != entry.sha256:
             lines.append(f"{path} {'changed' if known else 'added'}")
+    pins = {(tree.url, tree.rev, tree.directory): tree.commit for tree in before.extends}
+    for tree in after.extends:
+        known_commit = pins.get((tree.url, tree.rev, tree.directory))
+        if known_commit != tree.commit:
+            was = f"{known_commit[:12]} -> " if known_commit else ""
+            lines.append(f"{tree.url} {tree.rev} {was}{tree.commit[:12]}")
     lines += _base_changes(before.base, after.base)
     answered = len(after.files.keys() - before.files.keys())
     if answered:

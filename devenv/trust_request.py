@@ -31,8 +31,10 @@ _MOST_BYTES = 64 * 1024 * 1024
 _JUDGED = frozenset(
     {"env", "aliases", "scripts", "lockfiles", "registries", "mirrors", "caches", "base", "system"}
 )
+# What these bring is in the other fields by then. A profile is chosen by the user.
+_MERGED = ("extends", "members", "chosen", "objects", "trees", "profiles")
 _WITHOUT_POWER = frozenset(
-    {"name", "packages", "builds", "fetches", "purifies", "origins", "parameters", "arguments"}
+    {"name", "packages", "builds", "fetches", "purifies", "origins", "parameters", "arguments", *_MERGED}
 )
 _OWN_PATH = re.compile(
     r"(?:^|[\s=:;,'\"(])((?:\.{1,2}|\$\{project\}|\$DEVENV_PROJECT|\$\{DEVENV_PROJECT\})(?:/[\w@%+.,=/-]*)?)"
@@ -40,7 +42,7 @@ _OWN_PATH = re.compile(
 
 # Toolchains whose files are judged one by one, and what may make them come from somebody else.
 _TOOLCHAINS = frozenset({"node", "npm"})
-_SOURCES = frozenset({"download", "registry", "npmrc", "cache"})
+_SOURCES = frozenset({"download", "registry", "npmrc", "cache", "extends"})
 # Settings by which npm reaches another machine, or believes it.
 _NPM_TRANSPORT = frozenset({"proxy", "https-proxy", "noproxy", "ca", "cafile", "strict-ssl", "cert", "key"})
 # Where toolchains are published, in the user's own registry: see `devenv.providers.toolchains`.
@@ -122,6 +124,10 @@ def _downloads(config: Config, lock: Lock | None) -> Iterator[Item]:
         yield Item("registry", archive, " ".join(urls))
     for url in config.caches.substituters:
         yield Item("cache", url, "")
+    for tree in config.trees:
+        yield Item("extends", tree.url, tree.hash.sri)
+    for reference in config.objects:
+        yield Item("extends", reference.name, os.path.basename(reference.path))
     for tool in lock.toolchains if lock else ():
         for file in tool.files.values():
             if not _PUBLISHED.fullmatch(file.url):

@@ -315,7 +315,7 @@ def test_the_safe_part_has_no_power(variables: dict[str, tuple[Operation, ...]])
     assert kept <= safe.variables.keys()
 
 
-@pytest.mark.parametrize("kind", ["download", "registry", "npmrc", "cache"])
+@pytest.mark.parametrize("kind", ["download", "registry", "npmrc", "cache", "extends"])
 def test_a_toolchain_from_elsewhere_is_not_safe(kind: str) -> None:
     package = PackageRef(name="node", version="1", path="/s/node", origin="packages.node")
     path = (Prepend(entries=("/s/node/bin",), origin="packages.node"),)

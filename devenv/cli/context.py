@@ -61,7 +61,9 @@ class Context:
                 f"no devenv.toml in {os.path.abspath(start)} or above it",
                 hint="`devenv init` writes one for what the directory holds",
             )
-        return Project(root, self.settings, given=split_given(getattr(self.arguments, "set", None) or ()))
+        given = split_given(getattr(self.arguments, "set", None) or ())
+        profiles = tuple(getattr(self.arguments, "profile", None) or ())
+        return Project(root, self.settings, given=given, profiles=profiles)
 
     def workplace(self) -> Workplace:
         """The project's store and network, or the user's own where there is no project."""

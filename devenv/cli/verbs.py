@@ -53,6 +53,7 @@ VERBS = (
             ("devenv enter -c 'npm test'", "one line, run by your shell; its exit code is passed on"),
             ("devenv enter -- node server.js", "one program, without a shell between"),
             ("devenv enter --pure --shell bash", "with none of your own variables"),
+            ("devenv enter --profile ci -- npm test", "with what [profiles.ci] adds"),
             ("devenv enter --set port=9000", "with another value of a parameter that devenv.toml declares"),
         ),
         takes_program=True,

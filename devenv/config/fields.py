@@ -448,6 +448,40 @@ _PARAMETER = Either(
     expected='a default, or a table such as {type = "int", default = 8080}',
 )
 
+# Composition
+
+_PLACE = Text(expected="a path in quotes", pattern=r"[^\u0000-\u001f\u007f]+", refuse=_refuse_nul)
+_INNER = Text(
+    expected="a directory inside", refuse=_refuse_source, refused_pattern=r"^[/~]|(^|/)\.\.(/|$)|^$"
+)
+_EXTENDED = Table(
+    expected="`path` alone, or `git` with a `rev` and a `dir` if need be",
+    fields={
+        "path": Field(shape=_PLACE, doc="A directory with a devenv.toml, or an environment in the store."),
+        "git": Field(
+            shape=Text(
+                expected="the URL of a git repository in quotes",
+                pattern=r"(file|git|https?|ssh)://[^\s@#]*(git@)?[^\s@#]+",
+            ),
+            doc="The URL of a git repository.",
+        ),
+        "rev": Field(
+            shape=Text(expected="a branch, tag or commit", pattern=r"[A-Za-z0-9_][A-Za-z0-9_./+-]{0,199}"),
+            doc="A branch, tag or commit; the default branch without. devenv.lock pins the commit.",
+        ),
+        "dir": Field(shape=_INNER, doc="The directory of its devenv.toml in the repository."),
+    },
+    elsewhere={
+        "url": "did you mean `git`?",
+        "branch": "did you mean `rev`?",
+        "tag": "did you mean `rev`?",
+        "subdirectory": "did you mean `dir`?",
+        "ref": "did you mean `rev`?",
+    },
+    sets=((("git",), ("rev", "dir")), (("path",), ())),
+)
+_EXTENDS = Either(shapes=(_PLACE, _EXTENDED), expected="a path in quotes, or a table with `path` or `git`")
+
 # Builds
 
 _BUILD_NAME = Text(
@@ -660,6 +694,21 @@ _TABLES: dict[str, Field] = {
         shape=Text(expected="a name of letters, digits and ._+-, at most 100", pattern=NAME),
         doc="What the environment is called, in the prompt and in the store.",
     ),
+    "extends": Field(
+        shape=Either(
+            shapes=(
+                _PLACE,
+                _EXTENDED,
+                Array(items=_EXTENDS, expected="an array of paths or tables", minimum=1),
+            ),
+            expected="a path in quotes, a table with `path` or `git`, or an array of them",
+        ),
+        doc="What this environment is based on: directories, git repositories, environments in the store.",
+    ),
+    "members": Field(
+        shape=Array(items=_INNER, expected="an array of directories", minimum=1),
+        doc='Directories with a devenv.toml of their own that belong to this environment: ["apps/*"].',
+    ),
     "base": Field(
         shape=Text(expected='a base such as "debian/bookworm"', pattern=BASE_PATTERN, refuse=_refuse_base),
         doc="The distribution that system packages are from.",
@@ -776,6 +825,22 @@ _TABLES: dict[str, Field] = {
     ),
 }
 
+_TABLES["profiles"] = Field(
+    shape=Names(
+        names=Text(
+            expected="a profile's name of letters, digits, _ and -", pattern="[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
+        ),
+        values=Table(
+            fields={name: _TABLES[name] for name in ("env", "aliases", "scripts")},
+            elsewhere={
+                "packages": "a profile has env, aliases and scripts; packages belong to all",
+                "parameters": "parameters belong to all profiles: declare them under [parameters]",
+            },
+        ),
+    ),
+    doc="Variables, aliases and scripts that `devenv enter --profile NAME` adds.",
+)
+
 
 def _homes() -> dict[str, str]:
     """Keys of the tables, for those who write one of them at the top: `node = "20"`."""
@@ -792,7 +857,6 @@ DOCUMENT = Table(
     later={
         "hooks": "running code on entry",
         "overrides": "overriding single packages",
-        "extends": "extending another project",
         "services": "services",
         "tasks": "tasks",
     },

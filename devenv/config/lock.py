@@ -8,7 +8,8 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
       "lockfiles": {PATH: LOCKFILE, ...},
       "toolchains": [TOOLCHAIN, ...],              # by name
       "files": {QUERY KEY: [FILE, ...], ...},      # what the lockfiles do not say: adapter.Completions
-      "base": BASE                                 # only where devenv.toml asks for system packages
+      "base": BASE,                                # only where devenv.toml asks for system packages
+      "extends": [TREE, ...]                       # only where it extends git repositories
     }
     LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups", "system"}
     TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
@@ -17,8 +18,9 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
                  "suites": [SUITE, ...], "packages": [DEB, ...]}
     SUITE     = {"archive", "suite", "sha256", "date"}                     # debian.locked.SuiteState
     DEB       = {"name", "version", "architecture", "path", "size", "sha256", "archive"}  # debian.locked.LockedDeb
+    TREE      = {"git": URL, "rev", "directory", "commit": hex, "hash": "sha256:<hex> of the NAR", "files": {PATH: TEXT}}
 
-PATH is relative to the project. Of LOCKFILE and FILE, what is empty or unknown is left out.
+PATH is relative to the project, in TREE to the repository. Of LOCKFILE and FILE, what is empty or unknown is left out.
 This module lies near the start of every command: it must stay cheap to import and to run.
 """
 
@@ -75,6 +77,27 @@ class LockedLockfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedTree:
+    """A repository that devenv.toml extends: `rev` of `url` was `commit`, whose tree has this hash as a NAR.
+
+    `files`: the texts of the devenv.toml of `directory` and of those that it extends in the same repository, by path.
+    """
+
+    url: str
+    rev: str
+    directory: str
+    commit: str
+    hash: Hash
+    files: Mapping[str, str]
+
+    @property
+    def file(self) -> RemoteFile:
+        """The tree as something to fetch."""
+        name = self.url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "source"
+        return RemoteFile(file_name=name, url=f"git+{self.url}#{self.commit}", hash=self.hash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """A devenv.lock. `lockfiles` is keyed by path relative to the project.
 
@@ -91,6 +114,7 @@ class Lock:
     added: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
     base: LockedBase | None = None
+    extends: tuple[LockedTree, ...] = ()
 
 
 class _Damage(Exception):
@@ -130,6 +154,9 @@ def dump_lock(lock: Lock) -> str:
     ]
     if lock.base is not None:
         parts.append(f'"base": {_block(_base_members(lock, lock.base))}')
+    if lock.extends:
+        trees = sorted(lock.extends, key=lambda tree: (tree.url, tree.rev, tree.directory))
+        parts.append(f'"extends": {_block([_inline(_tree_json(tree)) for tree in trees], "[]")}')
     return "{\n  " + ",\n  ".join(parts) + "\n}\n"
 
 
@@ -294,7 +321,7 @@ def _read_lock(data: Any, path: str) -> Lock:
     if type(data) is not dict:
         raise _Damage((), f"expected an object, found {_kind(data)}")
     _check_version(data.get("version", _MISSING), path)
-    members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files", "base")
+    members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files", "base", "extends")
     read = _read_base(members["base"], ("base",)) if "base" in members else ((), (), (), None)
     system, added, outside, base = read
     return Lock(
@@ -321,6 +348,29 @@ def _read_lock(data: Any, path: str) -> Lock:
         added=added,
         outside=outside,
         base=base,
+        extends=tuple(
+            _read_tree(value, ("extends", index))
+            for index, value in enumerate(_array(members.get("extends", []), ("extends",)))
+        ),
+    )
+
+
+def _read_tree(data: Any, keys: Keys) -> LockedTree:
+    found = _fields(data, keys, "git", "rev", "directory", "commit", "hash", "files")
+    commit, directory = _text(found, "commit", keys), _text(found, "directory", keys)
+    if not 40 <= len(commit) <= 64 or not set(commit) <= set("0123456789abcdef"):
+        raise _Damage((*keys, "commit"), f"expected a commit's whole name, found {_inline(commit)}")
+    files = _texts(found.get("files", {}), (*keys, "files"))
+    for name in (*files, directory or "x"):
+        if not is_normal_path(name):
+            raise _Damage((*keys, "files"), f"expected a path in the repository, found {_inline(name)}")
+    return LockedTree(
+        url=_text(found, "git", keys),
+        rev=_text(found, "rev", keys),
+        directory=directory,
+        commit=commit,
+        hash=_read_hash(found, keys),
+        files=files,
     )
 
 
@@ -435,6 +485,16 @@ def _read_file(data: Any, keys: Keys) -> RemoteFile:
     size = found.get("size")
     if size is not None and (type(size) is not int or size < 0):
         raise _Damage((*keys, "size"), f"expected a number of bytes, found {_kind(size)}")
+    hash = _read_hash(found, keys)
+    url = _text(found, "url", keys)
+    if "needs" not in found and "system" not in found:
+        return RemoteFile(file_name=name, url=url, hash=hash, size=size)
+    needs = _strings(found.get("needs", []), (*keys, "needs"))
+    system = _text(found, "system", keys) if "system" in found else ""
+    return RemoteFile(file_name=name, url=url, hash=hash, size=size, needs=needs, system=system)
+
+
+def _read_hash(found: dict[str, Any], keys: Keys) -> Hash:
     text = _text(found, "hash", keys)
     algorithm, _, digits = text.partition(":")
     length = SIZES.get(algorithm)
@@ -444,13 +504,7 @@ def _read_file(data: Any, keys: Keys) -> RemoteFile:
         digest = b""
     if length is None or len(digest) != length or len(digits) != 2 * length:
         raise _Damage((*keys, "hash"), f'expected a hash such as "sha256:<hex>", found {_inline(text)}')
-    hash = Hash(algorithm=algorithm, digest=digest)  # type: ignore[arg-type]  # a key of SIZES
-    url = _text(found, "url", keys)
-    if "needs" not in found and "system" not in found:
-        return RemoteFile(file_name=name, url=url, hash=hash, size=size)
-    needs = _strings(found.get("needs", []), (*keys, "needs"))
-    system = _text(found, "system", keys) if "system" in found else ""
-    return RemoteFile(file_name=name, url=url, hash=hash, size=size, needs=needs, system=system)
+    return Hash(algorithm=algorithm, digest=digest)  # type: ignore[arg-type]  # a key of SIZES
 
 
 # Typed access: each returns the value, or raises `_Damage` saying what was expected and found.
@@ -542,6 +596,17 @@ def _file_json(file: RemoteFile) -> dict[str, object]:
     if file.system:
         found["system"] = file.system
     return found
+
+
+def _tree_json(tree: LockedTree) -> dict[str, object]:
+    return {
+        "git": tree.url,
+        "rev": tree.rev,
+        "directory": tree.directory,
+        "commit": tree.commit,
+        "hash": f"{tree.hash.algorithm}:{tree.hash.digest.hex()}",
+        "files": dict(sorted(tree.files.items())),
+    }
 
 
 def _toolchain_json(toolchain: LockedToolchain) -> dict[str, object]:

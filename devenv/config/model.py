@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from devenv.adapter import ECOSYSTEMS, Ecosystem, Options, ScriptRules
-from devenv.env.spec import Operation
+from devenv.adapter import ECOSYSTEMS, Ecosystem, Options, RemoteFile, ScriptRules
+from devenv.env.spec import Operation, PackageRef
 
 if TYPE_CHECKING:
     from devenv.config.builds import Build, Fetch, Purify
@@ -39,6 +39,17 @@ class LockfileConfig:
 
 # What holds where [lockfiles] says nothing: each ecosystem's lockfile is used if there is one.
 FOUND_BY_THEMSELVES = tuple(LockfileConfig(ecosystem=ecosystem) for ecosystem in ECOSYSTEMS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extended:
+    """Something to extend: `path`, of a directory or a store object, or `git`, a repository's URL with `rev` and `directory`."""
+
+    path: str | None = None
+    git: str | None = None
+    rev: str = "HEAD"
+    directory: str = ""
+    origin: str = "devenv.toml"
 
 
 ParameterValue = str | int | bool
@@ -81,7 +92,9 @@ class Config:
     `scripts`: program texts. `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that
     they replace. `mirrors`: URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
     `parameters` are declared; `arguments` are their values, once they are known: `devenv.config.parameters`.
-    `origins`: where aliases and scripts were declared, "devenv.toml:LINE" by "aliases.NAME" and "scripts.NAME".
+    `origins`: where other things were declared, "devenv.toml:LINE" by "aliases.NAME", "scripts.NAME", "packages.NAME", ...
+    `members`: patterns of directories. `profiles` hold variables, aliases and scripts alone; `chosen` are the names of those
+    that are merged in. `objects` and `trees` come with what it extends: packages of specs, repositories.
     """
 
     name: str = "project"
@@ -101,6 +114,12 @@ class Config:
     origins: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     arguments: Mapping[str, ParameterValue] = field(default_factory=dict)
+    extends: tuple[Extended, ...] = ()
+    members: tuple[str, ...] = ()
+    profiles: Mapping[str, Config] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()
+    objects: tuple[PackageRef, ...] = ()
+    trees: tuple[RemoteFile, ...] = ()
 
     @property
     def uses_base(self) -> bool:

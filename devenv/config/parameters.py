@@ -71,6 +71,8 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | N
                 yield keys, f"expected {_EXPECTED[kind]}, as `type` says", None
             elif "choices" in table and table["default"] not in table["choices"]:
                 yield keys, f"{argument_text(table['default'])} is none of the choices", None
+    if "extends" in data or "members" in data:
+        return  # a parameter may come from there: `settle` looks again
     for keys, text in _texts(data):
         for escaped, name in _MARK.findall(text):
             if not escaped and name not in declared:
@@ -87,6 +89,9 @@ def _texts(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
     for table in ("env", "aliases", "scripts"):
         for name, value in data.get(table, {}).items():
             yield from _texts_in((table, name), value)
+    for profile, tables in data.get("profiles", {}).items():
+        for keys, text in _texts(tables):
+            yield ("profiles", profile, *keys), text
 
 
 def _texts_in(keys: Keys, value: Any) -> Iterator[tuple[Keys, str]]:
@@ -121,7 +126,7 @@ def settle(config: Config, given: Mapping[str, str]) -> Config:
 
     Raises ParameterError, or Problems of all that are unknown, wrong or missing.
     """
-    problems: list[DevenvError] = []
+    problems: list[DevenvError] = [*_unknown_marks(config)]
     for name in given:
         if name not in config.parameters:
             known = ", ".join(config.parameters) or "none"
@@ -135,6 +140,24 @@ def settle(config: Config, given: Mapping[str, str]) -> Config:
             problems.append(error)
     raise_problems(problems)
     return fill(config, values)
+
+
+def _unknown_marks(config: Config) -> Iterator[ParameterError]:
+    """Marks that name no parameter, neither of the file's own nor of what it extends."""
+    texts = [(config.origins.get(f"scripts.{name}", name), text) for name, text in config.scripts.items()]
+    for name, words in config.aliases.items():
+        texts += [(config.origins.get(f"aliases.{name}", name), word) for word in words]
+    for operations in config.env.values():
+        for operation in operations:
+            if isinstance(operation, Prepend | Append):
+                texts += [(operation.origin, entry) for entry in operation.entries]
+            elif isinstance(operation, Set | Default):
+                texts.append((operation.origin, operation.value))
+    for origin, text in texts:
+        for escaped, name in _MARK.findall(text):
+            if not escaped and name not in config.parameters:
+                hint = did_you_mean(name, tuple(config.parameters)) or "declare it under [parameters]"
+                yield ParameterError(f"{origin}: there is no parameter {quoted(name)}", hint=hint)
 
 
 def defaults(config: Config) -> Config:

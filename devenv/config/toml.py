@@ -6,12 +6,13 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from devenv.adapter import Ecosystem, ScriptRules
 from devenv.config.errors import ConfigError
 from devenv.config.fields import ARCHIVES, DOCUMENT, USER_DOCUMENT, split_alias
-from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, LockfileConfig, UserConfig
+from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, Extended, LockfileConfig, UserConfig
 from devenv.config.parameters import contradictions as parameter_contradictions
 from devenv.config.parameters import read_parameters, without_marks
 from devenv.config.paths import normal_path
@@ -28,13 +29,13 @@ _BUILD_TABLES = frozenset({"build", "fetch", "purify"})
 _ECOSYSTEMS: dict[str, Ecosystem] = {"npm": "npm", "pip": "python", "cargo": "cargo", "renv": "r"}
 
 
-def parse_config(text: str, path: str) -> Config:
-    """Read a devenv.toml. `path` is for messages; its last part names the file in origins.
+def parse_config(text: str, path: str, *, origin: str | None = None) -> Config:
+    """Read a devenv.toml. `path` is for messages; its last part, or `origin`, names the file in origins.
 
     Raises `ConfigError`, or `Problems` of several, in the order of their lines.
     """
     data, positions = _document(text, path, DOCUMENT, _contradictions)
-    return _config(data, os.path.basename(path), positions)
+    return _config(data, origin or os.path.basename(path), positions)
 
 
 def parse_user_config(text: str, path: str) -> UserConfig:
@@ -134,6 +135,9 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     yield from _lockfile_contradictions(data.get("lockfiles", {}))
     yield from _variable_contradictions(data.get("env", {}))
     yield from parameter_contradictions(data)
+    for name, profile in data.get("profiles", {}).items():
+        for keys, what, hint in _variable_contradictions(profile.get("env", {})):
+            yield ("profiles", name, *keys), what, hint
     if data.get("packages", {}).get("system") and "base" not in data:
         hint = 'say which distribution they are from: base = "debian/bookworm" above all tables'
         yield ("packages", "system"), "there is no `base` to take these packages from", hint
@@ -201,10 +205,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
         system=tuple(dict.fromkeys(packages.get("system", ()))),
         lockfiles=tuple(_lockfiles(data.get("lockfiles", {}))),
         env={name: _operations(value, origin("env", name)) for name, value in data.get("env", {}).items()},
-        aliases={
-            name: split_alias(value) if isinstance(value, str) else tuple(value)
-            for name, value in data.get("aliases", {}).items()
-        },
+        aliases=_aliases(data.get("aliases", {})),
         scripts=dict(data.get("scripts", {})),
         registries={name: value for name, value in registries.items() if name not in ARCHIVES},
         mirrors={
@@ -213,13 +214,57 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
             if name in ARCHIVES
         },
         caches=_caches(data.get("caches", {})),
-        origins={
-            f"{table}.{name}": origin(table, name)
-            for table in ("aliases", "scripts")
-            for name in data.get(table, {})
+        origins=_origins(data, origin),
+        extends=tuple(_extended(data.get("extends", ()), origin)),
+        members=tuple(normal_path(entry) for entry in data.get("members", ())),
+        profiles={
+            name: _profile(name, table, partial(origin, "profiles", name))
+            for name, table in data.get("profiles", {}).items()
         },
         parameters=read_parameters(data.get("parameters", {}), origin),
         **(_builds(data, origin) if data.keys() & _BUILD_TABLES else {}),
+    )
+
+
+def _origins(data: Mapping[str, Any], origin: Callable[..., str]) -> dict[str, str]:
+    tables = ("aliases", "scripts", "packages", "registries")
+    found = {f"{table}.{name}": origin(table, name) for table in tables for name in data.get(table, {})}
+    return found | {key: origin(key) for key in ("base", "members") if key in data}
+
+
+def _aliases(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: split_alias(value) if isinstance(value, str) else tuple(value) for name, value in data.items()
+    }
+
+
+def _extended(data: Any, origin: Callable[..., str]) -> Iterator[Extended]:
+    several = isinstance(data, list)
+    for index, entry in enumerate(data if several else [data] if data else []):
+        place = origin("extends", index) if several else origin("extends")
+        if isinstance(entry, str):
+            yield Extended(path=entry, origin=place)
+        elif "path" in entry:
+            yield Extended(path=entry["path"], origin=place)
+        else:
+            directory = normal_path(entry.get("dir", "."))
+            yield Extended(
+                git=entry["git"],
+                rev=entry.get("rev", "HEAD"),
+                directory="" if directory == "." else directory,
+                origin=place,
+            )
+
+
+def _profile(name: str, data: Mapping[str, Any], origin: Callable[..., str]) -> Config:
+    """What a profile adds. It is no project: it has no lockfiles of its own."""
+    return Config(
+        name=f"profile {name}",
+        lockfiles=(),
+        env={key: _operations(value, origin("env", key)) for key, value in data.get("env", {}).items()},
+        aliases=_aliases(data.get("aliases", {})),
+        scripts=dict(data.get("scripts", {})),
+        origins=_origins(data, origin),
     )
 
 

@@ -6,8 +6,8 @@ A commit's own name does not say what its submodules hold, nor what a store obje
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from devenv.adapter import GitQuery, RemoteFile
 from devenv.errors import DevenvError, raise_problems
@@ -18,6 +18,8 @@ from devenv.store.tree import canonicalise, scan
 
 if TYPE_CHECKING:
     from devenv.fetch.http import Client
+
+T = TypeVar("T")
 
 _AT_ONCE = 4
 _LARGEST_TEXT = 1 << 20
@@ -66,6 +68,11 @@ def answer_tree(
     client: Client, url: str, commit: str, inner: str | None = None
 ) -> tuple[RemoteFile, str | None]:
     """The tree of a commit, and the text of its file `inner`, None where there is none. Raises FetchError."""
+    return look_into(client, url, commit, lambda tree: text_in(tree, inner) if inner is not None else None)
+
+
+def look_into(client: Client, url: str, commit: str, look: Callable[[str], T]) -> tuple[RemoteFile, T]:
+    """The tree of a commit, and what `look` finds in the directory where it is for that moment. Raises FetchError."""
     import tempfile
 
     os.makedirs(client.endpoints.cache, exist_ok=True)
@@ -75,14 +82,15 @@ def answer_tree(
             checkout(url, commit, tree, environ=client.endpoints.environ)
             canonicalise(tree)
             found = scan(tree, ()).nar_hash
-            text = _text_in(tree, inner) if inner is not None else None
+            seen = look(tree)
         finally:
             _writable(tree)
     name = url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "source"
-    return RemoteFile(file_name=name, url=f"git+{url}#{commit}", hash=found), text
+    return RemoteFile(file_name=name, url=f"git+{url}#{commit}", hash=found), seen
 
 
-def _text_in(tree: str, inner: str) -> str | None:
+def text_in(tree: str, inner: str) -> str | None:
+    """The text of a file, None where there is none in the tree itself."""
     path = os.path.realpath(os.path.join(tree, inner))
     if not path.startswith(f"{os.path.realpath(tree)}/") or not os.path.isfile(path):
         return None

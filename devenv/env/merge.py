@@ -37,6 +37,7 @@ def merge(specs: Iterable[Spec]) -> Spec:
     return Spec(
         name=given[-1].name,
         parameters=parameters,
+        profiles=tuple(dict.fromkeys(name for spec in given for name in spec.profiles)),
         origins={key: origin for spec in reversed(given) for key, origin in spec.origins.items()},
         variables=variables,
         aliases=aliases,

@@ -93,7 +93,8 @@ class Spec:
 
     `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text. `root` is the recipe, a
     store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
-    declared, by "aliases.NAME" and "scripts.NAME": "devenv.toml:12". `parameters` are the values that it was made with.
+    declared, by "aliases.NAME" and "scripts.NAME": "devenv.toml:12". `parameters` are the values that it was made with,
+    `profiles` the names of those that were chosen.
     Raises SpecError, or Problems with several.
     """
 
@@ -106,6 +107,7 @@ class Spec:
     root: str | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str | int | bool] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         raise_problems(SpecError(text) for text in _problems(self))

@@ -56,6 +56,8 @@ def dump(spec: Spec) -> str:
         document["origins"] = dict(spec.origins)
     if spec.parameters:
         document["parameters"] = dict(spec.parameters)
+    if spec.profiles:
+        document["profiles"] = list(spec.profiles)
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
@@ -96,6 +98,7 @@ def load(text: str) -> Spec:
         views=tuple(_items(top.get("views"), "views", _view)),
         packages=tuple(_items(top.get("packages"), "packages", _package)),
         root=None if top.get("root") is None else _text(top, "root", ""),
+        profiles=tuple(_items(top.get("profiles", []), "profiles", _word)),
         parameters={
             name: _argument(value, f"parameters.{name}")
             for name, value in _object(top.get("parameters", {}), "parameters").items()

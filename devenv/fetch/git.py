@@ -43,6 +43,23 @@ def checkout(url: str, commit: str, target: str, *, environ: Mapping[str, str]) 
     _strip(target)
 
 
+def resolve_revision(url: str, rev: str, *, environ: Mapping[str, str]) -> str:
+    """The commit that a branch, a tag, "HEAD" or a commit's whole name stands for. Raises FetchError, EndpointError."""
+    _check(url, "0" * 40)
+    if 40 <= len(rev) <= 64 and set(rev) <= set("0123456789abcdef"):
+        return rev
+    names = [f"refs/tags/{rev}^{{}}", f"refs/tags/{rev}", f"refs/heads/{rev}", rev]
+    git = _Git("/", environ)
+    answer = git.run("ls-remote", "--", url, *names[1:], names[0], doing=f"looking for {rev} in {url}")
+    found = {
+        name: commit for commit, _, name in (line.partition("\t") for line in answer.decode().splitlines())
+    }
+    for name in names:
+        if name in found:
+            return found[name]
+    raise FetchError(f"{url} has no branch or tag {rev}", hint=f"`git ls-remote {url}` lists them")
+
+
 def checkout_file(url: str, name: str, folder: str, *, environ: Mapping[str, str]) -> bytes:
     """The file `name` of a repository's default branch. `folder` is an empty directory to work in."""
     _check(url, "0" * 40)

@@ -37,6 +37,7 @@ BEYOND_A_SCHEMA = {
     "several without a path",
     "entry with the separator",
     "PATH as a whole",
+    "profile that loses PATH",
     "blank alias",
     "alias of an empty program",
     "alias of an empty word",

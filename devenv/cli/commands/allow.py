@@ -86,6 +86,7 @@ def sentence(item: Item) -> str:
         "npmrc": f".npmrc sets {name} to {value!r}",
         "secret": f".npmrc sends the variables in {value!r} to another machine: {name}",
         "cache": f"the binary cache {name} is asked",
+        "extends": f"extends {name}: {value}",
         "system": f"packages of {name} are found before yours: {value}",
         "download": f"{name} comes from {value}",
     }.get(item.kind, f"{item.kind} {name}: {value}")

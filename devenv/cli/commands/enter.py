@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", metavar="NAME=VALUE", help="give a parameter of the environment a value"
     )
+    parser.add_argument("--profile", action="append", metavar="NAME", help="add a profile of devenv.toml")
     parser.add_argument(
         "--build", metavar="NAME|DRV", help="enter the build of a recipe or derivation instead"
     )

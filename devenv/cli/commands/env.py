@@ -15,6 +15,7 @@ from devenv.project import instantiate_project
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the environment as env.json has it")
     parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="with this value of a parameter")
+    parser.add_argument("--profile", action="append", metavar="NAME", help="with this profile")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

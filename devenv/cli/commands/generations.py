@@ -9,7 +9,7 @@ import sys
 import time
 
 from devenv.cli.context import Context
-from devenv.history import arguments_of, current_generation, profile_of
+from devenv.history import arguments_of, current_generation, profile_of, profiles_of
 from devenv.store.generations import Generation
 
 
@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _given(generation: Generation) -> str:
-    return "".join(f"  {name}={value}" for name, value in sorted(arguments_of(generation).items()))
+    profiles = "".join(f"  {name}" for name in profiles_of(generation))
+    return profiles + "".join(f"  {name}={value}" for name, value in sorted(arguments_of(generation).items()))
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
                 "sources": each.sources,
                 "created": each.created,
                 "parameters": arguments_of(each),
+                "profiles": list(profiles_of(each)),
             }
             for each in profile.generations
         ]

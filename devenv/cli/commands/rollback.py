@@ -10,6 +10,7 @@ import sys
 from devenv.cli.commands.allow import ask_before_entering
 from devenv.cli.context import Context
 from devenv.errors import DevenvError
+from devenv.extending import OUTSIDE
 from devenv.history import find_generation, profile_of, roll_back
 from devenv.hooking import refresh
 from devenv.project import Project
@@ -47,7 +48,7 @@ def _put_back(root: str, sources: str | None) -> list[str]:
         raise DevenvError("the files of this environment were not kept")
     changed = []
     for folder, _, names in os.walk(sources):
-        for name in sorted(names):
+        for name in sorted(set(names) - {OUTSIDE}):
             source = os.path.join(folder, name)
             place = os.path.join(root, os.path.relpath(source, sources))
             if _same(source, place):
