@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from devenv.cli.context import Context
 from devenv.cli.failures import report_failures
 from devenv.cli.verbs import VERBS, Verb, verb
+from devenv.errors import DevenvError
 
 
 class Parser(argparse.ArgumentParser):
@@ -127,4 +128,11 @@ def _run(entry: Verb, arguments: Sequence[str]) -> int:
     parsed.program = program
     command = importlib.import_module(f"devenv.cli.commands.{entry.module}")
     with Context(parsed, os.environ) as context:
-        return int(command.run(parsed, context) or 0)
+        try:
+            return int(command.run(parsed, context) or 0)
+        except DevenvError as error:
+            if "devenv.derivations.process" in sys.modules:  # else nothing was built
+                from devenv.cli.build_needs import add_packages
+
+                add_packages(error, context)
+            raise

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 _TAIL = 25  # lines
+_END = 256 << 10  # bytes
 _LONGEST = 2000  # characters of a line that is kept
 
 Show = Callable[[str], None]
@@ -16,6 +17,16 @@ def log_path(log: str, drv: str) -> str:
     """Where Nix looks for the log of the derivation at `drv`, below its log directory."""
     name = os.path.basename(drv)
     return f"{log}/drvs/{name[:2]}/{name[2:]}"
+
+
+def end_of_log(path: str) -> list[str]:
+    """The last lines of a log file, [] where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _END))
+            return file.read(_END).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
 
 
 class BuildLog:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from devenv.derivations.build_log import BuildLog, log_path
+from devenv.derivations.build_log import BuildLog, end_of_log, log_path
 from devenv.derivations.build_root import (
     Scratch,
     build_sandbox,
@@ -37,7 +37,7 @@ from devenv.derivations.program import TOP, Program, flag, program, references_t
 from devenv.derivations.schedule import Resources
 from devenv.formats.derivation import Derivation
 from devenv.formats.errors import FormatError
-from devenv.formats.missing_tools import missing_tools
+from devenv.formats.missing_tools import missing, missing_tools, wants_network
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.sandbox.errors import SandboxError
 from devenv.sandbox.launcher import Launcher, Running
@@ -79,18 +79,25 @@ class BuildOptions:
 
 
 class BuilderFailed(BuildError):
-    """A builder ended badly. `log` is the file with all that it printed, `kept` its build directory if that was kept."""
+    """A builder ended badly. `log` is the file with all that it printed, `kept` its build directory if that was kept.
+
+    `missing`: what it said that it did not find, by kind and name. `place`: where its log is, for people.
+    """
 
     def __init__(self, package: str, how: str, *, lines: list[str], log: str, kept: str | None) -> None:
         said = "".join(f"\n  {line}" for line in lines[-_SHOWN_LINES:])
         last = f". The last it printed:{said}" if said else " and printed nothing"
         where = f" Its build directory is kept: {kept}" if kept else ""
-        missed = missing_tools(lines)
-        advice = f"{missed} " if missed else ""
+        printed = [*end_of_log(log), *lines]
+        self.missing = missing(printed)
+        self.place = f"The whole log: {log}.{where}"
+        advice = missing_tools(printed)
+        if advice is None and wants_network(printed):
+            advice = "It wanted to reach a server, and builds have no network."
         super().__init__(
             f"cannot build {package}: its builder {how}{last}",
             package=package,
-            hint=f"{advice}The whole log: {log}.{where}",
+            hint=f"{advice} {self.place}" if advice else self.place,
         )
         self.log = log
         self.kept = kept

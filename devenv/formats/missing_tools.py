@@ -98,6 +98,8 @@ _PROGRAM = tuple(
 )
 _OTHERS = (
     (re.compile(r"Could not find any Python installation"), "program", "python3"),
+    (re.compile(r"Unknown compiler\(s\): \[\[?'cc'"), "program", "cc"),
+    (re.compile(r"Unknown compiler\(s\): \[\[?'c\+\+'"), "program", "c++"),
     (re.compile(r"No CMAKE_CXX_COMPILER could be found"), "program", "c++"),
     (re.compile(r"No CMAKE_C_COMPILER could be found"), "program", "cc"),
     (
@@ -106,6 +108,8 @@ _OTHERS = (
         None,
     ),
     (re.compile(r"cannot find -l([\w.+-]+)"), "library", None),
+    (re.compile(r"Dependency \"?([\w.+-]+)\"? not found, tried pkgconfig"), "module", None),
+    (re.compile(r"No package '([\w.+-]+)' found"), "module", None),
     (re.compile(r"[Pp]ackage '?([\w.+-]+)'?,? (?:required by .*|was )?not found"), "module", None),
 )
 
@@ -126,6 +130,17 @@ def missing(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
                 if match:
                     found[kind, name or match[1]] = None
     return tuple(found)
+
+
+_NO_NETWORK = re.compile(
+    r"Could not resolve host|Temporary failure in name resolution|Name or service not known|"
+    r"getaddrinfo (?:EAI_AGAIN|ENOTFOUND)|Network is unreachable|dns error"
+)
+
+
+def wants_network(lines: Iterable[str]) -> bool:
+    """Whether something tried to reach a server."""
+    return any(_NO_NETWORK.search(line) for line in lines)
 
 
 def missing_tools(lines: Iterable[str]) -> str | None:

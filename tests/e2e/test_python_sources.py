@@ -90,6 +90,29 @@ def test_a_build_that_fails_shows_the_end_of_its_log(tmp_path: Path, user: User)
     assert "The whole log: " in done.stderr
 
 
+def test_a_tool_that_a_build_does_not_find_is_named(tmp_path: Path, user: User) -> None:
+    archive = sdist(native_source(compiler="no-such-compiler"))
+    root = project(tmp_path, f"./ext-1.0.tar.gz --hash=sha256:{sha256(archive)}\n")
+    (root / "ext-1.0.tar.gz").write_bytes(archive)
+    user.run("lock", cwd=root)
+    done = user.run("enter", "--offline", "-c", "true", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "The program no-such-compiler is missing" in done.stderr
+
+
+@pytest.mark.network
+def test_the_package_that_has_the_missing_tool_is_named(tmp_path: Path, user: User) -> None:
+    """Against the real index of a distribution."""
+    archive = sdist(native_source(compiler="xlsx2csv"))  # which no machine that builds anything has
+    root = project(tmp_path, f"./ext-1.0.tar.gz --hash=sha256:{sha256(archive)}\n")
+    (root / "devenv.toml").write_text('base = "debian/bookworm"\n' + CONFIG)
+    (root / "ext-1.0.tar.gz").write_bytes(archive)
+    user.run("lock", cwd=root)
+    done = user.run("enter", "-c", "true", cwd=root, check=False)
+    assert "the program xlsx2csv is in xlsx2csv" in done.stderr
+    assert 'system = ["xlsx2csv"]' in done.stderr
+
+
 def test_build_requirements_that_no_index_has_are_named(tmp_path: Path, user: User) -> None:
     files = native_source()
     files["pyproject.toml"] = files["pyproject.toml"].replace(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.formats.missing_tools import missing, missing_tools
+from devenv.formats.missing_tools import missing, missing_tools, wants_network
 
 
 @pytest.mark.parametrize(
@@ -27,12 +27,24 @@ from devenv.formats.missing_tools import missing, missing_tools
         ("a.c:1:10: fatal error: 'zlib.h' file not found", ("header", "zlib.h")),
         ("/usr/bin/ld: cannot find -lpq: No such file or directory", ("library", "pq")),
         ("Package gdal was not found in the pkg-config search path.", ("module", "gdal")),
+        (
+            "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
+            ("program", "x86_64-linux-gnu-gcc"),
+        ),
+        ('../meson.build:9:0: ERROR: Dependency "libpng" not found, tried pkgconfig', ("module", "libpng")),
+        ("No package 'zlib' found", ("module", "zlib")),
+        ("../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]", ("program", "cc")),
         ("Package 'libpng', required by 'virtual:world', not found", ("module", "libpng")),
         ("\x1b[31m/bin/sh: 1: make: not found\x1b[0m", ("program", "make")),
     ],
 )
 def test_sentences_of_real_programs_are_understood(line: str, expected: tuple[str, str]) -> None:
     assert missing(["something before", line, "something after", line]) == (expected,)
+
+
+def test_what_wants_the_network_is_told_apart() -> None:
+    assert wants_network(["fatal: unable to access 'https://x.test/': Could not resolve host: x.test"])
+    assert not wants_network(["all is well"])
 
 
 @pytest.mark.parametrize(
