@@ -41,6 +41,41 @@ VERBS = (
         examples=(("devenv lock", "after changing devenv.toml or a lockfile"),),
     ),
     Verb(
+        name="add",
+        summary="have the project depend on another package",
+        module="add",
+        description=(
+            "Runs the ecosystem's own tool on its own manifest and lockfile (uv, poetry, npm, cargo; of a "
+            "requirements.txt the requirements.in beside it), then brings devenv.lock up to date. Packages of "
+            "the base go to devenv.toml, which keeps its comments and order."
+        ),
+        examples=(
+            ("devenv add pip:httpx 'npm:left-pad@^1.3' crate:serde", "to their lockfiles"),
+            ("devenv add --group dev pip:pytest", "to a group of dependencies"),
+            ("devenv add system:jq", "from the project's base"),
+        ),
+    ),
+    Verb(
+        name="remove",
+        summary="have the project no longer depend on a package",
+        module="remove",
+        description="The reverse of add: by the ecosystem's own tool, in its manifest and lockfile.",
+        examples=(("devenv remove npm:left-pad", "and what only it needed"),),
+    ),
+    Verb(
+        name="update",
+        summary="lock newer versions of packages",
+        module="update",
+        description=(
+            "Has the ecosystem's own resolver choose new versions within what the manifest allows: of the "
+            "packages named and what they need, or of all. Then brings devenv.lock up to date."
+        ),
+        examples=(
+            ("devenv update pip:httpx", "one package"),
+            ("devenv update", "everything in every lockfile"),
+        ),
+    ),
+    Verb(
         name="enter",
         summary="start a shell or a command in the environment",
         module="enter",

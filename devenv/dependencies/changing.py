@@ -1,0 +1,153 @@
+"""`devenv add`, `remove` and `update`: the ecosystem's own tool is run on its manifest, then devenv.lock is made to fit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from devenv.dependencies.drivers import Action, Job, Step, driver_of
+from devenv.dependencies.request import KINDS, Request, RequestError
+from devenv.dependencies.system_packages import change_system
+from devenv.errors import DevenvError, raise_problems
+from devenv.project import CONFIG_NAME, Locked, Project, lock_project
+
+_HINTS = {
+    "uv": "`pip install uv` in the environment of devenv, or as uv's own documentation says",
+    "npm": 'add `node = "22"` to [packages] of devenv.toml, `devenv lock`, and try again in `devenv enter`',
+    "cargo": "install Rust as its own documentation says",
+}
+_BEGINNINGS = {
+    "python": "`uv init --bare`, or a requirements.in with `uv pip compile -o requirements.txt`",
+    "npm": "`npm init -y && npm install --package-lock-only`",
+    "cargo": "`cargo init`",
+    "r": "`renv::init()`",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What was asked for. `lockfile`: which one is meant, where a project has several of an ecosystem."""
+
+    action: Action
+    requests: tuple[Request, ...]
+    group: str | None = None
+    lockfile: str | None = None
+
+
+def change(project: Project, wanted: Wanted) -> Locked:
+    """Do it. Raises RequestError before anything is touched, if possible, and what the tools and `lock` raise."""
+    jobs = _jobs(project, wanted)
+    steps = [(job, driver_of(job.lockfile)(job)) for job in jobs]
+    for _, each in steps:
+        for one in each:
+            _program(one.argv[0], project.settings.environ)
+    for job, each in steps:
+        for one in each:
+            _run(one, job.directory, project)
+    system = tuple(request for request in wanted.requests if request.kind == "system")
+    if system:
+        change_system(os.path.join(project.root, CONFIG_NAME), wanted.action, system)
+    # Read anew: files have changed.
+    return lock_project(Project(project.root, project.settings))
+
+
+def _jobs(project: Project, wanted: Wanted) -> list[Job]:
+    """One for each lockfile that is concerned. Raises RequestError for packages without one."""
+    problems: list[DevenvError] = []
+    by_lockfile: dict[str, list[Request]] = {}
+    for request in wanted.requests:
+        ecosystem = KINDS[request.kind]
+        if ecosystem is None:
+            continue
+        paths = [each.path for each in project.lockfiles if each.ecosystem == ecosystem]
+        chosen = [path for path in paths if wanted.lockfile in (None, path)]
+        if len(chosen) == 1:
+            by_lockfile.setdefault(chosen[0], []).append(request)
+        else:
+            problems.append(_undecided(request, ecosystem, paths))
+    if not wanted.requests:
+        by_lockfile = {each.path: [] for each in project.lockfiles if wanted.lockfile in (None, each.path)}
+    raise_problems(problems)
+    return [
+        Job(
+            action=wanted.action,
+            requests=tuple(requests),
+            directory=os.path.join(project.root, os.path.dirname(path)),
+            lockfile=os.path.basename(path),
+            group=wanted.group,
+        )
+        for path, requests in by_lockfile.items()
+    ]
+
+
+def _undecided(request: Request, ecosystem: str, paths: Sequence[str]) -> RequestError:
+    if not paths:
+        return RequestError(
+            f"{request.kind}:{request.text}: the project has no lockfile for it",
+            hint=f"begin one with {_BEGINNINGS[ecosystem]}",
+        )
+    return RequestError(
+        f"{request.kind}:{request.text}: which lockfile is meant? There are {', '.join(paths)}",
+        hint=f"say it with --lockfile {paths[0]}",
+    )
+
+
+def _program(name: str, environ: Mapping[str, str]) -> str:
+    beside = os.path.join(os.path.dirname(sys.executable), name)
+    found = shutil.which(name, path=environ.get("PATH"))
+    if found is None and name == "uv" and os.access(beside, os.X_OK):
+        found = beside
+    if found is None:
+        raise RequestError(f"{name} is needed for this, and is not on PATH", hint=_HINTS.get(name))
+    return found
+
+
+def _run(step: Step, directory: str, project: Project) -> None:
+    """Run one command, its output shown as it comes. What it edited before is put back when it fails."""
+    environ = project.settings.environ
+    before: dict[str, str] = {}
+    try:
+        for name, text in step.edits.items():
+            path = os.path.join(directory, name)
+            with open(path, encoding="utf-8") as file:
+                before[path] = file.read()
+            _write(path, text)
+        done = subprocess.run(
+            [_program(step.argv[0], environ), *step.argv[1:]],
+            cwd=directory,
+            env={**environ, **_indexes(step.argv[0], project), **step.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            check=False,
+        )
+        status = done.returncode
+    except OSError as error:
+        raise RequestError(f"running {step.argv[0]} in {directory}: {error.strerror or error}") from error
+    if status:
+        for path, text in before.items():
+            with suppress(OSError):
+                _write(path, text)
+        command = " ".join(step.argv)
+        raise RequestError(
+            f"`{command}` in {directory} ended with status {status}; devenv.lock is as it was",
+            hint="what it printed above says why",
+        )
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _indexes(program: str, project: Project) -> dict[str, str]:
+    """uv does not read pip's settings; the index that they name is told to it, where one is named."""
+    endpoints = project.workplace.endpoints
+    if program != "uv" or not (endpoints.pip.index_url or "pypi" in project.config.registries):
+        return {}
+    indexes = endpoints.python_indexes()
+    return {"UV_DEFAULT_INDEX": indexes[-1], "UV_INDEX": " ".join(indexes[:-1])} if indexes else {}

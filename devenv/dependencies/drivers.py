@@ -1,0 +1,179 @@
+"""The tools that know how to change a manifest and its lockfile, one driver for each kind of lockfile.
+
+A driver gives commands, as argument lists to be run in the lockfile's directory; or, where no tool edits the manifest,
+edits it and gives the command that locks anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from devenv.dependencies.request import Request, RequestError
+
+Action = Literal["add", "remove", "update"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to do: `action` with `requests`, none of them for an update of everything.
+
+    directory: absolute; lockfile: its name there; group: of dependencies ("dev"), None for the main one
+    """
+
+    action: Action
+    requests: tuple[Request, ...]
+    directory: str
+    lockfile: str
+    group: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The packages as tools take them: with versions where they are added."""
+        return [each.text if self.action == "add" else each.name for each in self.requests]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One command. `edits`: files to be written before it, by name; put back if it fails."""
+
+    argv: tuple[str, ...]
+    edits: Mapping[str, str]
+    environ: Mapping[str, str]
+
+
+class Driver(Protocol):
+    """Steps of a job. Raises RequestError for what its tool cannot do."""
+
+    def __call__(self, job: Job) -> Sequence[Step]: ...
+
+
+def step(
+    *argv: str, edits: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None
+) -> Step:
+    return Step(argv=argv, edits=edits or {}, environ=environ or {})
+
+
+def uv(job: Job) -> Sequence[Step]:
+    """uv.lock: `uv add`, `uv remove`, `uv lock --upgrade-package`. The environment is ours, so nothing is synchronised."""
+    if job.action == "update":
+        which = [word for name in job.texts for word in ("--upgrade-package", name)] or ["--upgrade"]
+        return [step("uv", "lock", *which)]
+    group = ["--group", job.group] if job.group else []
+    return [step("uv", job.action, "--no-sync", *group, "--", *job.texts)]
+
+
+def poetry(job: Job) -> Sequence[Step]:
+    """poetry.lock: each verb with `--lock`, which installs nothing."""
+    group = ["--group", job.group] if job.group and job.action != "update" else []
+    return [step("poetry", job.action, "--lock", "--no-interaction", *group, "--", *job.texts)]
+
+
+def requirements(job: Job) -> Sequence[Step]:
+    """requirements.txt made of a requirements.in beside it: that is edited, and compiled by uv."""
+    source = os.path.splitext(job.lockfile)[0] + ".in"
+    place = os.path.join(job.directory, source)
+    if not os.path.isfile(place):
+        raise RequestError(
+            f"{job.lockfile} has no {source} beside it, so nothing says what it was made for",
+            hint=f"write what the project itself asks for into {source}; what follows from it is locked in {job.lockfile}",
+        )
+    if job.group:
+        raise RequestError(f"{source} has no groups, so nothing can be added to {job.group!r}")
+    with open(place, encoding="utf-8") as file:
+        text = file.read()
+    with open(os.path.join(job.directory, job.lockfile), encoding="utf-8") as file:
+        hashes = ["--generate-hashes"] if "--hash=" in file.read() else []
+    edits = {} if job.action == "update" else {source: edited_requirements(text, job)}
+    upgrade: list[str] = []
+    if job.action == "update":
+        upgrade = [word for name in job.texts for word in ("--upgrade-package", name)] or ["--upgrade"]
+    argv = ("uv", "pip", "compile", "--quiet", source, "-o", job.lockfile, *hashes, *upgrade)
+    return [step(*argv, edits=edits)]
+
+
+def edited_requirements(text: str, job: Job) -> str:
+    """A requirements.in with packages added, in the place of an older line about one, or removed.
+
+    Raises RequestError for one that is to be removed and is not there.
+    """
+    from packaging.utils import canonicalize_name
+
+    def name_of(line: str) -> str:
+        bare = line.partition("#")[0].strip()
+        for mark in "[=<>!~;@ ":
+            bare = bare.partition(mark)[0]
+        return "" if bare.startswith("-") else canonicalize_name(bare)
+
+    lines = text.splitlines()
+    for each in job.requests:
+        at = [i for i, line in enumerate(lines) if name_of(line) == canonicalize_name(each.name)]
+        if job.action == "remove" and not at:
+            raise RequestError(f"{each.name} is not in {os.path.splitext(job.lockfile)[0]}.in")
+        if job.action == "remove":
+            lines = [line for i, line in enumerate(lines) if i not in at]
+        elif at:
+            lines[at[0]] = each.text
+        else:
+            lines.append(each.text)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def npm(job: Job) -> Sequence[Step]:
+    """package-lock.json: npm itself, which changes the two files only."""
+    verb = {"add": "install", "remove": "uninstall", "update": "update"}[job.action]
+    group = ["--save-dev"] if job.group == "dev" and job.action == "add" else []
+    if job.group not in (None, "dev"):
+        raise RequestError(f"npm has no group {job.group!r} of dependencies, only dev")
+    quiet = ("--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund")
+    return [step("npm", verb, *quiet, *group, "--", *job.texts)]
+
+
+def cargo(job: Job) -> Sequence[Step]:
+    """Cargo.lock: `cargo add` and `remove` change the manifest, `cargo metadata` then the lock, as little as needed."""
+    plain = {"DEVENV_CARGO": "plain"}
+    if job.action == "update":
+        which = [word for name in job.texts for word in ("--package", name)]
+        return [step("cargo", "update", *which, environ=plain)]
+    group = [f"--{job.group}"] if job.group in ("dev", "build") else []
+    if job.group and not group:
+        raise RequestError(f"cargo has no group {job.group!r} of dependencies, only dev and build")
+    return [
+        step("cargo", job.action, *group, "--", *job.texts, environ=plain),
+        step("cargo", "update", "--workspace", "--quiet", environ=plain),
+    ]
+
+
+# By the names of lockfiles; what is not here has no tool that changes it without installing.
+DRIVERS: Mapping[str, Driver] = {
+    "uv.lock": uv,
+    "poetry.lock": poetry,
+    "package-lock.json": npm,
+    "npm-shrinkwrap.json": npm,
+    "Cargo.lock": cargo,
+}
+
+_BY_HAND = {
+    "Pipfile.lock": "pipenv install NAME",
+    "renv.lock": 'renv::install("NAME"), then renv::snapshot()',
+    "pnpm-lock.yaml": "pnpm add NAME",
+    "yarn.lock": "yarn add NAME",
+}
+
+
+def driver_of(lockfile: str) -> Driver:
+    """Who changes a lockfile of this name. Raises RequestError naming what to do by hand."""
+    name = os.path.basename(lockfile)
+    if name in DRIVERS:
+        return DRIVERS[name]
+    if name.startswith("requirements") and name.endswith(".txt"):
+        return requirements
+    tool = _BY_HAND.get(name)
+    raise RequestError(
+        f"{lockfile}: devenv knows no tool that changes it without installing",
+        hint=f"in the environment, `{tool}`; then `devenv lock`"
+        if tool
+        else "change it by its own tool, then `devenv lock`",
+    )

@@ -1,0 +1,107 @@
+"""devenv add, remove and update, with the real tools against a registry of the test's own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.devenv import User
+from tests.support.pythons import uv_program
+from tests.support.registry import Registry, point_clients_at, serve
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    made = Registry()
+    for version in ("1.0", "2.0"):
+        made.add_wheel("helper", version)
+    for version in ("1.0.0", "1.1.0"):
+        made.add_npm("left", version)
+    with serve(made):
+        yield made
+
+
+@pytest.fixture
+def user(tmp_path: Path, registry: Registry) -> User:
+    uv_program()
+    home = tmp_path / "home"
+    point_clients_at(registry, home)
+    return User(home)
+
+
+def test_python_packages_go_to_the_manifest_and_every_lock(tmp_path: Path, user: User) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text('name = "p"  # mine\n[packages]\npython = "3"\n')
+    manifest = (
+        '[project]\nname = "p"\nversion = "0"\nrequires-python = ">=3.9"\ndependencies = []  # none yet\n'
+    )
+    (root / "pyproject.toml").write_text(manifest)
+    (root / "uv.lock").write_text(
+        'version = 1\nrequires-python = ">=3.9"\n[[package]]\nname = "p"\nversion = "0"\nsource = { virtual = "." }\n'
+    )
+    user.run("add", "pip:helper<2", cwd=root)
+    assert '"helper<2"' in (root / "pyproject.toml").read_text()
+    assert 'version = "1.0"' in (root / "uv.lock").read_text()
+    assert (
+        user.run("enter", "-c", "python -c 'import helper; print(helper.__version__)'", cwd=root).stdout
+        == "1.0\n"
+    )
+    user.run("remove", "pip:helper", cwd=root)
+    assert "helper" not in (root / "uv.lock").read_text()
+    assert (root / "devenv.toml").read_text().startswith('name = "p"  # mine\n')
+    gone = user.run("enter", "-c", "python -c 'import helper' 2> /dev/null || echo gone", cwd=root)
+    assert gone.stdout == "gone\n"
+
+
+def test_requirements_are_compiled_again_from_their_source(tmp_path: Path, user: User) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text('name = "p"\n[packages]\npython = "3"\n')
+    (root / "requirements.in").write_text("# ours\n")
+    (root / "requirements.txt").write_text("")
+    user.run("add", "pip:helper==1.0", cwd=root)
+    assert (root / "requirements.in").read_text() == "# ours\nhelper==1.0\n"
+    assert "helper==1.0" in (root / "requirements.txt").read_text()
+    done = user.run("add", "pip:nowhere-to-be-found", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "devenv.lock is as it was" in done.stderr
+    assert (root / "requirements.in").read_text() == "# ours\nhelper==1.0\n"
+    (root / "requirements.in").write_text("helper\n")
+    user.run("update", "pip:helper", cwd=root)
+    assert "helper==2.0" in (root / "requirements.txt").read_text()
+
+
+def test_npm_packages_are_added_updated_and_removed(tmp_path: Path, user: User) -> None:
+    if shutil.which("npm", path=user.env["PATH"]) is None:
+        pytest.skip("needs npm")
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text('name = "p"\n')
+    (root / "package.json").write_text('{"name": "p", "version": "1.0.0"}\n')
+    (root / "package-lock.json").write_text(
+        '{"name": "p", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "p", "version": "1.0.0"}}}\n'
+    )
+    user.run("add", "npm:left@1.0.0", cwd=root)
+    lock = json.loads((root / "package-lock.json").read_text())
+    assert lock["packages"]["node_modules/left"]["version"] == "1.0.0"
+    assert not (root / "node_modules/left").exists()
+    (root / "package.json").write_text('{"name": "p", "version": "1.0.0", "dependencies": {"left": "^1"}}\n')
+    user.run("update", cwd=root)
+    lock = json.loads((root / "package-lock.json").read_text())
+    assert lock["packages"]["node_modules/left"]["version"] == "1.1.0"
+    user.run("remove", "npm:left", cwd=root)
+    assert "node_modules/left" not in json.loads((root / "package-lock.json").read_text())["packages"]
+
+
+def test_what_has_no_lockfile_says_how_to_begin(tmp_path: Path, user: User) -> None:
+    (tmp_path / "devenv.toml").write_text('name = "p"\n')
+    done = user.run("add", "pip:helper", "crate:serde", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "pip:helper: the project has no lockfile for it" in done.stderr
+    assert "crate:serde: the project has no lockfile for it" in done.stderr
+    assert "cargo init" in done.stderr
