@@ -53,11 +53,17 @@ def lock_system(
         return LockedSystem(base=before.base, outside=before.outside)
     python, r = _toolchain_packages(config, asking)
     kept = before.base if same and not update else None
-    base = _resolve(config.base, (*config.system, *python, *r, *added), asking, kept)
+    base = _resolve(config.base, (*config.system, *python, *r, *_for_node(config), *added), asking, kept)
     outside: tuple[str, ...] = ()
     if r and (config.system or python):
         outside = _outside(base, _resolve(config.base, (*r, *added), asking, base))
     return LockedSystem(base=base, outside=outside)
+
+
+def _for_node(config: Config) -> tuple[str, ...]:
+    """The libraries that Node's own builds need of a system; with another program's they would be there by chance."""
+    used = "node" in config.packages or any(entry.adapter == "npm" for entry in config.lockfiles)
+    return ("libstdc++6",) if used else ()
 
 
 def _resolve(base: str, packages: tuple[str, ...], asking: Asking, kept: LockedBase | None) -> LockedBase:

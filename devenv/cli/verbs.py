@@ -154,6 +154,25 @@ VERBS = (
         examples=(("devenv env --json", "the env.json of the environment spec"),),
     ),
     Verb(
+        name="export",
+        summary="write the environment in another program's format",
+        module="export",
+        description=(
+            "sh: a script for POSIX shells that needs no devenv. json: what changes in this shell. dotenv, systemd (EnvironmentFile), "
+            "github (to GITHUB_ENV and GITHUB_PATH in a workflow), gitlab (a dotenv report), direnv (an .envrc), nix (as nix print-dev-env "
+            "--json), vscode, devcontainer. oci: an image for docker and podman, without either. dockerfile: the same as a directory to "
+            "build from. See docs/exports.md."
+        ),
+        examples=(
+            ("devenv export dotenv -o .env", "for compose files, IDEs and frameworks"),
+            (
+                "devenv export oci -o image.tar && podman load -i image.tar",
+                "a container with the environment",
+            ),
+            ("devenv export github", "in a workflow: later steps have the environment"),
+        ),
+    ),
+    Verb(
         name="diff",
         summary="show what differs between two environments",
         module="diff",

@@ -6,7 +6,7 @@ program that is started in an environment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _ESCAPES = {"t": "\t", "n": "\n", "\\": "\\"}
 
@@ -16,12 +16,18 @@ def apply(steps: str, environ: Mapping[str, str], *, project: str, spec: str) ->
 
     `project` and `spec` are absolute directories. Raises ValueError for a text that is no such file.
     """
-    places = {**_ESCAPES, "p": project, "s": spec}
     found = dict(environ)
+    for kind, name, separator, value in read(steps, project=project, spec=spec):
+        change(found, kind, name, separator, value)
+    return found
+
+
+def read(steps: str, *, project: str, spec: str) -> Iterator[tuple[str, str, str, str]]:
+    """The steps in a text, complete: kind, name, separator and value of each. Raises ValueError as `apply` does."""
+    places = {**_ESCAPES, "p": project, "s": spec}
     for line in steps.split("\n")[:-1]:
         kind, name, separator, value = line.split("\t")
-        change(found, kind, name, _unescape(separator, places), _unescape(value, places))
-    return found
+        yield kind, name, _unescape(separator, places), _unescape(value, places)
 
 
 def change(environ: dict[str, str], kind: str, name: str, separator: str, value: str) -> None:

@@ -1,0 +1,1 @@
+"""The environment in other programs' formats, all from the one spec object."""
