@@ -62,7 +62,7 @@ def lock_system(
 
 def _for_node(config: Config) -> tuple[str, ...]:
     """The libraries that Node's own builds need of a system; with another program's they would be there by chance."""
-    used = "node" in config.packages or any(entry.adapter == "npm" for entry in config.lockfiles)
+    used = "node" in config.packages or any(entry.ecosystem == "npm" for entry in config.lockfiles)
     return ("libstdc++6",) if used else ()
 
 

@@ -167,7 +167,10 @@ def _write_archive(path: str, texts: Mapping[str, bytes], layers: Sequence[Layer
     aside = f"{path}.{os.getpid()}.tmp"
     try:
         with tarfile.open(aside, "x", format=tarfile.PAX_FORMAT) as archive:
-            for name in ("blobs", "blobs/sha256"):  # who unpacks it without root cannot give missing ones to root
+            for name in (
+                "blobs",
+                "blobs/sha256",
+            ):  # who unpacks it without root cannot give missing ones to root
                 archive.addfile(_entry(name, tarfile.DIRTYPE, 0o755))
             for name, data in texts.items():
                 entry = _entry(name, tarfile.REGTYPE, 0o644)

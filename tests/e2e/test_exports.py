@@ -1,0 +1,214 @@
+"""The environment in other programs' formats, read back by those programs or by independent readers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.devenv import User, devenv_program
+from tests.support.programs import program
+from tests.support.sandboxes import require_sandboxes
+
+NASTY = {
+    "QUOTES": 'it\'s "both"',
+    "DOLLAR": "$HOME ${X:-y} `date` $(date)",
+    "BACKSLASHES": "\\ \\\\ \\n end\\",
+    "TWO_LINES_": "a\nb\n",
+    "EMPTY_": "",
+    "SPACES": "  a  b ",
+    "UNICODE": "Grüße, 世界",
+    "HASH": "# no comment; no = end",
+    "PERCENT": "%h %% {a,b} * ?",
+}
+
+
+@pytest.fixture
+def root(user: User, tmp_path: Path) -> Path:
+    place = tmp_path / "it's a project"
+    place.mkdir()
+    values = "".join(f"{name} = {json.dumps(value)}\n" for name, value in NASTY.items())
+    (place / "devenv.toml").write_text(
+        f'name = "p"\n[env]\n{values}GIVEN = {{ default = "ours" }}\nGONE = {{ unset = true }}\n'
+        'PATH = { prepend = ["./bin"] }\n[aliases]\nhi = ["printf", "%s|", "it\'s", "$x"]\n',
+        encoding="utf-8",
+    )
+    user.run("lock", cwd=place)
+    user.run("allow", "--yes", cwd=place)
+    return place
+
+
+def exported(user: User, root: Path, kind: str, **env: str) -> str:
+    return user.run("export", kind, cwd=root, check=True, timeout=120, **env).stdout
+
+
+def environment_of(text: bytes) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.decode().split("\0") if line)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash", "zsh"])
+def test_a_shell_that_knows_nothing_of_devenv_has_the_environment(
+    user: User, root: Path, tmp_path: Path, shell: str
+) -> None:
+    script = tmp_path / "environment.sh"
+    script.write_text(exported(user, root, "sh"))
+    command = [program(shell), "-c", '. "$1"; env -0', shell, str(script)]
+    before = {"PATH": "/usr/bin:/bin", "GIVEN": "theirs", "GONE": "x"}
+    done = subprocess.run(command, env=before, capture_output=True, check=True)
+    found = environment_of(done.stdout)
+    assert {name: found.get(name) for name in NASTY} == NASTY
+    assert found["GIVEN"] == "theirs"
+    assert "GONE" not in found
+    assert found["PATH"] == f"{root}/bin:/usr/bin:/bin"
+
+
+def test_aliases_are_in_the_script(user: User, root: Path, tmp_path: Path) -> None:
+    script = tmp_path / "environment.sh"
+    script.write_text(exported(user, root, "sh"))
+    typed = f". {shlex.quote(str(script))}\nhi more\n"
+    done = subprocess.run([program("bash"), "-i"], input=typed, capture_output=True, text=True, check=False)
+    assert "it's|$x|more|" in done.stdout
+
+
+def test_json_says_what_changes_here(user: User, root: Path) -> None:
+    found = json.loads(exported(user, root, "json", GONE="x", GIVEN="theirs"))
+    assert {name: found[name] for name in NASTY} == NASTY
+    assert found["GONE"] is None
+    assert "GIVEN" not in found
+
+
+def test_a_dotenv_file_has_quotes_like_a_shells(user: User, root: Path) -> None:
+    """But for \\n, which stands for a line break."""
+    text = exported(user, root, "dotenv")
+    script = f"set -a\n{text.replace(chr(92) + 'n', chr(10))}\nenv -0"
+    plain = {name: value for name, value in NASTY.items() if name != "BACKSLASHES"}
+    done = subprocess.run([program("bash"), "-c", script], capture_output=True, check=True)
+    found = environment_of(done.stdout)
+    assert {name: found.get(name) for name in plain} == plain
+
+
+def read_environment_file(text: str) -> dict[str, str]:
+    """EnvironmentFile= by the words of systemd.exec(5): double quotes, in which a backslash takes `"`, `\\`, `$`, "`"."""
+    found, place = {}, 0
+    while place < len(text):
+        name, _, _ = text[place:].partition("=")
+        place += len(name) + 2
+        value = ""
+        while text[place] != '"':
+            if text[place] == "\\" and text[place + 1] in '"\\`$':
+                place += 1
+            value += text[place]
+            place += 1
+        found[name] = value
+        place += 2
+    return found
+
+
+def test_an_environment_file_of_systemd(user: User, root: Path) -> None:
+    found = read_environment_file(exported(user, root, "systemd"))
+    assert {name: found[name] for name in NASTY} == NASTY
+    assert found["PATH"].startswith(f"{root}/bin:")
+
+
+def test_a_workflow_of_github_gets_variables_and_path(user: User, root: Path, tmp_path: Path) -> None:
+    files = {"GITHUB_ENV": str(tmp_path / "env"), "GITHUB_PATH": str(tmp_path / "path")}
+    assert exported(user, root, "github", **files) == ""
+    lines = iter((tmp_path / "env").read_text(encoding="utf-8").split("\n"))
+    found = {}
+    for line in lines:
+        name, mark, end = line.partition("<<")
+        if mark:
+            found[name] = "\n".join(iter(lambda end=end: next(lines), end))  # type: ignore[misc]
+    assert {name: found[name] for name in NASTY} == NASTY
+    assert (tmp_path / "path").read_text() == f"{root}/bin\n"
+
+
+def test_what_a_format_cannot_hold_is_named(user: User, root: Path) -> None:
+    done = user.run("export", "gitlab", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "TWO_LINES_: GitLab's dotenv reports cannot hold line breaks" in done.stderr
+    assert done.stdout == ""
+
+
+def test_direnv_follows_the_environment(user: User, root: Path) -> None:
+    (root / ".envrc").write_text(exported(user, root, "direnv"))
+    beside = os.path.dirname(devenv_program())
+    env = user.env | {"PATH": f"{beside}:{user.env['PATH']}"}
+    for words in (["allow", "."], ["exec", ".", "env", "-0"]):
+        done = subprocess.run([program("direnv"), *words], cwd=root, env=env, capture_output=True, check=True)
+    found = environment_of(done.stdout)
+    assert {name: found.get(name) for name in NASTY} == NASTY
+
+
+def test_the_form_of_nix_is_that_of_nix(user: User, root: Path) -> None:
+    found = json.loads(exported(user, root, "nix"))
+    assert found["variables"]["QUOTES"] == {"type": "exported", "value": NASTY["QUOTES"]}
+    assert found["bashFunctions"] == {}
+
+
+def test_editors_and_containers_read_json(user: User, root: Path) -> None:
+    terminal = json.loads(exported(user, root, "vscode"))["terminal.integrated.env.linux"]
+    assert terminal["PATH"] == f"{root}/bin:${{env:PATH}}"
+    container = json.loads(exported(user, root, "devcontainer"))
+    assert container["image"] == "p:latest"
+    assert container["containerEnv"]["QUOTES"] == NASTY["QUOTES"]
+    assert container["remoteEnv"] == {"PATH": f"{root}/bin:${{containerEnv:PATH}}"}
+
+
+def test_files_are_asked_for_where_they_are_needed(user: User, root: Path) -> None:
+    done = user.run("export", "oci", cwd=root, check=False)
+    assert "Say where: -o PATH" in done.stderr
+
+
+@pytest.mark.network
+def test_an_image_is_read_unpacked_and_run(user: User, tmp_path: Path) -> None:
+    require_sandboxes()
+    root = tmp_path / "p"
+    root.mkdir()
+    (root / "devenv.toml").write_text(
+        'name = "My_App"\nbase = "debian/bookworm"\n[packages]\nsystem = ["hello"]\n[env]\nGREETING = "it\'s\\nme"\n'
+        '[scripts]\nhey = "hello; printf %s \\"$GREETING\\""\n'
+    )
+    user.run("lock", cwd=root)
+    user.run("allow", "--yes", cwd=root)
+    images = [tmp_path / "one.tar", tmp_path / "two.tar"]
+    for image in images:
+        user.run("export", "oci", "-o", str(image), cwd=root)
+    assert images[0].read_bytes() == images[1].read_bytes()
+    for transport in ("oci-archive", "docker-archive"):
+        looked = subprocess.run(
+            [program("skopeo"), "inspect", f"{transport}:{images[0]}"],
+            env=user.env,
+            capture_output=True,
+            check=True,
+        )
+        assert json.loads(looked.stdout)["Os"] == "linux"
+    layout = tmp_path / "layout"
+    layout.mkdir()
+    subprocess.run(["tar", "-xf", images[0], "-C", layout], check=True)
+    bundle = tmp_path / "bundle"
+    unpack = [program("umoci"), "unpack", "--rootless", "--image", f"{layout}:latest", str(bundle)]
+    subprocess.run(unpack, env=user.env, check=True, capture_output=True)
+    config = json.loads((bundle / "config.json").read_text())["process"]
+    assert config["cwd"] == str(root)
+    inside = [
+        "unshare",
+        "--map-root-user",
+        "/usr/sbin/chroot",
+        str(bundle / "rootfs"),
+        "/bin/sh",
+        "-c",
+        "hey",
+    ]
+    done = subprocess.run(
+        inside,
+        env=dict(line.split("=", 1) for line in config["env"]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "Hello, world!\nit's\nme"
