@@ -411,6 +411,27 @@ VERBS = (
         ),
     ),
     Verb(
+        name="install",
+        summary="install a downloaded program: launcher, menu entry, icon",
+        module="install",
+        description=(
+            "Leaves a launcher in ~/.local/bin that starts the program as `devenv run` does, at once: it is a small static program "
+            "and needs no Python. Menu entry and icon are the bundle's own. Its packages are kept until `devenv uninstall NAME`. "
+            "Archives are unpacked beside the launcher; other files stay where they are."
+        ),
+        examples=(
+            ("devenv install Editor.AppImage", "then: editor"),
+            ("devenv install --name game ./game-1.2/start.sh", "under another name"),
+        ),
+    ),
+    Verb(
+        name="uninstall",
+        summary="take away what install left",
+        module="uninstall",
+        description="Removes launcher, menu entry, icon and unpacked files; the packages go with the next `devenv gc`.",
+        examples=(("devenv uninstall editor", "as it was called"),),
+    ),
+    Verb(
         name="patch",
         summary="make a program run from a patched copy, without a root",
         module="patch",

@@ -20,7 +20,7 @@ from devenv.sandbox.building import Refused
 from devenv.sandbox.spec import Mount, SandboxSpec
 
 # What a PATH made for another layout may lack.
-_PATHS = (
+PATHS = (
     "/usr/local/bin",
     "/usr/bin",
     "/bin",
@@ -48,19 +48,7 @@ def move_in(root: str, state: str, more: Sequence[Mount] = ()) -> None:
     `more` is mounted last, onto what is there. Raises SessionError where the machine does not allow it, saying how it can be allowed.
     """
     here = os.getcwd()
-    shown = states.root(root)
-    states.prepare(state, shown)
-    spec = SandboxSpec(
-        mounts=(*mounts(states.machine(), shown, state), *more),
-        network=True,
-        processes=False,
-        ipc=False,
-        hostname=None,
-        uid=None,
-        gid=None,
-        base=f"{state}/base",
-    )
-    made = enter.entry(spec)
+    made = prepared(root, state, more)
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
     except OSError as error:
@@ -73,6 +61,23 @@ def move_in(root: str, state: str, more: Sequence[Mount] = ()) -> None:
         os.chdir(here)
     except OSError:
         os.chdir("/")
+
+
+def prepared(root: str, state: str, more: Sequence[Mount] = ()) -> enter.Entry:
+    """What entering the root does on this machine as it is now; the state directory is ready for it then."""
+    shown = states.root(root)
+    states.prepare(state, shown)
+    spec = SandboxSpec(
+        mounts=(*mounts(states.machine(), shown, state), *more),
+        network=True,
+        processes=False,
+        ipc=False,
+        hostname=None,
+        uid=None,
+        gid=None,
+        base=f"{state}/base",
+    )
+    return enter.entry(spec)
 
 
 def _refused(step: str, code: int) -> SessionError:
@@ -89,7 +94,7 @@ def variables(root: str, environ: Mapping[str, str]) -> dict[str, str]:
     """`environ` as it is to be inside: every directory of programs on PATH, certificates where they are."""
     found = dict(environ)
     path = [part for part in found.get("PATH", "").split(":") if part]
-    found["PATH"] = ":".join([*path, *(each for each in _PATHS if each not in path)])
+    found["PATH"] = ":".join([*path, *(each for each in PATHS if each not in path)])
     for name in _CERTIFICATES:
         place = found.get(name, "")
         if (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 # Each names files that belong to another C library than the root's.
-_MACHINES_OWN = (
+MACHINES_OWN = (
     *(
         "LD_LIBRARY_PATH",
         "LD_PRELOAD",
@@ -59,7 +59,7 @@ def _machines_own(root: str, environ: Mapping[str, str]) -> frozenset[str]:
     """Those that name a place of this machine's system; one in the user's home is meant to be."""
     return frozenset(
         name
-        for name in _MACHINES_OWN
+        for name in MACHINES_OWN
         if any(
             part.startswith(("/usr/", "/lib", "/etc/", "/opt/", "/nix/"))
             for part in environ.get(name, "").split(":")

@@ -95,7 +95,7 @@ def _attempts(
             around.machine,
             arguments.arguments,
             context.environ,
-            partial(_agreed, context, plan),
+            partial(agreed, context, plan),
             patched=patched,
         )
         if not arguments.trace:
@@ -115,7 +115,7 @@ def _attempts(
     return _end(status)
 
 
-def _agreed(context: Context, plan: Plan, count: int, size: int) -> bool:
+def agreed(context: Context, plan: Plan, count: int, size: int) -> bool:
     if not context.arguments.quiet:
         context.notice(f"{', '.join(plan.packages)} of {plan.base}: {'; '.join(plan.reasons)}")
     context.close()
