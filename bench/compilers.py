@@ -1,0 +1,132 @@
+"""What one cache of compiled objects saves: `make` in a shell of the project, and the build of its recipe in a sandbox.
+
+    python bench/compilers.py [--runs N] [--files N] [--base debian/bookworm]
+
+Some C++ files with headers of the standard library, compiled with -O2. Each is measured with an empty cache, and with one that
+the other has filled; and the build without ccache among its packages. The packages are fetched when they are missing, which
+is not counted. In turns, medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from compare import devenv_argv
+
+MAKEFILE = """
+OBJECTS := $(patsubst src/%.cc,%.o,$(wildcard src/*.cc))
+program: $(OBJECTS)
+	g++ -o $@ $^
+%.o: src/%.cc
+	g++ -O2 -c -o $@ $<
+clean:
+	rm -f *.o program
+"""
+TOML = """
+base = "{base}"
+[packages]
+system = [{packages}]
+[build.program]
+sources = ["src", "Makefile"]
+inputs = ["system"]
+checkpoints = false
+phases.install = 'cp program "$out"'
+"""
+FILE = """#include <map>
+#include <regex>
+#include <string>
+int number{number}(const std::string &text) {{
+    std::map<std::string, int> found;
+    std::regex pattern("a+{number}");
+    for (std::sregex_iterator each(text.begin(), text.end(), pattern), end; each != end; ++each)
+        found[each->str()]++;
+    return found.size();
+}}
+"""
+MAKE, BUILD, PLAIN = "make in the shell", "build in the sandbox", "build without ccache"
+EMPTY, FILLED = "empty cache", "filled by the other"
+
+
+class Bench:
+    """`seconds` by what was measured and the state of the cache."""
+
+    def __init__(self, folder: str, base: str, files: int) -> None:
+        self.cached = self._project(f"{folder}/cached", base, files, ("g++", "make", "ccache"))
+        self.plain = self._project(f"{folder}/plain", base, files, ("g++", "make"))
+        self.seconds: dict[tuple[str, str], list[float]] = {}
+        self.caches = 0
+        self.folder = folder
+
+    def _project(self, place: str, base: str, files: int, packages: tuple[str, ...]) -> str:
+        os.makedirs(f"{place}/src")
+        listed = ", ".join(f'"{name}"' for name in packages)
+        texts = {"Makefile": MAKEFILE, "devenv.toml": TOML.format(base=base, packages=listed)}
+        texts |= {f"src/file{number}.cc": FILE.format(number=number) for number in range(files)}
+        texts["src/main.cc"] = "int main() {}\n"
+        for name, text in texts.items():
+            with open(f"{place}/{name}", "w", encoding="utf-8") as file:
+                file.write(text)
+        self._run(place, "", "lock")
+        self._run(place, "", "build")
+        self._run(place, "", "enter", "--", "true")
+        return place
+
+    def _run(self, project: str, cache: str, *words: str) -> float:
+        environ = dict(os.environ) | ({"CCACHE_DIR": cache} if cache else {})
+        began = time.perf_counter()
+        subprocess.run(
+            [*devenv_argv(), *words], cwd=project, env=environ, stdout=subprocess.DEVNULL, check=True
+        )
+        return time.perf_counter() - began
+
+    def _timed(self, what: str, state: str, project: str, cache: str) -> None:
+        if what == MAKE:
+            self._run(project, cache, "enter", "--", "make", "-s", "clean")
+            words = ("enter", "--", "make", "-s")
+        else:
+            words = ("build", "-q", "--from", "unpack")
+        self.seconds.setdefault((what, state), []).append(self._run(project, cache, *words))
+
+    def once(self) -> None:
+        self._timed(PLAIN, "", self.plain, "")
+        for first, second in ((MAKE, BUILD), (BUILD, MAKE)):
+            self.caches += 1
+            cache = f"{self.folder}/cache-{self.caches}"
+            self._timed(first, EMPTY, self.cached, cache)
+            self._timed(second, FILLED, self.cached, cache)
+
+    def show(self, files: int) -> None:
+        print(f"{files} C++ files, seconds")
+        for (what, state), seconds in sorted(self.seconds.items()):
+            print(f"  {what:<22} {state:<20} {statistics.median(seconds):7.2f}")
+        for what in (BUILD, MAKE):
+            ratio = statistics.median(self.seconds[what, FILLED]) / statistics.median(
+                self.seconds[what, EMPTY]
+            )
+            print(f"  {what}: {ratio:.2f} of the time with an empty cache   target <= 0.25")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--files", type=int, default=8)
+    parser.add_argument("--base", default="debian/bookworm")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="devenv-bench-") as folder:
+        bench = Bench(os.path.realpath(folder), options.base, options.files)
+        for _ in range(options.runs):
+            bench.once()
+        bench.show(options.files)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
