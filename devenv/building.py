@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from devenv.adapter import NodeModules, RemoteFile
+from devenv.adapter import RemoteFile
 from devenv.caching import substitution
 from devenv.config.builds import SYSTEM, Build, Fetch, PathSource, Purify, UrlSource
 from devenv.derivations.graph import Graph, Node
@@ -265,7 +265,7 @@ class Planner:
     def _locked_packages(self, kind: str) -> Iterator[tuple[StorePath, str]]:
         """The paths of a lockfile's packages with their names."""
         for recipe in self._environment.recipes:
-            if isinstance(recipe.view, NodeModules) != (kind == "npm"):
+            if recipe.kind != {"npm": "node_modules", "pip": "python"}[kind]:
                 continue
             for place, path in recipe.trees.items():
                 yield path, place.rpartition("node_modules/")[2] if kind == "npm" else place

@@ -19,7 +19,7 @@ from devenv.derivations.errors import ArchiveError
 from devenv.derivations.git_trees import answer_tree
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Reporter
-from devenv.fetch.errors import FetchError
+from devenv.fetch.errors import EndpointError, FetchError
 from devenv.fetch.http import Client
 from devenv.fetch.parallel import gather
 from devenv.formats.hashes import Hash
@@ -51,7 +51,8 @@ def answer_r(
 
     # The transfers themselves are reported; which packages they are for, they say.
     files, errors = gather(client, queries, answer, label=lambda query: query.key, reporter=Reporter())
-    raise_problems(errors)
+    # A repository that nobody knows is one problem, however many packages are in it.
+    raise_problems({str(error): error for error in errors}.values())
     return {query.key: (file,) for query, file in zip(queries, files, strict=True)}
 
 
@@ -59,6 +60,7 @@ def _answer(
     client: Client, store: Store, query: RQuery, reporter: Reporter, registering: threading.Lock
 ) -> RemoteFile:
     findings: list[str] = []
+    unknown: list[EndpointError] = []
     for place in query.places:
         try:
             if place.startswith("git+"):
@@ -70,14 +72,19 @@ def _answer(
                     findings.append(str(error))
         except ProviderError:
             raise
+        except EndpointError as error:
+            unknown.append(error)
         except DevenvError as error:
             findings.append(str(error))
-    tried = "".join(f"\n{finding}" for finding in dict.fromkeys(findings))
+    if unknown and not findings:
+        raise unknown[0]
+    tried = "".join(f"\n{finding}" for finding in dict.fromkeys([*findings, *map(str, unknown)]))
     raise ProviderError(
         f"cannot find the source of {query.name} {query.version}; it was looked for in{tried}",
         tool="r",
         request=query.name,
-        hint=f"A file of one's own can lie in renv/cellar/{query.name}_{query.version}.tar.gz of the project.",
+        hint="Another repository can be named: `cran` under [registries]. Files of one's own can lie in renv/cellar of the "
+        "project, as NAME_VERSION.tar.gz.",
     )
 
 

@@ -19,6 +19,7 @@ from devenv.adapter import RemoteFile, RQuery
 from devenv.errors import DevenvError
 from devenv.events import Reporter
 from devenv.fetch.endpoints import Endpoints
+from devenv.fetch.errors import EndpointError
 from devenv.fetch.http import Client
 from devenv.formats.hashes import Hash
 from devenv.providers.errors import ProviderError
@@ -115,6 +116,13 @@ def test_all_that_cannot_be_had_is_named_with_where_it_was_looked_for(site: Site
     said = str(raised.value)
     assert "cannot find the source of x 1.0" in said and url in said
     assert "cannot find the source of y 1.0" in said
+
+
+def test_a_repository_that_nobody_knows_is_said_once(site: Site) -> None:
+    place = "cran+CRAN@:src/contrib/{}_1.0.tar.gz"
+    with pytest.raises(EndpointError) as raised:
+        site.ask(query(place.format("x")), query(place.format("y"), name="y"))
+    assert 'cran = "https://..."' in str(raised.value.hint)
 
 
 WRONG = {
