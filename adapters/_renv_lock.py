@@ -13,6 +13,7 @@ from the package itself, once. Source: renv's documentation, "The lockfile" (vig
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from devenv.adapters._fields import Faults, Table, parse_json
@@ -67,6 +68,7 @@ class RenvLock:
 def parse_lock(text: str, file: str) -> RenvLock:
     """Read a lock. Raises `AdapterError`, or `Problems` of them, for what cannot be read."""
     top = parse_json(text, file)
+    _check_unicode(top, text)
     r = top.table("R")
     packages = top.table("Packages")
     if r is None or packages is None:
@@ -92,6 +94,15 @@ def parse_lock(text: str, file: str) -> RenvLock:
         records=tuple(records[name] for name in sorted(records)),
         skipped=tuple(skipped),
     )
+
+
+def _check_unicode(top: Table, text: str) -> None:
+    """JSON can say half of a surrogate pair; no URL, file name or devenv.lock can."""
+    try:
+        if "\\u" in text:
+            json.dumps(top.values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise top.fault(None, "it has texts that are not valid Unicode") from None
 
 
 def _repositories(r: Table) -> dict[str, str]:

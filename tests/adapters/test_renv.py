@@ -305,6 +305,7 @@ DAMAGED = {
     ),
     "an unknown source": (lock(record("x", Source="magic")), "comes from 'magic'"),
     "no repository": (lock(record("x", Repository=None), repositories=[]), "names no repository at all"),
+    "half a character": (lock(record("x", Repository="\ud800")), "not valid Unicode"),
     "repositories of numbers": (lock(record("x"), repositories=[1]), "expected a table"),
 }
 
