@@ -7,9 +7,10 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from devenv.adapter import SitePackages
 from devenv.caching import substitution
 from devenv.config.lock import Lock
 from devenv.environment import Instantiated, minor_version, object_name
@@ -55,6 +56,7 @@ class Status:
     objects: int | None
     missing: int | None
     views: list[dict[str, str]]
+    drift: list[dict[str, str | None]]
     next_step: str
 
 
@@ -243,6 +245,7 @@ def project_status(project: Project) -> Status:
         objects=objects,
         missing=missing,
         views=views,
+        drift=_drift(project.root, made) if made is not None else [],
         next_step=_next_step(state, missing, views),
     )
 
@@ -267,6 +270,18 @@ def _view_states(root: str, made: Instantiated) -> list[dict[str, str]]:
         state = "composed" if present == key else "missing" if present is None else "of another version"
         found.append({"root": os.path.relpath(place, root), "state": state})
     return found
+
+
+def _drift(root: str, made: Instantiated) -> list[dict[str, str | None]]:
+    """What was installed by hand over what the lockfiles say, each with a sentence about it."""
+    from devenv.environment import NPM_PREFIX
+    from devenv.views.drift import npm_drift, python_drift
+
+    rows = list(npm_drift(os.path.join(root, NPM_PREFIX), NPM_PREFIX))
+    for recipe in made.recipes:
+        if isinstance(recipe.view, SitePackages):
+            rows += python_drift(os.path.join(root, recipe.root), recipe.view, recipe.root)
+    return [{**asdict(row), "sentence": row.sentence} for row in rows]
 
 
 def _lockfile_counts(project: Project, made: Instantiated | None) -> list[dict[str, Any]]:

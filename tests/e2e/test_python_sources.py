@@ -113,6 +113,24 @@ def test_the_package_that_has_the_missing_tool_is_named(tmp_path: Path, user: Us
     assert 'system = ["xlsx2csv"]' in done.stderr
 
 
+def test_what_is_installed_on_top_stays_in_the_project_and_is_shown(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "helper==1.5\n")
+    user.run("lock", cwd=root)
+    user.run("enter", "-c", "true", cwd=root)
+    assert json.loads(user.run("status", "--json", cwd=root).stdout)["drift"] == []
+    objects = {path.name for path in (user.store_root / "store").iterdir()}
+    index = (user.home / ".config/pip/pip.conf").read_text().split()[-1]
+    user.run("enter", "-c", f"uv pip install --quiet --index-url {index} helper==2.0", cwd=root)
+    assert said(user, root, "import helper; print(helper.__version__)") == "2.0"
+    status = user.run("status", cwd=root).stdout
+    assert "drift      .devenv/python: helper is 2.0, and 1.5 in the lockfile" in status
+    user.run("enter", "-c", "uv pip uninstall --quiet helper", cwd=root)
+    assert "helper 1.5 was removed" in user.run("status", cwd=root).stdout
+    # The store is as it was.
+    assert {path.name for path in (user.store_root / "store").iterdir()} == objects
+    user.run("store", "verify", cwd=root)
+
+
 def test_build_requirements_that_no_index_has_are_named(tmp_path: Path, user: User) -> None:
     files = native_source()
     files["pyproject.toml"] = files["pyproject.toml"].replace(
@@ -133,3 +151,37 @@ def test_sources_that_cannot_be_built_are_refused(tmp_path: Path, user: User) ->
     done = user.run("lock", cwd=root, check=False)
     assert done.returncode == 1
     assert "has neither pyproject.toml nor setup.py" in done.stderr
+
+
+MESON = {
+    "pyproject.toml": '[build-system]\nrequires = ["meson-python", "cython"]\nbuild-backend = "mesonpy"\n'
+    '[project]\nname = "ext"\nversion = "1.0"\n',
+    "meson.build": "project('ext', 'c', 'cython')\npy = import('python').find_installation()\n"
+    "py.extension_module('ext', 'ext.pyx', install: true)\n",
+    "ext.pyx": "cdef int twice(int x):\n    return 2 * x\ndef value():\n    return twice(21)\n",
+}
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_real_sources_that_need_a_compiler_cython_and_meson(tmp_path: Path) -> None:
+    require_sandboxes()
+    user = User(tmp_path / "home")
+    archive = sdist(MESON)
+    lines = [
+        "markupsafe==2.1.5 --hash=sha256:d283d37a890ba4c1ae73ffadf8046435c76e7bc2247bbb63c00bd1a709c6544b",
+        "pyyaml==6.0.2 --hash=sha256:d584d9ec91ad65861cc08d42e834324ef890a082e591037abe114850ff7bbc3e",
+    ]
+    root = project(tmp_path, "\n".join([*lines, f"./ext-1.0.tar.gz --hash=sha256:{sha256(archive)}"]) + "\n")
+    (root / "ext-1.0.tar.gz").write_bytes(archive)
+    user.run("lock", cwd=root)
+    built = json.loads((root / "devenv.lock").read_text())["files"]
+    names = {
+        file["file_name"].partition("-")[0]
+        for key in built
+        if key.startswith("build:")
+        for file in built[key]
+    }
+    assert {"setuptools", "meson_python", "cython"} <= names
+    code = "import markupsafe._speedups, yaml, ext; print(ext.value())"
+    assert said(user, root, code) == "42"
