@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from devenv.env.enter import apply_steps
 from devenv.env.spec import PROJECT_VARIABLE, Append, Prepend
 from devenv.errors import DevenvError
 from devenv.explanation import environment_packages, read_environment
+from devenv.fhs.entering import root_of
 
 YOURS = "your own session"
+_HASH_LENGTH = 33  # of a store path's name, with the dash
 _MOST_BYTES = 4 * 1024 * 1024  # of a list of installed files
 
 
@@ -52,6 +55,7 @@ class Surroundings:
         self.environ = environ
         self.place, self.spec = found
         self.operations = operations(self.spec, self.place)
+        self.root = root_of(self.place)
 
     def variable(self, name: str) -> Answer | None:
         """What is done to a variable; None for one that the environment leaves alone and nobody has set."""
@@ -92,7 +96,8 @@ class Surroundings:
     def command(self, name: str) -> Answer | None:
         """What a command's name stands for in the environment, and what of the same name stands behind it."""
         found = [
-            Reason(place, self._origin_of(entry, place)) for entry, place in _programs(name, self._path())
+            Reason(place, self._origin_of(entry, place))
+            for entry, place in _programs(name, self._path(), self.root or "")
         ]
         behind = tuple(f"before {each.what} ({each.origin})" for each in found)
         if name in self.spec.aliases:
@@ -122,7 +127,18 @@ class Surroundings:
             if isinstance(operation, Prepend | Append) and entry in entries_at(operation, self.project):
                 package = self._package_of(program)
                 return f"{package}, {operation.origin}" if package else operation.origin
+        if self.root is not None and program.startswith(f"{self.root}/"):
+            return f"{self._system_package(program.removeprefix(self.root))}, packages.system"
         return YOURS
+
+    def _system_package(self, inside: str) -> str:
+        """The package that has a file of the root, as the recipe lists them; it is hard-linked from there."""
+        text = _text(self.spec.root or "")
+        packages: list[str] = json.loads(text).get("packages", []) if text else []
+        for path in packages:
+            if os.path.lexists(path + inside) or os.path.lexists(f"{path}/usr{inside}"):
+                return os.path.basename(path)[_HASH_LENGTH:]
+        return "the configuration of system packages"
 
     def _package_of(self, program: str) -> str | None:
         """The package that brought a program, as the views show it."""
@@ -141,14 +157,26 @@ class Surroundings:
         return _python_owner(program)
 
 
-def _programs(name: str, path: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Every program of this name, with the entry of PATH that it is in, in the order of finding."""
+def _programs(name: str, path: Sequence[str], root: str) -> Iterator[tuple[str, str]]:
+    """Every program of this name, with the entry of PATH that it is in, in the order of finding.
+
+    root: of system packages, whose directories stand before the machine's
+    """
     if "/" in name:
         return
     for entry in path:
-        place = os.path.join(entry, name)
+        place = os.path.join(root + entry if root and os.path.isdir(root + entry) else entry, name)
         if os.path.isfile(place) and os.access(place, os.X_OK):
             yield entry, place
+
+
+def _text(path: str) -> str:
+    """The text of a file of the store, "" where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _python_owner(program: str) -> str | None:

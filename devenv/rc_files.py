@@ -281,5 +281,10 @@ _WATCHERS = {
         prompt="for __devenv_each in precmd $precmd_functions; do "
         '(( $+functions[$__devenv_each] )) && "$__devenv_each"; done',
     ),
+    # Their traces do not say which file a line is of.
+    **dict.fromkeys(
+        ("sh", "dash", "ash", "ksh", "ksh93", "mksh"),
+        _Watcher(prepare=lambda *_: ([], {}), read=lambda *_: iter(()), prompt=":"),
+    ),
     "fish": _Watcher(prepare=_trace_fish, read=_read_fish, prompt="emit fish_prompt"),
 }

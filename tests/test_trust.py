@@ -160,6 +160,21 @@ def test_what_decides_which_code_runs_is_asked_about(tmp_path: Path, text: str, 
     assert [(item.kind, item.when) for item in request(text, tmp_path).items] == [(kind, when)]
 
 
+def test_what_is_extended_is_asked_about_and_leaves_no_toolchain_safe(tmp_path: Path) -> None:
+    path = "/store/00000000000000000000000000000000-node"
+    tree = RemoteFile(
+        file_name="node", url=f"git+https://evil.test/node#{'a' * 40}", hash=Hash.of("sha256", b"")
+    )
+    here = PackageRef(name="node", version="a" * 12, path=path, origin="devenv.toml:1")
+    config = Config(trees=(tree,), objects=(here,), lockfiles=())
+    items = read_request(str(tmp_path), config, None, {}).items
+    assert {item.kind for item in items} == {"extends"}
+    assert any(item.value == tree.hash.sri for item in items), "another tree is another question"
+    variables = {"PATH": (Prepend(entries=(f"{path}/bin",), origin="x:1"),)}
+    safe = safe_part(Spec(name="p", variables=variables, packages=(here,)), items)
+    assert (safe.variables, safe.packages) == ({}, ())
+
+
 def test_a_project_that_names_its_own_registry_is_asked_about(tmp_path: Path) -> None:
     (tmp_path / ".npmrc").write_text("registry=https://evil.test/\nstrict-ssl=false\nfund=false\n")
     (tmp_path / "package.json").write_text("{}")

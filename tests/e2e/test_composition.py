@@ -150,10 +150,18 @@ def test_a_repository_is_pinned_to_a_commit_with_its_files(user: User, tmp_path:
     write(origin / "envs/common", '[env]\nLEVEL = "one"\n')
     write(origin / "envs/py", 'extends = "../common"\n[env]\nPATH = { prepend = ["./bin"] }\n')
     tool(origin / "envs/py/bin", "helper", "from-git")
+    commit(origin, "before")
+    write(tmp_path / "sub", "")
+    (tmp_path / "sub/data").write_text("of the submodule\n")
+    commit(tmp_path / "sub", "data")
+    allowing = [program("git"), "-c", "protocol.file.allow=always", "-C", str(origin)]
+    add = ["submodule", "--quiet", "add", f"file://{tmp_path}/sub", "envs/py/sub"]
+    subprocess.run([*allowing, *add], check=True)
+    tool(origin / "envs/py/bin", "helper", 'from-git; cat "${0%/*}/../sub/data"')
     first = commit(origin, "first")
     root = write(tmp_path / "p", f'extends = {{ git = "file://{origin}", rev = "main", dir = "envs/py" }}\n')
     user.run("lock", cwd=root)
-    assert inside(user, root, "echo $LEVEL; helper") == "one\nfrom-git\n"
+    assert inside(user, root, "echo $LEVEL; helper") == "one\nfrom-git\nof the submodule\n"
     (tree,) = json.loads((root / "devenv.lock").read_text())["extends"]
     assert (tree["commit"], sorted(tree["files"])) == (
         first,
@@ -166,7 +174,7 @@ def test_a_repository_is_pinned_to_a_commit_with_its_files(user: User, tmp_path:
     # Somebody else, who has the lock alone, gets the same commit.
     other = User(tmp_path / "other-home")
     shutil.copytree(root, tmp_path / "clone", ignore=shutil.ignore_patterns(".devenv"))
-    assert inside(other, tmp_path / "clone", "echo $LEVEL; helper") == "one\nfrom-git\n"
+    assert inside(other, tmp_path / "clone", "echo $LEVEL; helper") == "one\nfrom-git\nof the submodule\n"
     assert f"{first[:12]} -> {second[:12]}" in user.run("lock", "--update", cwd=root).stderr
     assert inside(user, root, "echo $LEVEL") == "two\n"
     (root / "devenv.toml").write_text("[env]\n")

@@ -160,6 +160,14 @@ def test_the_line_of_the_users_file_is_named(user: User, plain: Path, shell: str
     assert f"~/{RC[shell][0]}:7: COLOUR = 'blue'\n    devenv.toml:3 says = 'red'\n" in text
 
 
+@pytest.mark.parametrize("shell", ["dash", "mksh"])
+def test_posix_shells_are_compared_without_a_line(user: User, plain: Path, shell: str) -> None:
+    (user.home / "rc").write_text("COLOUR=blue\n")
+    user.env["ENV"] = str(user.home / "rc")
+    done = user.run("check", "--rc", "--shell", program(shell), cwd=plain, check=False)
+    assert "your shell's files: COLOUR = 'blue'\n" in done.stdout
+
+
 @pytest.mark.parametrize("shell", RC)
 def test_files_that_leave_the_environment_alone_are_praised(user: User, plain: Path, shell: str) -> None:
     rc = user.home / RC[shell][0]

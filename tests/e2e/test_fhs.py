@@ -186,6 +186,7 @@ def test_a_project_is_entered_in_the_root_of_its_packages(guest: User, tmp_path:
         assert version.startswith("12.")
         assert (greeting, zsh) == ("a $HOME `b`", "/usr/bin/zsh")
     assert guest.run("enter", "--", "sh", "-c", "exit 5", cwd=root, check=False).returncode == 5
+    assert re.search(r"/usr/bin/zsh  # zsh[-_].*, packages.system", guest.run("why", "zsh", cwd=root).stdout)
     guest.run("gc", cwd=root)
     assert guest.run("enter", "--offline", "-c", "echo still", cwd=root).stdout == "still\n"
     assert re.search(r"^root", "\n".join(os.listdir(os.readlink(root / ".devenv/env"))), re.MULTILINE)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from devenv.config.lock import Lock, dump_lock
 from tests.e2e.projects import npm_project
 from tests.e2e.test_sessions import Session
 from tests.support.devenv import User, devenv_program
@@ -77,6 +78,20 @@ def test_plain_variables_need_no_word(
     found = wait_for(session, tmp_path / "env", "COLOUR", "green")
     assert (found["COLOUR"], found.get("EDITION")) == ("green", None)
     assert not (root / ".devenv").exists(), "nothing is written into a repository that nobody allowed"
+
+
+def test_a_change_of_what_is_extended_is_noticed(
+    start: Start, make: Callable[..., Path], tmp_path: Path
+) -> None:
+    shared = make('[env]\nCOLOUR = "red"\n', name="shared", lock=False)
+    root = make("", lock=False)
+    (root / "devenv.toml").write_text('extends = "../shared"\n')
+    (root / "devenv.lock").write_text(dump_lock(Lock()))
+    session = start()
+    session.run(f"cd {root}")
+    assert wait_for(session, tmp_path / "env", "COLOUR", "red")["COLOUR"] == "red"
+    (shared / "devenv.toml").write_text('[env]\nCOLOUR = "green"\n')
+    assert wait_for(session, tmp_path / "env", "COLOUR", "green")["COLOUR"] == "green"
 
 
 RUNS_CODE = """
