@@ -11,6 +11,7 @@ from devenv.cli.commands import lock as lock_command
 from devenv.cli.commands.allow import ask_before_entering
 from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
+from devenv.cli.environment_libraries import library_notices
 from devenv.errors import DevenvError
 from devenv.preparation import prepare, realise_bytecode
 from devenv.project import Project, StaleLock, find_locked_python, instantiate_project, lock_project
@@ -68,9 +69,10 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     prepared = prepare(project)
     if arguments.no_fhs:
         request.system = _relocated(prepared.spec, project, context)
+    libraries = library_notices(project, prepared.spec, context)
     context.close()
     if not arguments.quiet:
-        for notice in prepared.notices:
+        for notice in (*prepared.notices, *libraries):
             sys.stderr.write(f"devenv: {notice}\n")
     sys.stderr.flush()
     sys.stdout.flush()
