@@ -173,6 +173,19 @@ VERBS = (
         ),
     ),
     Verb(
+        name="import",
+        summary="declare a development shell of Nix in a devenv.toml",
+        module="import_",
+        description=(
+            "Reads what `nix print-dev-env --json` prints and writes a devenv.toml with the same variables, which any shell can enter. "
+            "What Nix's build has for itself is left out; functions and hooks of bash are named, as they are not data."
+        ),
+        examples=(
+            ("nix print-dev-env --json .#devShell | devenv import -", "in the flake's repository"),
+            ("devenv import shell.json -o -", "only show it"),
+        ),
+    ),
+    Verb(
         name="diff",
         summary="show what differs between two environments",
         module="diff",

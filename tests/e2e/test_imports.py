@@ -1,0 +1,122 @@
+"""Development shells of real Nix as environments of ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devenv.errors import DevenvError
+from devenv.importing import declared, read
+from devenv.store.layout import Layout
+from tests.support.devenv import User
+from tests.support.nix import nix_environment
+from tests.support.programs import program
+
+NASTY = "line one\nit's \"quoted\" $HOME `id` \\ ünï→ '''"
+EXPRESSION = """
+derivation {
+  name = "shell"; system = builtins.currentSystem; builder = "/bin/bash"; args = [ "-c" "true" ];
+  NASTY = %s; EMPTY = ""; PLAIN = "x"; shellHook = "echo hooked";
+  stdenv = "%s"; outputs = [ "out" ];
+}
+"""
+SETUP = 'export PATH=/tool/bin:/other/bin:/usr/bin:/bin\nexport XDG_DATA_DIRS=/tool/share\nhelper() { echo "$1"; }\n'
+
+
+def nix_text(value: str) -> str:
+    return (
+        '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${").replace("\n", "\\n") + '"'
+    )
+
+
+@pytest.fixture
+def printed(user: User, tmp_path: Path) -> str:
+    """What nix says of a shell whose stdenv has tools, data and a function."""
+    env = nix_environment(Layout.find(None, user.env), tmp_path)
+    stdenv = tmp_path / "stdenv"
+    stdenv.mkdir()
+    (stdenv / "setup").write_text(SETUP)
+    nix_file = tmp_path / "shell.nix"
+    nix_file.write_text(EXPRESSION % (nix_text(NASTY), stdenv))
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [program(command[0]), *command[1:]],
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    drv = run("nix-instantiate", str(nix_file)).strip()
+    return run("nix", "print-dev-env", "--json", drv)
+
+
+def test_a_shell_of_nix_is_entered_from_any_shell(user: User, tmp_path: Path, printed: str) -> None:
+    root = tmp_path / "flake"
+    root.mkdir()
+    (tmp_path / "shell.json").write_text(printed)
+    done = user.run("import", str(tmp_path / "shell.json"), cwd=root)
+    assert "functions of bash, helper among them" in done.stderr
+    assert "left out shellHook" in done.stderr
+    user.run("lock", cwd=root)
+    user.run("allow", "--yes", cwd=root)
+    for shell in ("bash", "zsh", "fish"):
+        line = 'printf "%s\\0" "$NASTY" "$EMPTY" "$PLAIN" "$XDG_DATA_DIRS" "$PATH"'
+        found = user.run("enter", "--shell", program(shell), "-c", line, cwd=root).stdout.split("\0")
+        assert found[:3] == [NASTY, "", "x"]
+        assert found[3].startswith("/tool/share")
+        assert found[4].startswith("/tool/bin:/other/bin:/usr/bin:")
+        assert (
+            "homeless"
+            not in user.run("enter", "--shell", program(shell), "-c", "echo $HOME", cwd=root).stdout
+        )
+
+
+def test_an_existing_file_is_not_written_over(user: User, tmp_path: Path) -> None:
+    (tmp_path / "shell.json").write_text('{"variables": {}}')
+    (tmp_path / "devenv.toml").write_text("mine")
+    done = user.run("import", "shell.json", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "writing devenv.toml: File exists" in done.stderr
+    assert (tmp_path / "devenv.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "Expecting value"),
+        ("[]", "no object `variables`"),
+        ('{"variables": []}', "no object `variables`"),
+        ('{"variables": {"A": 1}}', "'A' is no object"),
+        ('{"variables": {"A": {"type": "exported", "value": [1]}}}', "has no text"),
+        ('{"variables": {}, "bashFunctions": []}', "is no object"),
+        ("[" * 100_000, "recursion"),
+    ],
+)
+def test_other_texts_are_refused(text: str, problem: str) -> None:
+    with pytest.raises(DevenvError, match=problem):
+        read(text)
+
+
+@settings(deadline=None)  # the first example imports the parser
+@given(st.dictionaries(st.text(min_size=1, max_size=8), st.text()))
+def test_what_is_declared_is_a_configuration_with_the_same_values(values: dict[str, str]) -> None:
+    from devenv.config.toml import parse_config
+    from devenv.env.spec import Set
+
+    document = {"variables": {name: {"type": "exported", "value": value} for name, value in values.items()}}
+    imported = read(json.dumps(document))
+    config = parse_config(declared(imported, "x"), "devenv.toml")
+    found = {
+        name: operation.value for name, (operation, *_) in config.env.items() if isinstance(operation, Set)
+    }
+    assert found == dict(imported.values)
