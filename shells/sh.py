@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import Launch, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, prompt_label, step_words, template
 from devenv.shells import posix
 
 quote = posix.quote
@@ -61,3 +61,11 @@ def interactive() -> Launch:
 
 def command() -> Launch:
     return Launch(arguments=("-c", _RUN_LINE), environment={"__devenv_line": "{line}"})
+
+
+def hook(settings: HookSettings) -> str:
+    return (
+        f"__devenv_hook_tree={quote(settings.tree)}\n"
+        f"__devenv_hook_program={quote(' '.join(quote(word) for word in settings.program))}\n"
+        + template("hook.sh")
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import spec_id
-from devenv.shell import Launch, ShellError, prompt_label, template
+from devenv.shell import HookSettings, Launch, ShellError, prompt_label, template
 
 # One name, removed at once: a sourced file shares the user's variables.
 _RUN_LINE = (
@@ -62,3 +62,8 @@ def interactive() -> Launch:
 
 def command() -> Launch:
     return Launch(arguments=("--no-rc", "-c", _RUN_LINE))
+
+
+def hook(settings: HookSettings) -> str:
+    given = ascii((settings.tree, list(settings.program)))
+    return template("hook.xonsh").replace("SETTINGS", given, 1)

@@ -10,7 +10,7 @@ from devenv.env.launch import Launch, refusal
 from devenv.env.launch import dump as dump_launch
 from devenv.env.spec import Spec
 from devenv.env.steps import dump as dump_steps
-from devenv.env.steps import lower
+from devenv.env.steps import lower, spec_id
 from devenv.errors import DevenvError
 
 
@@ -40,6 +40,7 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
     texts = {
         "env.json": spec.to_json(),
         "steps": dump_steps(lower(spec)),
+        "id": f"{spec_id(spec)}\n",
     }
     if spec.root is not None:
         texts["root"] = f"{spec.root}\n"

@@ -32,6 +32,7 @@ def test_the_object_holds_what_is_documented() -> None:
         [
             *(
                 "env.json",
+                "id",
                 "steps",
                 "setup",
                 "bin/serve",

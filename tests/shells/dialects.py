@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from devenv.env.object import Renderer
 from devenv.shell import ShellError
-from devenv.shells import bash, elvish, fish, nu, sh, xonsh, zsh
+from devenv.shells import bash, elvish, fish, nu, sh, tcsh, xonsh, zsh
 
 RENDERERS: dict[str, Renderer] = {
     "bash": bash,
@@ -16,6 +16,7 @@ RENDERERS: dict[str, Renderer] = {
     "xonsh": xonsh,
     "nu": nu,
     "elvish": elvish,
+    "tcsh": tcsh,
 }
 
 
@@ -80,6 +81,16 @@ DIALECTS: dict[str, Dialect] = {
         local="",
         remove="hide-env {name}",
         dump="^{env} -0 o> {file}",
+        programs=True,
+    ),
+    "tcsh": Dialect(
+        renderer="tcsh",
+        plain=("-f",),
+        source="source {file}",
+        assign="setenv {name} {value}",
+        local="",
+        remove="unsetenv {name}",
+        dump="{env} -0 >! {file}",
         programs=True,
     ),
     "elvish": Dialect(

@@ -11,16 +11,43 @@ import pexpect
 from devenv.env.spec import Operation, Set, Spec
 from devenv.hook_index import Entry, Kind, write_entry
 from devenv.shell import HookSettings
-from devenv.shells import bash, fish, zsh
+from devenv.shells import bash, fish, sh, xonsh, zsh
+from tests.shells.dialects import DIALECTS, renderer
 from tests.shells.harness import base_environ, read_dump, write_object
 from tests.support.programs import program
 
-HOOKS = {"bash": bash.hook, "zsh": zsh.hook, "fish": fish.hook}
-NAMES = tuple(HOOKS)
-_RC = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fish"}
+HOOKS = {
+    "bash": bash.hook,
+    "zsh": zsh.hook,
+    "fish": fish.hook,
+    "ksh93": sh.hook,
+    "mksh": sh.hook,
+    "dash": sh.hook,
+    "ash": sh.hook,
+    "xonsh": xonsh.hook,
+}
+# Those that have nothing that runs before a prompt.
+ONLY_CD = ("dash", "ash", "mksh")
+NAMES = tuple(name for name in HOOKS if name not in ONLY_CD)
+_RC = {
+    "bash": ".bashrc",
+    "zsh": ".zshrc",
+    "fish": ".config/fish/config.fish",
+    "xonsh": ".config/xonsh/rc.xsh",
+    "nu": ".config/nushell/config.nu",
+    "elvish": ".config/elvish/rc.elv",
+}
 
 # fish's own prompt and title start programs.
-_PLAIN = {"fish": "function fish_prompt; echo -n '$ '; end\nfunction fish_title; end\nset -g fish_greeting\n"}
+_PLAIN = {
+    "xonsh": "$PROMPT = 'READY> '\n",
+    "fish": "function fish_prompt; echo -n '$ '; end\nfunction fish_title; end\nset -g fish_greeting\n",
+}
+
+
+# Shells that drop what was typed before they prompt.
+_FORGETFUL = ("xonsh",)
+_READY = "READY> "
 
 
 class Machine:
@@ -109,11 +136,15 @@ class Prompt:
         self.shell, self.machine = shell, machine
         self.count = 0
         settings = HookSettings(program=(str(machine.program),), tree=str(machine.tree), wrap_cd=wrap_cd)
-        file = machine.home / f"hook.{shell}"
+        file = machine.home / f"hook.{DIALECTS[shell].suffix or shell}"
         file.write_text(HOOKS[shell](settings))
-        rc = machine.home / _RC[shell]
+        rc = machine.home / _RC.get(shell, ".shrc")
+        dialect = DIALECTS[shell]
+        if dialect.renderer == "sh":
+            environ["ENV"] = str(rc)
+        load = dialect.source.format(file=renderer(shell).quote(str(file)))
         rc.parent.mkdir(parents=True, exist_ok=True)
-        rc.write_text(f"{_PLAIN.get(shell, '')}{before}\nsource {file}\n{after}\n")
+        rc.write_text(f"{_PLAIN.get(shell, '')}{before}\n{load}\n{after}\n")
         command = [program(shell), "-i"]
         if trace is not None:
             calls = "trace=fork,vfork,clone,clone3,execve,execveat"
@@ -134,14 +165,32 @@ class Prompt:
         """Send a line and wait until the shell has run it and prompts again; what was shown until then."""
         self.count += 1
         # The mark is assembled by the shell, so that the echo of what was typed does not match it.
-        self.child.sendline(f"{line}\nprintf '%s%s\\n' MARK{self.count} DONE")
-        self.child.expect_exact(f"MARK{self.count}DONE")
-        return str(self.child.before)
+        shown = ""
+        if self.shell in _FORGETFUL:
+            for part in line.split("\n"):
+                self.child.expect_exact(_READY)
+                shown += str(self.child.before)
+                self.child.sendline(part)
+            self.child.expect_exact(_READY)
+            line, shown = "", shown + str(self.child.before)
+        mark = (
+            f"print('MARK{self.count}' 'DONE')"
+            if self.shell == "xonsh"
+            else f"printf '%s%s\\n' MARK{self.count} DONE"
+        )
+        self.child.sendline(f"{line}\n{mark}".lstrip("\n"))
+        # nushell asks the terminal where its cursor is.
+        while self.child.expect_exact([f"MARK{self.count}DONE", "\x1b[6n"]):
+            shown += str(self.child.before)
+            self.child.send("\x1b[1;1R")
+        return shown + str(self.child.before)
 
     def environ(self) -> dict[str, str]:
         """The environment of a child of the shell."""
         file = self.machine.root / f"environ-{self.count}"
-        self.run(f"/usr/bin/env -0 > {file}")
+        self.run(
+            DIALECTS[self.shell].dump.format(env="/usr/bin/env", file=renderer(self.shell).quote(str(file)))
+        )
         return read_dump(file)
 
     def variable(self, name: str) -> str | None:

@@ -42,7 +42,7 @@ def demo_spec() -> Spec:
 
 
 # Shells that export variables of their own.
-ADDING = ("xonsh", "nu")
+ADDING = ("xonsh", "nu", "tcsh")
 
 
 class Setting:
@@ -159,6 +159,7 @@ LOOPS = {
     "fish": "for i in 1 2\n echo $i\nend",
     "xonsh": "for i in 1, 2:\n    print(i)",
     "nu": "for i in [1 2] {\n print $i\n}",
+    "tcsh": "echo 1\necho 2",  # it has no loops in such lines
     "elvish": "for i [1 2] {\n echo $i\n}",
 }
 OWN_ID = {"fish": "$fish_pid", "nu": "$nu.pid", "xonsh": "@(__import__('os').getpid())"}

@@ -79,7 +79,7 @@ def test_nul_is_refused(shell: str) -> None:
         renderer(shell).quote("a\0b")
 
 
-@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish")])
+@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish", "tcsh")])
 def test_rendered_code_has_no_syntax_error(shell: str, tmp_path: Path) -> None:
     from tests.support.programs import program
 

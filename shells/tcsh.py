@@ -1,0 +1,53 @@
+"""tcsh, from version 6.20 on. It cannot cut strings, so what is to be done is worked out by awk, from the object's data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from devenv.env.spec import Spec
+from devenv.env.steps import spec_id
+from devenv.shell import Launch, ShellError, template
+
+
+def quote(text: str) -> str:
+    """Single quotes, in which a newline and the history character need a backslash (tcsh(1), Lexical structure)."""
+    if "\0" in text:
+        raise ShellError("no shell can hold the NUL character")
+    return "'" + text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n") + "'"
+
+
+def activate(spec: Spec) -> str:
+    return (
+        f"# The environment {spec.name}, for tcsh to source: `devenv_leave` leaves it again.\n"
+        f"set __devenv_action = enter __devenv_id = {spec_id(spec)}\n" + template("change.tcsh")
+    )
+
+
+def deactivate(spec: Spec) -> str:
+    return (
+        f"# Leaves the environment {spec.name} in the tcsh that sources this file.\n"
+        f"set __devenv_action = leave __devenv_id = {spec_id(spec)}\n" + template("change.tcsh")
+    )
+
+
+def refuse(message: str) -> str:
+    return f"echo {quote(message)}\n"
+
+
+def files(spec: Spec) -> Mapping[str, str]:
+    return {
+        "change.tcsh": template("change.tcsh"),
+        "tcsh.sh": template("tcsh.sh"),
+        "tcsh.awk": template("tcsh.awk"),
+        "tcsh/.tcshrc": template("enter.tcsh"),
+    }
+
+
+def interactive() -> Launch:
+    return Launch(arguments=("-i",), keep=("HOME",), environment={"HOME": "{spec}/tcsh"})
+
+
+def command() -> Launch:
+    return Launch(
+        arguments=("-f", "-c", 'source "$__devenv_spec/activate.tcsh"\n{line}'),
+    )
