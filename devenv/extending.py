@@ -6,17 +6,19 @@ devenv.lock pins, and the environment spec of an object in the store.
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
 import posixpath
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from devenv.config.lock import LockedTree
 from devenv.config.merging import merge_configs, moved
 from devenv.config.model import Config, Extended
-from devenv.config.toml import parse_config
+from devenv.config.toml import MAX_SIZE, parse_config
 from devenv.env.spec import Operation, PackageRef, Spec
 from devenv.errors import DevenvError
 from devenv.lockfiles import locate
@@ -150,15 +152,16 @@ class Extending:
         inside = not name.startswith(("/", "../"))
         path = os.path.join(self.sources if inside else self.root, name)
         try:
-            with open(path, encoding="utf-8") as file:
-                return file.read()
+            return _read_plain(path)
         except FileNotFoundError:
             raise ExtendsError(
                 f"{origin or NAME} extends {os.path.dirname(path)}, where there is no {NAME}",
                 hint="a path counts from the directory of the file that says it",
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ExtendsError(f"reading {path}: {error}") from error
+        except OSError as error:
+            raise ExtendsError(f"reading {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ExtendsError(f"reading {path}: it is not UTF-8 text (byte {error.start})") from None
 
     def _outside(self) -> Mapping[str, str]:
         if self.sources == self.root:
@@ -203,6 +206,15 @@ class Extending:
         )
 
 
+def _read_plain(path: str) -> str:
+    """The text of a regular file, cut off beyond what `parse_config` refuses. A pipe or device would never end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read(4 * MAX_SIZE + 1).decode("utf-8")
+
+
 def _from(name: str, operation: Operation) -> Operation:
     return replace(operation, origin=f"{name}, {operation.origin}")
 
@@ -212,6 +224,5 @@ def outside_files(root: str, files: Iterable[str]) -> dict[str, str]:
     found = {}
     for name in files:
         if name.startswith(("/", "../")):
-            with open(os.path.join(root, name), encoding="utf-8") as file:
-                found[name] = file.read()
+            found[name] = _read_plain(os.path.join(root, name))
     return found

@@ -78,6 +78,8 @@ def record_generation(
     directory = profile_directory(layout, project)
     with explaining("recording the environment", directory):
         found = list(_generations(directory))
+        if current and _current_target(directory) == target:
+            return  # though a newer one may have been made meanwhile, for one time
         if not found or found[-1].target != target:
             os.makedirs(directory, exist_ok=True)
             point(os.path.join(directory, "project"), project)
@@ -92,6 +94,13 @@ def record_generation(
             number = found[-1].number
         if current or not os.path.lexists(os.path.join(directory, "profile")):
             point(os.path.join(directory, "profile"), f"profile-{number}-link")
+
+
+def _current_target(directory: str) -> str | None:
+    try:
+        return os.readlink(os.path.join(directory, os.readlink(os.path.join(directory, "profile"))))
+    except OSError:
+        return None
 
 
 def select_generation(layout: Layout, project: str, number: int) -> None:

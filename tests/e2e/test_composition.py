@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -124,6 +125,11 @@ def test_every_conflict_names_both_places(user: User, tmp_path: Path) -> None:
     ("text", "problem"),
     [
         pytest.param('extends = "../nowhere"', "where there is no devenv.toml", id="missing"),
+        pytest.param('extends = "../pipe"', "it is no regular file", id="pipe"),
+        pytest.param('extends = "../endless"', "it is no regular file", id="device"),
+        pytest.param('extends = "../huge"', "larger than 1 MiB", id="huge"),
+        pytest.param('extends = "../binary"', "it is not UTF-8 text", id="binary"),
+        pytest.param('extends = "../broken"', "../broken/devenv.toml:1", id="no TOML"),
         pytest.param('extends = "../circle"', "a circle", id="circle"),
         pytest.param('extends = "/bin"', "where there is no devenv.toml", id="no project"),
         pytest.param('extends = { git = "file:///nowhere/at/all" }', "git failed", id="no repository"),
@@ -135,6 +141,13 @@ def test_every_conflict_names_both_places(user: User, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_extended_is_said(user: User, tmp_path: Path, text: str, problem: str) -> None:
+    for name in ("pipe", "endless", "huge", "binary"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "pipe/devenv.toml")
+    (tmp_path / "endless/devenv.toml").symlink_to("/dev/zero")
+    (tmp_path / "huge/devenv.toml").write_text("#" * (5 << 20))
+    (tmp_path / "binary/devenv.toml").write_bytes(b'name = "\xff"\n')
+    write(tmp_path / "broken", "name = oops\n")
     write(tmp_path / "circle", 'extends = "../around"\n')
     write(tmp_path / "leaf", "[parameters]\ny = 1\n")
     write(tmp_path / "around", 'extends = "../circle"\n')

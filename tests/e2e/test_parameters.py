@@ -62,6 +62,11 @@ def test_the_record_makes_the_same_environment_again(user: User, root: Path) -> 
         (1, True, "8080"),
         (2, False, "9000"),
     ]
+    (root / "devenv.toml").touch()
+    user.run("enter", "-c", "true", cwd=root)
+    assert json.loads(user.run("generations", "--json", cwd=root).stdout) == listed, (
+        "made again, it is the same one"
+    )
     stored = json.loads(Path(listed[1]["environment"], "env.json").read_text())
     again = json.loads(user.run("env", "--json", "--set", "port=9000", cwd=root).stdout)
     assert again == stored
