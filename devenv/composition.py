@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -213,20 +214,27 @@ def _manifest_notices(recipe: Recipe) -> tuple[str, ...]:
 def _python_view(
     project: str, recipe: Recipe, view: SitePackages, made: Instantiated, compiled: Collection[StorePath]
 ) -> PlannedView:
-    from devenv.views.python import manifest_key, site_packages_ops
+    from devenv.views.python import manifest_key, pip_ops, site_packages_ops
 
     python = made.python
     if python is None:
         raise DevenvError("a Python environment without a Python: this is a bug in devenv")
     root = os.path.join(project, recipe.root)
     bytecode = {name: path for name, path in recipe.bytecode.items() if path in compiled}
+    # Of a root's own interpreter nothing outside can be run in it.
+    pip = [] if python.in_root else pip_ops(view, root=root, runner=sys.executable)
     return PlannedView(
         root=root,
         # The interpreter is the host's: the same packages on another interpreter are another view.
-        key=" ".join([recipe.path, python.version, python.path, manifest_key(view, project)]).rstrip(),
-        operations=lambda: site_packages_ops(
-            view, trees=recipe.trees, bytecode=bytecode, python=python, root=root, project=project
-        ),
+        key=" ".join(
+            [recipe.path, python.version, python.path, *(op.line for op in pip), manifest_key(view, project)]
+        ).rstrip(),
+        operations=lambda: [
+            *site_packages_ops(
+                view, trees=recipe.trees, bytecode=bytecode, python=python, root=root, project=project
+            ),
+            *pip,
+        ],
     )
 
 

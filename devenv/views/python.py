@@ -20,6 +20,7 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -86,6 +87,20 @@ def site_packages_ops(
     problems += environment.conflicts()
     raise_problems(problems, summary=f"{root} cannot be composed:" if len(problems) > 1 else None)
     return environment.operations()
+
+
+def pip_ops(view: SitePackages, *, root: str, runner: str) -> list[Op]:
+    """`pip` for an environment whose packages do not have it: that of the Python `runner`, told to work in this one.
+
+    Without it the name would lead to a pip of the machine, which installs somewhere else.
+    """
+    if any(package.name == "pip" for package in view.packages):
+        return []
+    script = (
+        f'#!/bin/sh\nexec {shlex.quote(runner)} -I -m pip --python {shlex.quote(f"{root}/bin/python")} "$@"\n'
+    )
+    pip = File(dest="bin/pip", contents=script.encode("utf-8", "surrogateescape"), executable=True)
+    return [pip, Symlink(dest="bin/pip3", target="pip")]
 
 
 def watched_files(view: SitePackages, project: str) -> tuple[str, ...]:

@@ -124,8 +124,10 @@ def test_what_is_installed_on_top_stays_in_the_project_and_is_shown(tmp_path: Pa
     assert said(user, root, "import helper; print(helper.__version__)") == "2.0"
     status = user.run("status", cwd=root).stdout
     assert "drift      .devenv/python: helper is 2.0, and 1.5 in the lockfile" in status
-    user.run("enter", "-c", "uv pip uninstall --quiet helper", cwd=root)
+    user.run("enter", "-c", "pip uninstall --quiet --yes helper", cwd=root)
     assert "helper 1.5 was removed" in user.run("status", cwd=root).stdout
+    user.run("enter", "-c", "pip install --quiet helper==2.0", cwd=root)
+    assert said(user, root, "import helper; print(helper.__version__)") == "2.0"
     # The store is as it was.
     assert {path.name for path in (user.store_root / "store").iterdir()} == objects
     user.run("store", "verify", cwd=root)
