@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from devenv.adapter import Adapter, Completions, Ecosystem, Options, Plan, Target
+from devenv.config.detect import UNSUPPORTED
 from devenv.config.lockfile_names import found_by_themselves
 from devenv.config.model import Config, LockfileConfig
 from devenv.errors import DevenvError, raise_problems
@@ -154,7 +155,11 @@ def recognise(path: str, adapters: Mapping[str, Adapter]) -> Adapter:
     if name.endswith((".txt", ".in")) and "requirements" in adapters:
         return adapters["requirements"]
     known = ", ".join(pattern for adapter in adapters.values() for pattern in adapter.patterns)
-    raise LockfileError(path, "no adapter knows this kind of lockfile", f"known are: {known}")
+    raise LockfileError(
+        path,
+        UNSUPPORTED.get(name, "no adapter knows this kind of lockfile"),
+        f"known are {known}; docs/adapters.md says how to write an adapter, as a package of your own",
+    )
 
 
 def _read_text(root: str, path: str) -> str:

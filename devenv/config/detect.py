@@ -33,7 +33,8 @@ Read = Callable[[str], str | None]
 
 KEYS: Mapping[Ecosystem, str] = {"npm": "npm", "python": "pip", "cargo": "cargo", "r": "renv"}
 
-_UNSUPPORTED = {
+# Lockfiles that are known by name, and why or how else.
+UNSUPPORTED = {
     "yarn.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "pnpm-lock.yaml": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "bun.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
@@ -131,8 +132,8 @@ def _find_lockfiles(found: _Findings) -> None:
         _note_others(found, paths, patterns, found.lockfiles[ecosystem])
     for path in paths:
         folder, _, base = path.rpartition("/")
-        if base in _UNSUPPORTED and not _is_aside(folder):
-            found.note(f"{path} is not supported yet: {_UNSUPPORTED[base]}")
+        if base in UNSUPPORTED and not _is_aside(folder):
+            found.note(f"{path} is not supported yet: {UNSUPPORTED[base]}")
 
 
 def _is_encodable(path: str) -> bool:
