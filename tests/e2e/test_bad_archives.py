@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,8 +24,8 @@ SUITE = "/debian/dists/bookworm/"
 TOML = 'base = "debian/bookworm"\n[packages]\nsystem = ["left", "right"]\n'
 
 
-@pytest.fixture
-def archive() -> Iterator[Archive]:
+@contextmanager
+def mirror() -> Iterator[Archive]:
     with serving() as server:
         made = Archive(server)
         made.package("left", entry("./etc/left", b"left\n"))
@@ -34,13 +35,15 @@ def archive() -> Iterator[Archive]:
 
 
 @pytest.fixture
+def archive() -> Iterator[Archive]:
+    with mirror() as made:
+        yield made
+
+
+@pytest.fixture
 def other() -> Iterator[Archive]:
     """A mirror of the same, in order."""
-    with serving() as server:
-        made = Archive(server)
-        made.package("left", entry("./etc/left", b"left\n"))
-        made.package("right", entry("./etc/right", b"right\n"))
-        made.publish()
+    with mirror() as made:
         yield made
 
 
