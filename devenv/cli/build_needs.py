@@ -35,7 +35,7 @@ def add_packages(error: DevenvError, context: Context) -> None:
         names = ", ".join(f'"{package}"' for package in dict.fromkeys(known.values()))
         failure.hint = (
             f'In {base}, {places}. Builds have it once devenv.toml says base = "{base}", and '
-            f"system = [{names}] under [packages]; without a base, once it is installed on this machine. {failure.place}"
+            f"{failure.setting.replace('NAMES', names)}; without a base, once it is installed on this machine. {failure.place}"
         )
 
 

@@ -30,6 +30,8 @@ from devenv.store.local import Store
 from devenv.values import replaced
 
 ATTRIBUTE = "devenvRoot"
+# What to write in devenv.toml so that the root has further packages, with NAMES in it; for people.
+SETTING = "devenvSetting"
 PACKAGES, CONFIGURED = "packages", "configured"
 
 # What is shown of it: name inside -> place in the composed root. The links of a merged /usr as mounts of their own.

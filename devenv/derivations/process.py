@@ -29,7 +29,7 @@ from devenv.derivations.build_root import (
 )
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
-from devenv.derivations.in_root import root_of, shown_paths, with_compiler_cache
+from devenv.derivations.in_root import SETTING, root_of, shown_paths, with_compiler_cache
 from devenv.derivations.on_host import host_paths, is_on_host
 from devenv.derivations.output_checks import check_outputs
 from devenv.derivations.outputs import Made, measure_outputs
@@ -81,16 +81,20 @@ class BuildOptions:
 class BuilderFailed(BuildError):
     """A builder ended badly. `log` is the file with all that it printed, `kept` its build directory if that was kept.
 
-    `missing`: what it said that it did not find, by kind and name. `place`: where its log is, for people.
+    `missing`: what it said that it did not find, by kind and name. `place`: where its log is, for people. `setting`: what
+    to write so that builds like it have further packages, NAMES in it for these.
     """
 
-    def __init__(self, package: str, how: str, *, lines: list[str], log: str, kept: str | None) -> None:
+    def __init__(
+        self, package: str, how: str, *, lines: list[str], log: str, kept: str | None, setting: str = ""
+    ) -> None:
         said = "".join(f"\n  {line}" for line in lines[-_SHOWN_LINES:])
         last = f". The last it printed:{said}" if said else " and printed nothing"
         where = f" Its build directory is kept: {kept}" if kept else ""
         printed = [*end_of_log(log), *lines]
         self.missing = missing(printed)
         self.place = f"The whole log: {log}.{where}"
+        self.setting = setting or "system = [NAMES] under [packages]"
         advice = missing_tools(printed)
         if advice is None and wants_network(printed):
             advice = "It wanted to reach a server, and builds have no network."
@@ -294,7 +298,8 @@ class Processes:
             raise BuildError(f"cannot build {node.label}: stopped", package=node.label)
         if how is not None:
             kept = self._keep(room, node) if self._options.keep_failed else None
-            raise BuilderFailed(node.label, how, lines=log.tail(), log=log.path, kept=kept)
+            setting = node.derivation.env.get(SETTING, "")
+            raise BuilderFailed(node.label, how, lines=log.tail(), log=log.path, kept=kept, setting=setting)
 
     def measure(self, node: Node, room: Room) -> tuple[Made, ...]:
         """The outputs that the builder left in its room, each after those that it refers to.

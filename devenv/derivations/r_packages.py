@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from devenv.adapter import Package, RLibrary
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.in_root import ATTRIBUTE
+from devenv.derivations.in_root import ATTRIBUTE, SETTING
 from devenv.derivations.packages import fetch_node, git_node, is_git
 from devenv.formats.store_path import sanitize_name
 
@@ -44,10 +44,7 @@ elif [ -n "$repository" ] && ! grep -q '^Repository:' DESCRIPTION; then
     printf 'Repository: %s\\n' "$repository" >> DESCRIPTION.new
     mv DESCRIPTION.new DESCRIPTION
 fi
-R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" . || {
-    echo 'If it needs a package of the base that it does not ask for: renv = { system = ["PACKAGE"] } under [lockfiles].'
-    exit 1
-}
+R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" .
 test -f "$out/$package/DESCRIPTION"
 """
 
@@ -78,6 +75,7 @@ def r_package_node(
     env = {
         **_ENVIRONMENT,
         ATTRIBUTE: root.out,
+        SETTING: "renv = { system = [NAMES] } under [lockfiles]",
         "src": source.out,
         "package": package.name,
         "directory": directory,

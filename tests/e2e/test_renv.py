@@ -199,8 +199,8 @@ def test_a_header_that_nobody_asked_for_is_named_and_can_be_added(project: Proje
     project.repository.add("quiet", "1.0", r_package("quiet", "1.0", files={"src/code.c": code}))
     project.lock(alpha="1.1", quiet="1.0")
     said = project.r("1", check=False).stderr
-    assert "cannot build quiet 1.0" in said and "header jq.h is missing" in said
-    assert 'renv = { system = ["PACKAGE"] } under [lockfiles]' in said
+    assert "cannot build quiet 1.0" in said and "header jq.h is in libjq-dev" in said
+    assert 'renv = { system = ["libjq-dev"] } under [lockfiles]' in said
     config = project.root / "devenv.toml"
     config.write_text(CONFIG + '\n[lockfiles]\nrenv = { system = ["libjq-dev"] }\n')
     project.user.run("lock", cwd=project.root)
