@@ -17,7 +17,7 @@ if (! $?__devenv_spec) then
         if (-r "$__devenv_at:q/.devenv/env/id") then
             if ({ /bin/sh -c 'read -r id <"$1/.devenv/env/id" && [ "$id" = "$2" ]' sh "$__devenv_at:q" "$__devenv_id" }) then
                 set __devenv_spec = "$__devenv_at:q/.devenv/env"
-                if (! $?__devenv_project) set __devenv_project = "$__devenv_at:q"
+                if (! $?__devenv_project) setenv __devenv_project "$__devenv_at:q"
                 break
             endif
         endif
@@ -26,7 +26,8 @@ if (! $?__devenv_spec) then
     end
     unset __devenv_at
 endif
-if (! $?__devenv_project) set __devenv_project = "$cwd:q"
+# What is in the environment already is not read again: double quotes alone do not keep a newline in a variable.
+if (! $?__devenv_project) setenv __devenv_project "$cwd:q"
 if (! $?__devenv_journal) set __devenv_journal = ()
 if ($?__devenv_spec || $?__devenv_home) then
     # An undefined variable is an error even where an `if` of one line is not taken.
@@ -34,7 +35,6 @@ if ($?__devenv_spec || $?__devenv_home) then
         set __devenv_home = "$__devenv_spec"
     endif
     setenv __devenv_home "$__devenv_home"
-    setenv __devenv_project "$__devenv_project"
     setenv __devenv_action $__devenv_action
     setenv __devenv_id $__devenv_id
     setenv __devenv_program '. "$__devenv_home/tcsh.sh"'
@@ -54,7 +54,7 @@ if ($#__devenv_journal == 0) then
     unset __devenv_journal __devenv_home
     unalias devenv_leave
 endif
-unset __devenv_n __devenv_spec __devenv_project __devenv_action __devenv_id __devenv_i __devenv_word
+unset __devenv_n __devenv_spec __devenv_action __devenv_id __devenv_i __devenv_word
 unsetenv __devenv_*
 if ($?__devenv_backslash_quote) then
     set backslash_quote

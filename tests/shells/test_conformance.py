@@ -469,3 +469,37 @@ def test_a_number_of_the_users_is_never_evaluated(shell: str, tmp_path: Path) ->
     assert (inside["MINE"], inside["PLAIN"]) == ("3", poison)
     assert after["MINE"] == "3"
     assert not (tmp_path / "RAN").exists()
+
+
+HOSTILE = {
+    "command": "$(touch RAN)",
+    "backticks": "`touch RAN`",
+    "single quote": "'; touch RAN; '",
+    "double quote": '"; touch RAN; "',
+    "history": "!!touch",
+    "blanks": "a  b ",
+    "newline": "a\ntouch RAN\n",
+    "expression": "({ touch RAN })",
+    "braces": "{touch,RAN} ${PATH}",
+}
+
+
+@pytest.mark.parametrize("shell", NAMES)
+def test_a_project_of_any_name_is_only_a_directory(shell: str, tmp_path: Path) -> None:
+    spec = Spec(name="names", variables={"PATH": (Prepend(entries=("./bin",), origin=ORIGIN),)})
+    place = write_object(spec, tmp_path / "spec")
+    script = Script(shell, tmp_path / "run")
+    for name in HOSTILE.values():
+        script.enter(place, tmp_path / name)
+        script.dump()
+        script.leave_last()
+    script.dump()
+    *inside, after = script.environments(base_environ(tmp_path), cwd=tmp_path)
+    assert [found["DEVENV_PROJECT"] for found in inside] == [
+        f"{tmp_path}/{name}" for name in HOSTILE.values()
+    ]
+    assert [found["PATH"].split(":/usr/bin")[0] for found in inside] == [
+        f"{tmp_path}/{name}/bin" for name in HOSTILE.values()
+    ]
+    assert (after["PATH"], "DEVENV_PROJECT" in after) == ("/usr/bin:/bin", False)
+    assert not list(tmp_path.rglob("RAN"))
