@@ -68,4 +68,9 @@ specs = st.builds(
     scripts=st.dictionaries(command_names.filter(lambda name: name != "_"), texts, max_size=2),
     views=st.lists(views, max_size=2).map(tuple),
     packages=st.lists(packages, max_size=2).map(tuple),
+    origins=st.dictionaries(st.sampled_from(["aliases.gs", "scripts.serve"]), origins, max_size=2),
+    parameters=st.dictionaries(
+        st.sampled_from(["port", "mode"]), st.integers(-9, 9) | st.booleans() | texts, max_size=2
+    ),
+    profiles=st.lists(st.sampled_from(["ci", "local"]), unique=True).map(tuple),
 )
