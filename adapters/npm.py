@@ -67,10 +67,25 @@ def plan(
 
     Raises `AdapterError`, or `Problems` of them: a damaged lock, a required package or a missing platform package that this platform lacks.
     """
-    _check_options(options, path)
+    check_options(options, path)
     manifest = parse_json(siblings["package.json"], "package.json") if "package.json" in siblings else None
     top = parse_json(text, path)
     lock = parse_lock_v1(top, manifest) if is_version_1(top) else parse_lock(top)
+    return plan_lock(
+        lock, manifest, target=target, options=options, completions=completions, siblings=siblings
+    )
+
+
+def plan_lock(
+    lock: Lock,
+    manifest: Table | None,
+    *,
+    target: Target,
+    options: Options,
+    completions: Completions,
+    siblings: Mapping[str, str],
+) -> Plan:
+    """What a lock means on a platform, whatever format it was read from. `manifest` is the project's package.json."""
     linked = _linked_commands(lock, siblings)
     tree = Tree(lock)
     entries = installed(tree, target, options.omit)
@@ -101,7 +116,8 @@ def plan(
     return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
 
 
-def _check_options(options: Options, path: str) -> None:
+def check_options(options: Options, path: str) -> None:
+    """Refuse what devenv.toml asks of a lock of Node's packages and they do not have."""
     unknown = sorted(options.omit - _OMIT)
     if unknown:
         raise AdapterError(

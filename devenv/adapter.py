@@ -394,7 +394,7 @@ class Adapter(Protocol):
     """One lockfile format. A module with these four names fulfils it.
 
     Where lockfiles include others, it also has `included_names(text, name)`: the files that the file `name`
-    includes, by their path relative to the same directory as `name`. The caller adds them to the siblings.
+    includes, by their path relative to the same directory as `name`, or shell patterns of such. The caller adds them to the siblings.
 
     `plan` raises `AdapterError` (or `Problems` of them) for what it cannot read or support. `siblings`
     are the texts of other project files by name, where a format needs its manifest (pyproject.toml,

@@ -6,7 +6,7 @@ import fnmatch
 import glob
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from devenv.adapter import Adapter, Completions, Ecosystem, Options, Plan, Target
@@ -136,13 +136,22 @@ def _included(root: str, path: str, text: str, adapter: Adapter) -> dict[str, st
     waiting = [(path, text)]
     while waiting:
         name, contents = waiting.pop()
-        for place in included_names(contents, name):
+        for place in _expanded(root, included_names(contents, name)):
             known = place == path or place in found
             inside = not os.path.isabs(place) and place.split("/")[0] != ".."
             if inside and not known and os.path.isfile(os.path.join(root, place)):
                 found[place] = _read_text(root, place)
                 waiting.append((place, found[place]))
     return found
+
+
+def _expanded(root: str, places: Iterable[str]) -> Iterator[str]:
+    """The places with those that are patterns replaced by what fits them; links are followed nowhere."""
+    for place in places:
+        if not any(mark in place for mark in "*?["):
+            yield place
+        elif not os.path.isabs(place) and place.split("/")[0] != "..":
+            yield from sorted(glob.glob(place, root_dir=root))
 
 
 def recognise(path: str, adapters: Mapping[str, Adapter]) -> Adapter:

@@ -8,7 +8,7 @@ from devenv.adapter import Ecosystem
 
 # Those without a "*" are found by themselves in the project's top directory.
 LOCKFILES: Mapping[Ecosystem, tuple[str, ...]] = {
-    "npm": ("npm-shrinkwrap.json", "package-lock.json"),
+    "npm": ("npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock"),
     "python": (
         *("uv.lock", "poetry.lock", "Pipfile.lock", "pylock.toml", "requirements.txt"),
         *("pylock.*.toml", "requirements*.txt"),

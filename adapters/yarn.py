@@ -1,0 +1,309 @@
+"""yarn: yarn.lock of version 1 and of yarn 2 and newer as a node_modules tree.
+
+The lock maps what is asked for ("a@^1.0.0") to packages; what the project and its workspaces ask for is in their
+package.json. Later locks have an entry for each workspace, with `conditions` of platforms; their checksums are of archives
+that yarn makes itself, so the registry is asked for hashes, once. The tree is the one of `nodeLinker: node-modules`.
+
+yarn 1 records no platforms: an optional package whose name says another one ("@esbuild/darwin-arm64") is left out by that.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from devenv.adapter import AdapterError, Completions, Ecosystem, Options, Plan, Target
+from devenv.adapters._fields import Faults, Table, parse_json
+from devenv.adapters._npm_hoist import Graph, TooLarge, Want, hoisted_lock
+from devenv.adapters._npm_lock import Entry, check_name, check_positions, read_integrity, read_version
+from devenv.adapters._npm_platform import platform_words
+from devenv.adapters._yarn_lock import parse_yarn
+from devenv.adapters.npm import check_options, plan_lock
+from devenv.errors import DevenvError
+from devenv.formats.hashes import Hash
+
+ecosystem: Ecosystem = "npm"
+patterns = ("yarn.lock",)
+sibling_names = ("package.json",)
+
+_KINDS = (
+    ("dependencies", False, False),
+    ("devDependencies", True, False),
+    ("optionalDependencies", False, True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lock:
+    """A lock with its entries by what is asked for. `projects`: directory -> package.json; `names`: name -> directory."""
+
+    top: Table
+    modern: bool
+    by_descriptor: Mapping[str, str] = field(default_factory=dict)
+    projects: Mapping[str, Table] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan(
+    text: str,
+    *,
+    path: str,
+    target: Target,
+    options: Options,
+    completions: Completions,
+    siblings: Mapping[str, str],
+) -> Plan:
+    """Parse and plan: see `devenv.adapter.Adapter`. Raises `AdapterError`, or `Problems` of them."""
+    check_options(options, path)
+    top, modern = parse_yarn(text, path)
+    if "package.json" not in siblings:
+        hint = "Its package.json must lie beside it, as that says what the project asks for."
+        raise AdapterError(f"{path}: there is no package.json", hint=hint, file=path)
+    manifests = {
+        posixpath.dirname(name): parse_json(siblings[name], name)
+        for name in siblings
+        if posixpath.basename(name) == "package.json" and not name.startswith("..")
+    }
+    try:
+        lock = hoisted_lock(path, read_graph(top, modern, manifests))
+    except TooLarge:
+        raise AdapterError(
+            f"{path}: its packages would lie in more places than any real ones", file=path
+        ) from None
+    check_positions(lock)
+    return plan_lock(
+        lock, manifests[""], target=target, options=options, completions=completions, siblings=siblings
+    )
+
+
+def included_names(text: str, name: str) -> list[str]:
+    """The package.json of the project and, by its patterns, of the workspaces."""
+    base = posixpath.dirname(name)
+    if posixpath.basename(name) != "package.json":
+        return [posixpath.join(base, "package.json")]
+    try:
+        value = parse_json(text, name).values.get("workspaces")
+    except DevenvError:
+        return []  # said when it is planned
+    globs = value.get("packages") if isinstance(value, dict) else value
+    found = [each for each in globs if isinstance(each, str)] if isinstance(globs, list) else []
+    places = (posixpath.normpath(posixpath.join(base, each, "package.json")) for each in found)
+    return [place for place in places if not place.startswith(("..", "/"))]
+
+
+def read_graph(top: Table, modern: bool, manifests: Mapping[str, Table]) -> Graph:
+    """The packages of a lock and what depends on what. `manifests`: directory of a project -> its package.json.
+
+    Raises `AdapterError`, or `Problems` of them.
+    """
+    faults = Faults()
+    lock = _index(top, modern, manifests)
+    entries: dict[str, Entry] = {}
+    wants: dict[str, dict[str, Want]] = {}
+    where: dict[str, str] = {}
+    roots: dict[str, dict[str, Want]] = {}
+    for key in top.values:
+        with faults.caught():
+            if key == "__metadata" or _workspace(top, key) is not None:
+                continue
+            table = top.required_table(key)
+            entries[key], where[key] = _entry(key, table, modern), table.key
+            wants[key] = dict(_wants_of(lock, table))
+    for directory, manifest in lock.projects.items():
+        roots[directory] = {}
+        for kind, dev, optional in _KINDS:
+            with faults.caught():
+                for name, asked in manifest.text_map(kind).items():
+                    want = _want(lock, name, asked, manifest, directory, dev=dev, optional=optional)
+                    if want is not None:
+                        roots[directory][name] = want
+    for name, directory in lock.names.items():
+        if directory and not roots[""].get(name):
+            roots[""][name] = Want(key=f"link:{directory}")
+    faults.report()
+    return Graph(packages=entries, wants=wants, roots=roots, where=where)
+
+
+def _index(top: Table, modern: bool, manifests: Mapping[str, Table]) -> _Lock:
+    by_descriptor = {
+        descriptor: key for key in top.values if key != "__metadata" for descriptor in key.split(", ")
+    }
+    names = {text: directory for directory, each in manifests.items() if (text := each.text("name"))}
+    for name, directory in names.items():
+        check_name(name, manifests[directory])
+    table = manifests[""].values.get("resolutions")
+    overrides = {
+        key.removeprefix("**/"): text
+        for key, text in (table.items() if isinstance(table, dict) else ())
+        if isinstance(text, str)
+    }
+    return _Lock(
+        top=top,
+        modern=modern,
+        by_descriptor=by_descriptor,
+        projects=manifests,
+        names=names,
+        overrides=overrides,
+    )
+
+
+def _workspace(top: Table, key: str) -> str | None:
+    """The directory of an entry that is a project of the workspace."""
+    value = top.values.get(key)
+    resolution = value.get("resolution") if isinstance(value, dict) else None
+    marks = [text for text in (resolution, key) if isinstance(text, str) and "@workspace:" in text]
+    return marks[0].partition("@workspace:")[2] if marks else None
+
+
+def _wants_of(lock: _Lock, table: Table) -> Iterator[tuple[str, Want]]:
+    """What a package depends on. Later locks mark optional ones in a table of their own."""
+    meta = table.values.get("dependenciesMeta")
+    marked = (
+        {name for name, m in meta.items() if isinstance(m, dict) and m.get("optional") == "true"}
+        if isinstance(meta, dict)
+        else set()
+    )
+    for kind in ("dependencies", "optionalDependencies"):
+        for name, asked in table.text_map(kind).items():
+            optional = kind == "optionalDependencies" or name in marked
+            want = _want(lock, name, asked, table, "", dev=False, optional=optional)
+            if want is not None:
+                yield name, want
+
+
+def _want(
+    lock: _Lock, name: str, asked: str, table: Table, directory: str, *, dev: bool, optional: bool
+) -> Want | None:
+    """The package that `name` at `asked` means; None for an optional one that is not in the lock."""
+    check_name(name, table)
+    if asked.startswith(("link:", "portal:")):
+        path = posixpath.normpath(posixpath.join(directory, asked.partition(":")[2].partition("::")[0]))
+        if path.startswith("/") or not path.isprintable():
+            raise table.fault(name, f"{asked!r} is not a directory of the project")
+        return Want(key=f"link:{'' if path == '.' else path}", dev=dev, optional=optional)
+    key = _find(lock, name, asked)
+    if key is not None and (place := _workspace(lock.top, key)) is not None:
+        return Want(key=f"link:{'' if place == '.' else place}", dev=dev, optional=optional)
+    if key is None and name in lock.names:
+        return Want(key=f"link:{lock.names[name]}", dev=dev, optional=optional)
+    if key is None and not optional:
+        raise table.fault(
+            name, f"asks for {asked!r}, which yarn.lock does not have", hint="Run yarn install."
+        )
+    return None if key is None else Want(key=key, dev=dev, optional=optional)
+
+
+def _find(lock: _Lock, name: str, asked: str) -> str | None:
+    """The key of what is asked for. `resolutions` of the project's package.json ask for something else instead.
+
+    Those that hold for some dependents only leave a package in the lock that nobody asks for by its own range: where there
+    is one of the name, that is meant.
+    """
+    for text in (lock.overrides.get(name), asked):
+        for descriptor in (f"{name}@{text}", f"{name}@npm:{text}"):
+            if text is not None and descriptor in lock.by_descriptor:
+                return lock.by_descriptor[descriptor]
+    found = {key for descriptor, key in lock.by_descriptor.items() if descriptor.startswith(f"{name}@")}
+    return found.pop() if len(found) == 1 else None
+
+
+def _entry(key: str, table: Table, modern: bool) -> Entry:
+    """A package, without its place."""
+    name, asked = _split(key.split(", ")[0])
+    version = table.required_text("version")
+    read_version(table)
+    if modern:
+        name, resolved, remote = _modern_source(table)
+        integrity, platform = None, _conditions(table.text("conditions") or "")
+    else:
+        if asked.startswith("npm:"):
+            name = _split(asked.removeprefix("npm:"))[0]
+        resolved = _classic_source(asked, table)
+        remote = not resolved.startswith("${REGISTRY}")
+        integrity, platform = _classic_hash(table, resolved), _platform_by_name(name)
+    check_name(name, table)
+    return Entry(
+        place="",
+        name=name,
+        enclosing="",
+        version=version,
+        resolved=resolved,
+        integrity=integrity,
+        remote=remote,
+        os=platform[0],
+        cpu=platform[1],
+        libc=platform[2],
+        raw=table.values,
+    )
+
+
+def _split(descriptor: str) -> tuple[str, str]:
+    """ "@s/a@npm:^1" -> "@s/a", "npm:^1" """
+    name, _, rest = descriptor[1:].partition("@")
+    return descriptor[:1] + name, rest
+
+
+_Platform = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+
+
+def _platform_by_name(name: str) -> _Platform:
+    found = platform_words(name)
+    if found is None:
+        return (), (), ()
+    os, cpu, libc = found[1]
+    return ((os,), (cpu,), (libc,) if libc else ()) if os and cpu else ((), (), ())
+
+
+def _conditions(text: str) -> _Platform:
+    """ "os=linux & cpu=x64" or "(os=linux | os=darwin) & cpu=arm64" """
+    values: dict[str, list[str]] = {"os": [], "cpu": [], "libc": []}
+    for word in text.replace("(", " ").replace(")", " ").replace("&", " ").replace("|", " ").split():
+        name, _, value = word.partition("=")
+        if name in values and value:
+            values[name].append(value)
+    return tuple(values["os"]), tuple(values["cpu"]), tuple(values["libc"])
+
+
+def _classic_source(asked: str, table: Table) -> str:
+    """Where the file is. Packages of the offline mirror have only its name, others of a directory nothing."""
+    resolved = table.text("resolved")
+    if resolved is not None and (":" in resolved):
+        return resolved
+    if asked.startswith(("file:", "./", "../")):
+        return asked if ":" in asked else f"file:{asked}"
+    return ""
+
+
+def _classic_hash(table: Table, resolved: str) -> Hash | None:
+    """The integrity, or the SHA-1 behind the URL, which is all that older versions wrote."""
+    found = read_integrity(table)
+    fragment = resolved.partition("#")[2]
+    if found is None and resolved.startswith("http") and len(fragment) == 40:
+        try:
+            return Hash.from_hex("sha1", fragment)
+        except DevenvError:
+            return None
+    return found
+
+
+def _modern_source(table: Table) -> tuple[str, str, bool]:
+    """The package's own name, where its file is in the words of npm's locks, and whether a registry knows nothing of it."""
+    resolution = table.required_text("resolution")
+    name, source = _split(resolution)
+    while source.startswith("patch:"):  # the package without its patch
+        inner = unquote(source.removeprefix("patch:").partition("#")[0])
+        if "builtin" not in source:
+            problem = f"{resolution[:120]!r} is a patch, which devenv does not apply"
+            raise table.fault(
+                "resolution", problem, hint="Take the patch out, or the patched package from a repository."
+            )
+        name, source = _split(inner)
+    if source.startswith("npm:"):
+        return name, "", False
+    if "#commit=" in source:
+        url, _, commit = source.partition("#commit=")
+        return name, f"git+{url.removeprefix('git+')}#{commit.partition('&')[0]}", True
+    return name, source.partition("::")[0], True
