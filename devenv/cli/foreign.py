@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 
 from devenv.cli.context import Context
@@ -11,6 +12,19 @@ from devenv.foreign.suppliers import Suppliers
 from devenv.foreign.systems import System
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
+
+
+def add_root_options(parser: argparse.ArgumentParser) -> None:
+    """What decides about the root that a program is started in."""
+    parser.add_argument("--base", metavar="BASE", help="where libraries come from, such as debian/trixie")
+    parser.add_argument(
+        "--package",
+        metavar="PKG",
+        action="append",
+        default=[],
+        help="also wanted in its root; may be repeated",
+    )
+    parser.add_argument("--root", action="store_true", help="in a root of packages, even if it runs as it is")
 
 
 def surroundings(

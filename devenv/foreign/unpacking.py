@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from devenv.derivations.builders.deb import unpack_deb
 from devenv.derivations.builders.tar import Chunks, Member, Tar
-from devenv.derivations.builders.tree import Tree, ceiling, clean, most_members
+from devenv.derivations.builders.tree import Tree, ceiling, clean, most_members, open_up
 from devenv.derivations.builders.zip_members import Zip
 from devenv.derivations.errors import ArchiveError
 from devenv.errors import DevenvError
@@ -47,7 +47,7 @@ def unpacked(path: str, kind: str, cache: str) -> str:
             if not os.path.isdir(place):
                 remove(aside)
                 _unpack(path, kind, aside)
-                _open_up(aside)
+                open_up(aside)
                 os.rename(aside, place)
     except (ArchiveError, CompressionError) as error:
         remove(aside)
@@ -66,16 +66,6 @@ def unpacked(path: str, kind: str, cache: str) -> str:
         remove(aside)
         raise ForeignError(path, f"cannot be unpacked: {error}") from error
     return place
-
-
-def _open_up(root: str) -> None:
-    """Programs from archives may write beside themselves; only the store's objects never change."""
-    for place, _, files in os.walk(root):
-        os.chmod(place, 0o755)  # noqa: S103
-        for name in files:
-            path = f"{place}/{name}"
-            if not os.path.islink(path):
-                os.chmod(path, os.stat(path).st_mode | 0o200)
 
 
 def _unpack(path: str, kind: str, target: str) -> None:

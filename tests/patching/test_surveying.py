@@ -14,6 +14,7 @@ from devenv.errors import DevenvError
 from devenv.foreign.judging import Surroundings
 from tests.foreign.conftest import Compile
 from tests.support.devenv import User
+from tests.support.sandboxes import require_sandboxes
 
 Around = Callable[..., Surroundings]
 NEEDY = "int there(void); int gone(void); int main(void) { return there() + gone(); }"
@@ -96,3 +97,16 @@ def test_a_program_is_patched_into_the_store_and_kept(compile_c: Compile, tmp_pa
     user.run("gc", cwd=tmp_path)
     assert (patched / "bin/tool").exists()
     assert subprocess.run([patched / "bin/tool"], env={}, capture_output=True, check=False).returncode == 3
+
+
+@pytest.mark.network
+def test_a_patched_program_runs_where_the_machine_has_no_loader(compile_c: Compile, tmp_path: Path) -> None:
+    require_sandboxes()
+    user = User(tmp_path / "home")
+    program = compile_c("tool", '#include <stdio.h>\nint main(void) { puts("here"); return 3; }')
+    user.run("patch", "--add", "--root", "copy", str(program), cwd=tmp_path)
+    hidden = 'mount -t tmpfs none /usr/lib; "$1"; "$2/bin/tool"'
+    words = ["unshare", "-rm", "sh", "-c", hidden, "sh", str(program), str(tmp_path / "copy")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "here\n")
+    assert "not found" in done.stderr  # the program itself has no loader there

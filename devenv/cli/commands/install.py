@@ -9,7 +9,7 @@ from functools import partial
 
 from devenv.cli.commands.run import agreed
 from devenv.cli.context import Context
-from devenv.cli.foreign import surroundings
+from devenv.cli.foreign import add_root_options, surroundings
 from devenv.foreign.judging import judge
 from devenv.foreign.plans import plan_of
 from devenv.foreign.running import ready
@@ -19,15 +19,7 @@ from devenv.installing.programs import Places, check_name, default_name, install
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a program, script, AppImage, archive or directory")
     parser.add_argument("--name", metavar="NAME", help="what to call it (default: by the file's name)")
-    parser.add_argument("--base", metavar="BASE", help="where libraries come from, such as debian/trixie")
-    parser.add_argument(
-        "--package",
-        metavar="PKG",
-        action="append",
-        default=[],
-        help="also wanted in its root; may be repeated",
-    )
-    parser.add_argument("--root", action="store_true", help="in a root of packages, even if it runs as it is")
+    add_root_options(parser)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from devenv.cli.context import Context
-from devenv.cli.foreign import surroundings
+from devenv.cli.foreign import add_root_options, surroundings
 from devenv.foreign import drivers
 from devenv.foreign.explaining import causes, loader_says, looked_for, of_status
 from devenv.foreign.judging import Surroundings, judge
@@ -33,15 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="ARG", help="for the program, as they are"
     )
-    parser.add_argument("--base", metavar="BASE", help="where libraries come from, such as debian/trixie")
-    parser.add_argument(
-        "--package",
-        metavar="PKG",
-        action="append",
-        default=[],
-        help="also wanted in its root; may be repeated",
-    )
-    parser.add_argument("--root", action="store_true", help="in a root of packages, even if it runs as it is")
+    add_root_options(parser)
     parser.add_argument(
         "--patched",
         action="store_true",

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from devenv.derivations.builders.job import Job
+from devenv.derivations.builders.tree import open_up
 from devenv.derivations.errors import BuildError
 from devenv.elf import edits
 from devenv.elf.draft import Draft
@@ -45,7 +46,7 @@ def build(job: Job) -> tuple[str, ...]:
     libraries: dict[str, dict[str, str]] = json.loads(job.env["libraries"])
     loaders: dict[str, str] = json.loads(job.env["loaders"])
     copy_tree(job.env["src"], job.target)
-    _let_write(job.target)
+    open_up(job.target)
     notices: list[str] = []
     files = list(_dynamic_files(job.target, loaders, notices))
     homes = {each: bundled(file for file in files if file.architecture == each) for each in loaders}
@@ -60,15 +61,6 @@ def build(job: Job) -> tuple[str, ...]:
         raise BuildError(f"cannot patch {job.label}: {error}", package=job.label) from error
     canonicalise(job.target)
     return tuple(notices)
-
-
-def _let_write(root: str) -> None:
-    for place, _, names in os.walk(root):
-        os.chmod(place, 0o755)  # noqa: S103
-        for name in names:
-            path = f"{place}/{name}"
-            if not os.path.islink(path):
-                os.chmod(path, os.stat(path).st_mode | 0o200)
 
 
 def _dynamic_files(root: str, loaders: Mapping[str, str], notices: list[str]) -> Iterator[_File]:
