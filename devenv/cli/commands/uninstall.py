@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from devenv.cli.context import Context
+from devenv.errors import DevenvError, raise_problems
 from devenv.installing.programs import Places, uninstall
 
 
@@ -14,6 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
     places = Places.of(context.workplace().layout, context.environ)
+    problems: list[DevenvError] = []
     for name in arguments.names:
-        uninstall(places, name)
+        try:
+            uninstall(places, name)
+        except DevenvError as error:
+            problems.append(error)
+    raise_problems(problems)
     return 0
