@@ -142,7 +142,7 @@ def test_optional_packages_that_fail_are_left_out_and_named(user: User, project:
 
 def test_failure_names_the_tool_and_its_package(user: User, project: Scripted) -> None:
     project.add("broken", scripts={"postinstall": "frobnicate --now"})
-    project.add("cobol", scripts={"install": "autopoint"})
+    project.add("cobol", scripts={"install": "PATH=/none autopoint"})
     project.add(
         "wants-net",
         {"g.js": "require('http').get('http://registry.test/x')\n"},
