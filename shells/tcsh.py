@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devenv.env.spec import Spec
-from devenv.env.steps import spec_id
+from devenv.env.steps import lower, spec_id
 from devenv.shell import Launch, ShellError, template
 
 
@@ -13,10 +13,23 @@ def quote(text: str) -> str:
     """Single quotes, in which a newline and the history character need a backslash (tcsh(1), Lexical structure)."""
     if "\0" in text:
         raise ShellError("no shell can hold the NUL character")
+    _check(text)
     return "'" + text.replace("'", "'\\''").replace("!", "\\!").replace("\n", "\\\n") + "'"
 
 
+def _check(text: str) -> None:
+    if "\\\n" in text:
+        raise ShellError("tcsh cannot hold a backslash before a newline")
+
+
 def activate(spec: Spec) -> str:
+    """Raises ShellError for a backslash before a newline, too."""
+    for step in lower(spec):
+        for piece in (step.separator, *step.value):
+            try:
+                _check(piece if isinstance(piece, str) else "")
+            except ShellError as error:
+                raise ShellError(f"variable {step.name}: {error}") from error
     return (
         f"# The environment {spec.name}, for tcsh to source: `devenv_leave` leaves it again.\n"
         f"set __devenv_action = enter __devenv_id = {spec_id(spec)}\n" + template("change.tcsh")

@@ -169,7 +169,7 @@ BEGIN {
             field(done[i]); field(olds[i])
         }
         # One variable holds less than 128 KiB.
-        for (i = 1; i <= length(journal); i += 60000) printf " %s", quote("_" substr(journal, i, 60000))
+        for (i = 1; i <= length(journal); i += 50000) printf " %s", quote("_" substr(journal, i, 50000))
     }
     print ")"
 }

@@ -28,7 +28,7 @@ def demo_spec() -> Spec:
     variables: dict[str, tuple[Operation, ...]] = {
         f"V_{index}": (Set(value=value, origin=ORIGIN),)
         for index, value in enumerate(NASTY.values())
-        if can_hold("nu", value)
+        if can_hold("nu", value) and can_hold("tcsh", value)
     }
     variables["PATH"] = (Prepend(entries=("./bin", "/ours"), origin=ORIGIN),)
     variables["EDITOR"] = (Default(value="vi", origin=ORIGIN),)
