@@ -62,7 +62,7 @@ def test_the_table_survives_zsh_that_reads_quotes_differently(tmp_path: Path) ->
     assert echoed("zsh", words, tmp_path, "setopt rc_quotes bang_hist") == words
 
 
-@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish")])
+@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish", "tcsh")])
 def test_the_table_survives_eval(shell: str, tmp_path: Path) -> None:
     quote = renderer(shell).quote
     words = [text for text in NASTY.values() if len(text) < 1000 and can_hold(shell, text)]
