@@ -123,28 +123,25 @@ class _Relocation:
 
     def _patch(self, place: str) -> bool:
         """Whether a program or library had to change. One that cannot be changed is left as it is."""
-        from devenv.elf import edits
-        from devenv.elf.draft import Draft
         from devenv.elf.elf import Elf
         from devenv.elf.errors import ElfError
-        from devenv.elf.patch import plan
-        from devenv.elf.rewriting import rewrite
+        from devenv.elf.redirecting import redirect
 
         path = f"{self.root}/{place}"
         try:
-            with Elf.open(path) as seen:
-                interpreter, runpath, dynamic = seen.interpreter, seen.runpath, seen.has_dynamic
-            if not dynamic or (interpreter is None and runpath is None):
-                return False
-            with Elf.open(path, whole=True) as elf:
-                draft = Draft(elf)
-                if interpreter is not None and os.path.exists(f"{self.root}{interpreter}"):
-                    edits.set_interpreter(draft, f"{self.tree}{interpreter}")
-                own = [self._own(entry) for entry in edits.run_path(draft).split(":") if entry]
-                edits.set_run_path(
-                    draft, ":".join([*own, self.libraries]), force_rpath=interpreter is not None
-                )
-                rewrite(elf.source, plan(draft), f"{self.aside}/{self._put_driver(place)}")
+            with Elf.open(path) as elf:
+                interpreter, runpath, rpath = elf.interpreter, elf.runpath, elf.rpath
+                if not elf.has_dynamic or (interpreter is None and runpath is None):
+                    return False
+            there = interpreter is not None and os.path.exists(f"{self.root}{interpreter}")
+            own = [self._own(entry) for entry in (runpath or rpath or "").split(":") if entry]
+            redirect(
+                path,
+                f"{self.aside}/{self._put_driver(place)}",
+                loader=f"{self.tree}{interpreter}" if there else None,
+                run_path=":".join([*own, self.libraries]),
+                force_rpath=interpreter is not None,
+            )
             return True
         except ElfError:
             with suppress(FileNotFoundError):

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import os
 
-from devenv.elf import edits
-from devenv.elf.draft import Draft
-from devenv.elf.elf import Elf
-from devenv.elf.patch import plan as plan_patch
-from devenv.elf.rewriting import rewrite
+from devenv.elf.redirecting import redirect
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.kinds import kind_of
 from devenv.foreign.loading import expanded
@@ -53,8 +49,4 @@ def _write(source: str, target: str, interpreter: str, path: list[str]) -> None:
         os.makedirs(os.path.dirname(target), exist_ok=True)
     except OSError as error:
         raise ForeignError(target, f"cannot be written: {error.strerror}") from error
-    with Elf.open(source, whole=True) as elf:
-        draft = Draft(elf)
-        edits.set_interpreter(draft, interpreter)
-        edits.set_run_path(draft, ":".join(path), force_rpath=True)
-        rewrite(elf.source, plan_patch(draft), target)
+    redirect(source, target, loader=interpreter, run_path=":".join(path))

@@ -19,13 +19,10 @@ from dataclasses import dataclass
 from devenv.derivations.builders.job import Job
 from devenv.derivations.builders.tree import open_up
 from devenv.derivations.errors import BuildError
-from devenv.elf import edits
-from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf
 from devenv.elf.errors import ElfError
 from devenv.elf.machines import architecture_of
-from devenv.elf.patch import plan
-from devenv.elf.rewriting import rewrite
+from devenv.elf.redirecting import redirect
 from devenv.store.tree import canonicalise, copy_tree
 
 PLACE = ".devenv/lib"  # in the tree; a directory for each architecture
@@ -120,7 +117,7 @@ def _collect(directory: str, libraries: Mapping[str, str]) -> None:
             continue
         shutil.copyfile(path, target)
         os.chmod(target, 0o755)  # noqa: S103
-        _edit(target, "$ORIGIN", None)
+        redirect(target, loader=None, run_path="$ORIGIN")
 
 
 def _patch(root: str, file: _File, homes: Mapping[str, str], files: Iterable[_File], loader: str) -> None:
@@ -136,21 +133,16 @@ def _patch(root: str, file: _File, homes: Mapping[str, str], files: Iterable[_Fi
         kept = [part for part in (elf.runpath or elf.rpath or "").split(":") if "ORIGIN" in part]
     # A loader and its C library belong together, whatever else a bundle brings.
     order = [added, *kept, *own] if "libc.so.6" in homes else [*kept, *own, added]
-    _edit(f"{root}/{file.path}", ":".join(dict.fromkeys(order)), loader if file.is_program else None)
+    redirect(
+        f"{root}/{file.path}",
+        loader=loader if file.is_program else None,
+        run_path=":".join(dict.fromkeys(order)),
+    )
 
 
 def _origin(start: str, directory: str) -> str:
     relative = os.path.relpath(directory or ".", start or ".")
     return "$ORIGIN" if relative == "." else f"$ORIGIN/{relative}"
-
-
-def _edit(path: str, run_path: str, loader: str | None) -> None:
-    with Elf.open(path, whole=True) as elf:
-        draft = Draft(elf)
-        if loader is not None:
-            edits.set_interpreter(draft, loader)
-        edits.set_run_path(draft, run_path, force_rpath=True)
-        rewrite(elf.source, plan(draft))
 
 
 def _set_interpreter(path: str, interpreter: str) -> None:
