@@ -7,9 +7,12 @@ import os
 
 from devenv.cli.context import Context
 from devenv.cli.warm import find_project
-from devenv.foreign.judging import Surroundings
-from devenv.foreign.suppliers import Suppliers
+from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.systems import System
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from devenv.foreign.suppliers import Suppliers
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
 
@@ -32,7 +35,6 @@ def surroundings(
 ) -> Surroundings:
     from devenv.debian.default import default_base
     from devenv.debian.family import architecture_of, parse_base
-    from devenv.debian.suites import Places
     from devenv.project import Project
 
     start = find_project(context.arguments.project or ".")
@@ -43,6 +45,9 @@ def surroundings(
     machine = architecture_of(os.uname().machine)
 
     def suppliers(wanted: str) -> Suppliers:
+        from devenv.debian.suites import Places
+        from devenv.foreign.suppliers import Suppliers
+
         places = Places(place.client, place.layout.cache, place.settings.reporter)
         return Suppliers(places, wanted, machine=machine, max_age=_FRESH)
 

@@ -114,6 +114,10 @@ def _quietly(words: list[str], environ: dict[str, str]) -> str:
     return done.stdout + done.stderr
 
 
+# What C libraries and interpreters try first and do without, on any system.
+_USUAL = re.compile(
+    r"/glibc-hwcaps/|/tls(/|$)|/x86_64(/|$)|/locale(/|$)|ld\.so\.preload|\.pth$|\._pth$|/__init__\.|pyvenv\.cfg|pybuilddir"
+)
 _CALL = re.compile(
     r'(?:open|openat|access|faccessat2?|execve|stat|newfstatat|readlink)\((?:AT_FDCWD, )?"([^"]+)".*?= (-?\d+)(?: (E[A-Z]+))?'
 )
@@ -131,7 +135,9 @@ def looked_for(trace: Iterable[str]) -> tuple[list[str], list[str]]:
         name = os.path.basename(path)
         if ".so" in name and name.startswith("lib"):
             libraries[name] = libraries.get(name, False) or there
-        elif match[3] == "ENOENT" and path.startswith(("/usr/", "/etc/", "/opt/")):
+        elif (
+            match[3] == "ENOENT" and path.startswith(("/usr/", "/etc/", "/opt/")) and not _USUAL.search(path)
+        ):
             files[path] = None
         elif there:
             files.pop(path, None)

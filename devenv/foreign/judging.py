@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from devenv.elf.errors import ElfError
+from devenv.elf.errors import DamagedElf, ElfError
 from devenv.foreign import others
 from devenv.foreign.bundles import Bundle, bundle_of, main_program, open_bundle
 from devenv.foreign.errors import ForeignError
@@ -15,30 +15,12 @@ from devenv.foreign.loading import Library
 from devenv.foreign.needs import Needs, needs_of
 from devenv.foreign.program import ALSO_RUNS, Program, read_program
 from devenv.foreign.suppliers import Suppliers, base_for, newest
+from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.systems import System
 from devenv.foreign.unpacking import ARCHIVES, unpacked
 from devenv.foreign.verdict import HOST, NOTHING, ROOT, WORDS, Missing, Verdict, dotted
 
 _MOST_PROGRAMS = 24  # of a bundle whose launcher is a script
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a verdict depends on besides the file.
-
-    machine: the distributions' name of this machine's architecture; base: the preferred one; home, cache: directories
-    suppliers: opens the indices of a base; forced: never on the host; packages: also wanted in a root
-    """
-
-    machine: str
-    base: str
-    home: str
-    cache: str
-    suppliers: Callable[[str], Suppliers]
-    host: System
-    path: str = "/usr/local/bin:/usr/bin:/bin"
-    forced: bool = False
-    packages: tuple[str, ...] = ()
 
 
 def judge(path: str, around: Surroundings) -> Verdict:
@@ -76,7 +58,14 @@ def _with_declared(verdict: Verdict, place: str, around: Surroundings) -> Verdic
 
 
 def _judge_elf(path: str, around: Surroundings) -> Verdict:
-    program = read_program(path)
+    try:
+        program = read_program(path)
+    except DamagedElf as error:
+        raise ForeignError(
+            path,
+            f"is a damaged ELF file: {error.found}",
+            hint="The download may be incomplete: fetch it again, and compare its checksum.",
+        ) from error
     bundle = bundle_of(path, around.home) if program.role == "program" and not program.static else None
     return _judge_program(path, "elf", path, program, bundle, around)
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
-from devenv.foreign.unpacking import digest_of
 from devenv.formats.hashes import Hash
 
 _REVISION = 1

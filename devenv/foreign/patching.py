@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 
 from devenv.elf.redirecting import redirect
+from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.kinds import kind_of
 from devenv.foreign.loading import expanded
 from devenv.foreign.plans import Plan
 from devenv.foreign.program import read_program
-from devenv.foreign.unpacking import digest_of
 from devenv.formats.hashes import Hash
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
-from devenv.foreign.unpacking import digest_of
 from devenv.foreign.verdict import NOTHING, ROOT, Verdict
 from devenv.formats.deb822 import parse_one
 from devenv.roots import LocalDeb, Wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 
@@ -13,6 +12,7 @@ from devenv.derivations.builders.zip_members import Zip
 from devenv.derivations.errors import ArchiveError
 from devenv.errors import DevenvError
 from devenv.foreign import iso9660, squashfs
+from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.kinds import HEAD, compression_of
 from devenv.store.compression import CompressionError, decompress
@@ -21,18 +21,6 @@ from devenv.store.tree import remove
 
 PIECE = 1 << 20
 ARCHIVES = frozenset(("appimage-1", "appimage-2", "deb", "tar", "zip", "wheel", "run", "squashfs", "iso"))
-
-
-def digest_of(path: str) -> str:
-    """The SHA-256 of a file in hexadecimal. Raises ForeignError."""
-    found = hashlib.sha256()
-    try:
-        with open(path, "rb", buffering=0) as file:
-            while piece := file.read(PIECE):
-                found.update(piece)
-    except OSError as error:
-        raise ForeignError(path, f"cannot be read: {error.strerror}") from error
-    return found.hexdigest()
 
 
 def unpacked(path: str, kind: str, cache: str) -> str:

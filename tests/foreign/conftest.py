@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.foreign.judging import Surroundings
 from devenv.foreign.suppliers import Suppliers
+from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.systems import System
 from tests.support.programs import program
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from devenv.errors import DevenvError
-from devenv.foreign.judging import Surroundings, judge
+from devenv.foreign.judging import judge
 from devenv.foreign.kinds import kind_of
+from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.verdict import verdict_json
 from tests.foreign.conftest import Compile
 from tests.support.programs import program

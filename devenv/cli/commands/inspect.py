@@ -75,6 +75,8 @@ def _counted(verdict: Verdict) -> str:
 
 
 def _conclusion(verdict: Verdict) -> str:
+    if verdict.start is None and verdict.route == HOST:
+        return "nothing in it is to be started by itself"
     if verdict.route == HOST:
         return "runs as it is"
     if verdict.route == NOTHING:

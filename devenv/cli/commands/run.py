@@ -16,15 +16,16 @@ from devenv.cli.context import Context
 from devenv.cli.foreign import add_root_options, surroundings
 from devenv.foreign import drivers
 from devenv.foreign.explaining import causes, loader_says, looked_for, of_status
-from devenv.foreign.judging import Surroundings, judge
 from devenv.foreign.kinds import kind_of
 from devenv.foreign.launching import command
 from devenv.foreign.memory import Memory
 from devenv.foreign.plans import Plan, as_json, from_json, plan_of, still_there
 from devenv.foreign.running import Started, become, ready, watch
+from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.verdict import HOST, ROOT
 from devenv.sandbox.probe import probe
 
+_MOST_SHOWN = 40
 _ATTEMPTS = 3  # each adds what the one before lacked
 
 
@@ -59,6 +60,8 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     key = memory.key(arguments.file, asked)
     plan = None if arguments.again else from_json(memory.plan(key) or {})
     if plan is None or not still_there(plan):
+        from devenv.foreign.judging import judge
+
         plan = plan_of(judge(arguments.file, around), around.machine)
     if arguments.trace:
         plan = plan.with_packages(["strace"]) if plan.route == ROOT else plan
@@ -174,8 +177,10 @@ def _traced(started: Started, around: Surroundings, plan: Plan) -> int:
     for name in libraries:
         package = _supplier(name, plan, around)
         sys.stderr.write(f"  {name}" + (f": the package {package} has it\n" if package else "\n"))
-    for path in files[:100]:
+    for path in files[:_MOST_SHOWN]:
         sys.stderr.write(f"  {path}\n")
+    if len(files) > _MOST_SHOWN:
+        sys.stderr.write(f"  and {len(files) - _MOST_SHOWN} files more\n")
     return status
 
 
