@@ -11,14 +11,14 @@ from devenv.foreign import others
 from devenv.foreign.bundles import Bundle, bundle_of, main_program, open_bundle
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.kinds import kind_of, shebang
-from devenv.foreign.loading import Library
 from devenv.foreign.needs import Needs, needs_of
 from devenv.foreign.program import ALSO_RUNS, Program, read_program
-from devenv.foreign.suppliers import Suppliers, base_for, newest
+from devenv.foreign.suppliers import newest
+from devenv.foreign.supplying import in_root, listed
 from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.systems import System
 from devenv.foreign.unpacking import ARCHIVES, unpacked
-from devenv.foreign.verdict import HOST, NOTHING, ROOT, WORDS, Missing, Verdict, dotted
+from devenv.foreign.verdict import HOST, NOTHING, ROOT, WORDS, Verdict, dotted
 
 _MOST_PROGRAMS = 24  # of a bundle whose launcher is a script
 
@@ -143,13 +143,11 @@ def _judge_script(path: str, script: str, kind: str, bundle: Bundle | None, arou
         route = ROOT if route == HOST else route
     base = verdict.base or around.base
     if route == ROOT and not _is_shell(name):
-        with around.suppliers(base) as suppliers:
-            package = suppliers.program(os.path.basename(name), around.machine)
+        package = _reader(name, base, around)
+        packages += [package] if package is not None else []
         if package is None:
             notes.append(f"no package of {base} has the interpreter {name}")
-            route = NOTHING if not here else route
-        else:
-            packages.append(package)
+            route = route if here else NOTHING
     subject = f"script for {name}" + (f", with {verdict.subject}" if programs else "")
     return replace(
         verdict,
@@ -163,6 +161,12 @@ def _judge_script(path: str, script: str, kind: str, bundle: Bundle | None, arou
         reasons=tuple(each for each in reasons if each != _ALL_HERE or route == HOST),
         notes=tuple(notes),
     )
+
+
+def _reader(name: str, base: str, around: Surroundings) -> str | None:
+    """The package that has the interpreter of a script."""
+    with around.suppliers(base) as suppliers:
+        return suppliers.program(os.path.basename(name), around.machine)
 
 
 def _is_shell(name: str) -> bool:
@@ -266,7 +270,7 @@ def _judge_program(
         return replace(verdict, reasons=(_ALL_HERE if program.needed else "it needs no libraries",))
     if around.forced:
         reasons = ["asked for", *reasons]
-    return _in_root(verdict, program, found, reasons, around)
+    return in_root(verdict, program, found, reasons, around)
 
 
 def _present(found: Needs, host: System, program: Program) -> dict[str, str]:
@@ -288,7 +292,7 @@ def _why_not_here(program: Program, found: Needs, around: Surroundings) -> list[
     required = [each for each in found.libraries if each.soname not in found.optional]
     missing = [each.soname for each in required if each.where == "missing"]
     if missing:
-        reasons.append(f"missing here: {_listed(missing)}")
+        reasons.append(f"missing here: {listed(missing)}")
     lacking = newest([version for each in required for version in each.lacking])
     reasons += [
         f"it needs {name} {dotted(number)}, and this machine's is older"
@@ -296,7 +300,7 @@ def _why_not_here(program: Program, found: Needs, around: Surroundings) -> list[
     ]
     beside = [each.soname for each in required if each.where == "beside"]
     if beside:
-        reasons.append(f"its run path does not lead to what it brings: {_listed(beside)}")
+        reasons.append(f"its run path does not lead to what it brings: {listed(beside)}")
     reasons += [f"it opens libraries for {name} that are not here" for name in found.silent]
     return reasons
 
@@ -306,98 +310,3 @@ def _cannot_load(program: Program) -> str | None:
     if program.role != "library" or program.libc != "musl":
         return None
     return "it is a library for programs that are built for musl; those built for glibc, as most are, cannot load it"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
-
-
-def _in_root(
-    verdict: Verdict, program: Program, found: Needs, reasons: list[str], around: Surroundings
-) -> Verdict:
-    base = base_for(newest(found.versions), around.base)
-    first: tuple[Verdict, int] | None = None
-    for candidate in _candidates(base, found):
-        with around.suppliers(candidate) as suppliers:
-            made = _supplied(verdict, program, found, suppliers, around)
-            made = replace(made, notes=(*made.notes, *(f"{each}" for each in suppliers.problems)))
-            offline = bool(suppliers.problems)
-        lacking = len(made.unsupplied)
-        if first is None or lacking < first[1]:
-            first = (made, lacking)
-        if not lacking or offline:
-            break
-    if first is None:
-        raise AssertionError("there is always a candidate")
-    made = first[0]
-    if base != around.base and made.base == base:
-        reasons = [*reasons, f"{around.base} is too old for it"]
-    if made.unsupplied and not any("index" in note for note in made.notes):
-        names = _listed([each.soname for each in made.unsupplied])
-        musl = program.libc == "musl"
-        why = f"no package has {names}" + (" built for musl" if musl else "")
-        hint = ("look for a download for glibc",) if musl else ()
-        return replace(made, route=NOTHING, reasons=(*reasons, why), notes=(*made.notes, *hint))
-    return replace(made, reasons=tuple(reasons))
-
-
-def _candidates(base: str, found: Needs) -> list[str]:
-    """The base; then older ones that are new enough: they may still have a library that later ones dropped."""
-    from devenv.foreign.suppliers import RELEASES, suits
-
-    names = [name for name, _ in RELEASES]
-    older = names[: names.index(base)] if base in names else []
-    wanted = newest(found.versions)
-    return [base, *(name for name in reversed(older) if suits(name, wanted))]
-
-
-def _supplied(
-    verdict: Verdict, program: Program, found: Needs, suppliers: Suppliers, around: Surroundings
-) -> Verdict:
-    """The verdict with packages of one base. A root replaces the whole system, so all that is the system's is asked for."""
-    architecture = program.architecture or around.machine
-    packages: dict[str, None] = {}
-    missing: list[Missing] = []
-
-    def add(package: str | None) -> str | None:
-        full = suppliers.qualified(package, architecture) if package is not None else None
-        if full is not None:
-            packages[full] = None
-        return full
-
-    if program.libc == "musl":
-        add("musl")
-    elif program.interpreter is not None and architecture != around.machine:
-        add(suppliers.library("libc.so.6", architecture))
-    for each in found.libraries:
-        if each.where in ("bundled", "beside") or (program.libc == "musl" and _is_musl_libc(each)):
-            continue
-        package = None if program.libc == "musl" else add(suppliers.library(each.soname, architecture))
-        if each.where == "missing" or package is None:
-            required = each.soname not in found.optional
-            missing.append(Missing(soname=each.soname, package=package, required=required, by=each.by))
-    for soname in found.opened if program.libc != "musl" else ():
-        guess = suppliers.library(soname, architecture)
-        # A string that looks like a library may be anything: daemons and plug-ins are not added for it.
-        package = add(guess) if guess is not None and guess.startswith("lib") else None
-        if around.host.find(soname, architecture) is None and package is not None:
-            missing.append(Missing(soname=soname, package=package, required=False, by=(program.path,)))
-    for feature in found.features:
-        for soname in feature.libraries:
-            add(suppliers.library(soname, architecture))
-        for name in feature.packages:
-            add(name)
-    for pattern in found.patterns:
-        add(suppliers.newest_library(pattern, architecture))
-    missing.sort(key=lambda each: (not each.required, each.soname))
-    return replace(
-        verdict,
-        route=ROOT,
-        base=suppliers.base,
-        packages=tuple(sorted({*packages, *around.packages})),
-        missing=tuple(missing),
-    )
-
-
-def _is_musl_libc(library: Library) -> bool:
-    return library.soname.startswith(("libc.musl-", "ld-musl-")) or library.soname == "libc.so"
