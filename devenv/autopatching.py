@@ -21,10 +21,10 @@ from devenv.elf.errors import ElfError
 from devenv.errors import DevenvError
 from devenv.fhs.plan import package_node
 from devenv.foreign.bundles import Bundle, open_bundle
-from devenv.foreign.judging import Surroundings
 from devenv.foreign.kinds import kind_of, shebang
 from devenv.foreign.program import LOADERS, TRIPLETS, Program, read_program
 from devenv.foreign.suppliers import Suppliers, base_for, newest
+from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.unpacking import ARCHIVES, unpacked
 from devenv.formats.store_path import StorePath, sanitize_name
 from devenv.project import Workplace

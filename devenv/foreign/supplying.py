@@ -24,12 +24,13 @@ def in_root(
     if not made.unsupplied:
         return replace(made, reasons=tuple(reasons))
     names = listed([each.soname for each in made.unsupplied])
+    hint: tuple[str, ...] = ()
     if problem:
         why, hint = f"who has {names} could not be looked up", (problem,)
     elif program.libc == "musl":
         why, hint = f"no package has {names} built for musl", ("look for a download for glibc",)
     else:
-        why, hint = f"no package has {names}", ()
+        why = f"no package has {names}"
     return replace(made, route=NOTHING, reasons=(*reasons, why), notes=(*made.notes, *hint))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from devenv.autopatching import survey
 from devenv.errors import DevenvError
-from devenv.foreign.judging import Surroundings
+from devenv.foreign.surroundings import Surroundings
 from tests.foreign.conftest import Compile
 from tests.support.devenv import User
 from tests.support.sandboxes import require_sandboxes
