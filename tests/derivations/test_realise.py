@@ -234,7 +234,8 @@ def test_workers_answer_errors_with_their_number(tmp_path: Path) -> None:
     request += b'"target": "/no/such/out", "candidates": [], "pythons": {}}'
     answer = worker._answer(request, Interpreters())
     assert answer["errno"] == 2
-    assert "cannot build x" in answer["error"]
+    assert "building x" in answer["error"]
+    assert "/no/such" in answer["error"]
 
 
 def start_child(layout: Layout, site: Site, packages: list[Package]) -> subprocess.Popen[str]:

@@ -192,7 +192,7 @@ LOCKS = {
         'lock-version = "9.0"\ncreated-by = "x"\npackages = []\n',
         "9.0",
     ),
-    "requirements without hashes": ("requirements.txt", "flask==3.0\n", "hash"),
+    "requirements without versions": ("requirements.txt", "flask\n", "flask"),
     "not utf-8": ("package-lock.json", b"\xff\xfe{}", "UTF-8"),
 }
 

@@ -68,10 +68,9 @@ class Machine(User):
         return done
 
     def objects(self) -> set[str]:
-        """What is in its store, derivations left out."""
-        return {
-            name for name in os.listdir(self.disk / "store") if not name.endswith(".drv") and name != ".links"
-        }
+        """What is in its store, without derivations and the files that a generation was made from."""
+        made_here = (".drv", "-sources", ".links")
+        return {name for name in os.listdir(self.disk / "store") if not name.endswith(made_here)}
 
     def settings(self, text: str) -> None:
         place = self.home / ".config/devenv"
