@@ -232,6 +232,7 @@ PATH = { prepend = ["./local"] }
 
 
 def test_profiles_are_added_for_one_time_and_recorded(user: User, tmp_path: Path) -> None:
+    user.env.pop("CI", None)  # the profile sets it
     root = write(tmp_path / "p", PROFILES)
     tool(root / "local", "helper", "local")
     user.run("lock", cwd=root)

@@ -20,7 +20,9 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path / "m")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(
+    params=[name for name in NAMES if name in ("bash", "zsh", "fish")]
+)  # that the others know as well
 def shell(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
