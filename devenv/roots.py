@@ -55,15 +55,21 @@ class Wanted:
 
 def remembered(layout: Layout, wanted: Wanted) -> str | None:
     """The root that this request had before, if it is still there."""
+    return remembered_by(layout, link_of(layout, wanted))
+
+
+def remembered_by(layout: Layout, link: str) -> str | None:
+    """The root that `link` keeps, if it is still there."""
     try:
-        recipe = os.readlink(_link(layout, wanted))
+        recipe = os.readlink(link)
     except OSError:
         return None
     root = os.path.join(layout.views, os.path.basename(recipe))
     return root if os.path.isdir(root) and os.path.lexists(recipe) else None
 
 
-def _link(layout: Layout, wanted: Wanted) -> str:
+def link_of(layout: Layout, wanted: Wanted) -> str:
+    """What keeps the root of this request from being collected."""
     return os.path.join(layout.root, "state", "fhs", wanted.key)
 
 
@@ -112,7 +118,7 @@ def make(place: Workplace, wanted: Wanted, *, max_age: float, locked: LockedBase
             _add_file(store, file)
         realise_root(place, store, plan)
         root = compose_root(place, store, plan)
-        add_indirect_root(place.layout, _link(place.layout, wanted), plan.recipe.path)
+        add_indirect_root(place.layout, link_of(place.layout, wanted), plan.recipe.path)
     return root
 
 
@@ -193,11 +199,11 @@ def compose_root(place: Workplace, store: Store, plan: RootPlan) -> str:
 def forget(layout: Layout, wanted: Wanted) -> None:
     """Let a collection have the root of this request."""
     try:
-        os.unlink(_link(layout, wanted))
+        os.unlink(link_of(layout, wanted))
     except FileNotFoundError:
         return
     except OSError as error:
-        raise DevenvError(f"removing {_link(layout, wanted)}: {error.strerror}") from error
+        raise DevenvError(f"removing {link_of(layout, wanted)}: {error.strerror}") from error
 
 
 def state_directory(layout: Layout, project: str | None, base: str) -> str:

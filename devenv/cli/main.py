@@ -1,4 +1,4 @@
-"""The program's entry: the warm path of `enter` first, everything else after its imports."""
+"""The program's entry: the warm paths of `enter`, `fhs` and `run` first, everything else after its imports."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def _raise(error: BaseException) -> int:
 def run() -> None:
     """Run the command line of this process and exit with its status."""
     arguments = sys.argv[1:]
-    if arguments[:1] in (["enter"], ["fhs"]):
+    if arguments[:1] in (["enter"], ["fhs"], ["run"]):
         from devenv.errors import DevenvError
 
         try:
             # Replaces this process when nothing changed since the last time; returns otherwise.
-            _enter_warm(*arguments)
+            _start_warm(*arguments)
         except (DevenvError, KeyboardInterrupt) as error:
             from functools import partial
 
@@ -32,11 +32,15 @@ def run() -> None:
     sys.exit(main(arguments))
 
 
-def _enter_warm(verb: str, *arguments: str) -> None:
+def _start_warm(verb: str, *arguments: str) -> None:
     if verb == "enter":
         from devenv.cli import warm
 
         warm.enter(arguments, os.environ)
+    elif verb == "run":
+        from devenv.cli import warm_run
+
+        warm_run.run(arguments, os.environ)
     else:
         from devenv.cli.commands import fhs
 

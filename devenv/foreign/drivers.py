@@ -7,14 +7,15 @@ egl_vendor.d, the Vulkan loader's icd.d) find them are written anew, with bare n
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
 
-from devenv.foreign.program import TRIPLETS
-from devenv.foreign.systems import System
+from devenv.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from devenv.foreign.systems import System
 
 # Whatever NVIDIA's driver packages install; their documentation lists it ("Installed Components").
 _NVIDIA = (
@@ -29,10 +30,11 @@ _VENDOR_FILES = (
         ("/usr/share/egl/egl_external_platform.d", "/etc/egl/egl_external_platform.d"),
     ),
 )
+SOFTWARE = "LIBGL_ALWAYS_SOFTWARE"  # for Mesa; a user who sets it means it
 _DRAWING = frozenset({"OpenGL", "Vulkan", "windows", "GTK"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Graphics:
     """What this machine draws with. nvidia: NVIDIA's own driver; render: the render nodes that may be opened"""
 
@@ -40,7 +42,7 @@ class Graphics:
     render: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What of this machine's drivers goes into a root.
 
@@ -86,12 +88,14 @@ def imported(
         return Imported(links={}, files={}, environ={})
     if found.nvidia:
         return _nvidia(architecture, system, place)
-    if found.render or "LIBGL_ALWAYS_SOFTWARE" in environ:
+    if found.render or SOFTWARE in environ:
         return Imported(links={}, files={}, environ={})
-    return Imported(links={}, files={}, environ={"LIBGL_ALWAYS_SOFTWARE": "1"})
+    return Imported(links={}, files={}, environ={SOFTWARE: "1"})
 
 
 def _nvidia(architecture: str, system: System, place: str) -> Imported:
+    from fnmatch import fnmatch
+
     links = {
         name: inside(path)
         for name, path in system.all_libraries(architecture)
@@ -145,6 +149,8 @@ def _vendor_files(system: System, directory: str, folder: str) -> dict[str, str]
 
 def rewritten(text: str) -> str | None:
     """A vendor's JSON file with its library called by name alone, None where it is no such file."""
+    import json
+
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -159,4 +165,6 @@ def rewritten(text: str) -> str | None:
 
 def library_directory(architecture: str) -> str:
     """The name of the directory of links, one for each architecture."""
+    from devenv.foreign.program import TRIPLETS
+
     return f"lib/{TRIPLETS.get(architecture, architecture)}"

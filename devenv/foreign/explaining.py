@@ -10,10 +10,10 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from devenv.foreign.launching import Launch, command
+from devenv.values import replaced
 
 
 class Cause(NamedTuple):
@@ -91,7 +91,7 @@ def loader_says(launch: Launch | None, program: str, environ: dict[str, str]) ->
     """What the loader finds wrong, asked with ld.so's own LD_TRACE_LOADED_OBJECTS: nothing of the program is run."""
     asked = {"LD_TRACE_LOADED_OBJECTS": "1", "LD_WARN": "yes", "LD_BIND_NOW": "yes", "LC_ALL": "C"}
     if launch is not None:
-        words = command(replace(launch, argv=(program,), environ={**launch.environ, **asked}))
+        words = command(replaced(launch, argv=(program,), environ={**launch.environ, **asked}))
         done = _quietly(words, environ)
     else:
         done = _quietly([program], {**environ, **asked})

@@ -7,24 +7,30 @@ A new process, because the kernel gives a user namespace only to one with a sing
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
 
 from devenv.errors import DevenvError
 from devenv.fhs.session import NOT_FOUND, NOT_STARTED, find_program, move_in
 from devenv.fhs.session import variables as session_variables
 from devenv.sandbox import syscalls
 from devenv.sandbox.spec import Bind
+from devenv.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
 
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from devenv.foreign.launching import main; main()"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class NotThere(DevenvError):
+    """The root has no program of this name."""
+
+
+@value(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A program to start in a root. binds: (source, target, writable); tied: it ends when its parent does"""
 
@@ -38,6 +44,8 @@ class Launch:
 
 def command(launch: Launch) -> list[str]:
     """The words that start a process which becomes the program."""
+    import json
+
     place = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     document = {
         "root": launch.root,
@@ -51,25 +59,35 @@ def command(launch: Launch) -> list[str]:
 
 
 def main() -> None:
-    """Become what the argument says. Exits with 126 or 127 and a line on stderr where that fails."""
+    """`become` what the argument says. Exits with 126 or 127 and a line on stderr where that fails."""
+    import json
+
     asked = json.loads(sys.argv[1])
-    inside = session_variables(asked["root"], asked["environ"])
+    asked["binds"] = tuple((source, target, writable) for source, target, writable in asked["binds"])
     try:
-        move_in(asked["root"], asked["state"], [Bind(*bind) for bind in asked["binds"]])
+        become(Launch(**asked))
+    except NotThere as error:
+        _end(error, NOT_FOUND)
     except DevenvError as error:
         _end(error, NOT_STARTED)
-    if asked["tied"]:  # only now: a new namespace takes it back
+
+
+def become(launch: Launch) -> NoReturn:
+    """This process, which has one thread, is the program from now on. Raises DevenvError, NotThere among them."""
+    inside = session_variables(launch.root, launch.environ)
+    move_in(launch.root, launch.state, [Bind(*bind) for bind in launch.binds])
+    if launch.tied:  # only now: a new namespace takes it back
         syscalls.die_with_parent(signal.SIGKILL)
-    argv = asked["argv"]
+    argv = list(launch.argv)
     program = find_program(argv[0], inside["PATH"])
     if program is None:
-        _end(DevenvError(f"starting {argv[0]}: there is no such program in this root"), NOT_FOUND)
+        raise NotThere(f"starting {argv[0]}: there is no such program in this root")
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two; a program inherits that
         signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(program, argv, inside)  # noqa: S606
     except OSError as error:
-        _end(DevenvError(f"starting {program}: {_meaning(program, argv, error)}"), NOT_STARTED)
+        raise DevenvError(f"starting {program}: {_meaning(program, argv, error)}") from error
 
 
 def _meaning(program: str, argv: Sequence[str], error: OSError) -> str:

@@ -17,7 +17,7 @@ from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
 from devenv.formats.hashes import Hash
 
-_REVISION = 1
+_REVISION = 2
 _SETTLED = 2.0  # seconds
 
 
@@ -31,7 +31,7 @@ class Memory:
         """The name of the plan for a file and what was asked for. Raises ForeignError for a file that cannot be read."""
         place = os.path.realpath(path)
         contents = _listing(place) if os.path.isdir(place) else self._digest(place)
-        text = json.dumps([_REVISION, contents, os.path.dirname(place), *asked])
+        text = json.dumps([_REVISION, contents, os.path.abspath(path), *asked])
         return Hash.of("sha256", text.encode("utf-8", "surrogateescape")).nix32[:32]
 
     def _digest(self, place: str) -> str:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
-from devenv.foreign.verdict import NOTHING, ROOT, Verdict
+from devenv.foreign.starts import LIBRARIES
+from devenv.foreign.verdict import HOST, NOTHING, ROOT, Verdict
 from devenv.formats.deb822 import parse_one
 from devenv.roots import LocalDeb, Wanted
+from devenv.stamp import signature, take_signatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """route: "host" or "root"; start: the file to start, as a path where it runs; prefix: what it is handed to
     base, packages, files: what its root is made of; beside: directories of libraries of its own, for the root's loader
+    watched: path -> signature of what decided besides the file itself: what it starts and brings
     proven: it ended well before, so nobody needs to watch
     """
 
@@ -32,6 +35,7 @@ class Plan:
     features: tuple[str, ...]
     beside: tuple[str, ...]
     reasons: tuple[str, ...]
+    watched: dict[str, str] = field(default_factory=dict)
     proven: bool = False
 
     def wanted(self, machine: str) -> Wanted:
@@ -67,7 +71,19 @@ def plan_of(verdict: Verdict, machine: str) -> Plan:
         features=verdict.features,
         beside=verdict.beside,
         reasons=verdict.reasons,
+        watched=take_signatures(_deciding(verdict)),
     )
+
+
+def _deciding(verdict: Verdict) -> Iterator[str]:
+    """The files besides the one that was judged on which its verdict rests."""
+    if verdict.start is not None and verdict.start != verdict.path:
+        yield verdict.start
+    for each in verdict.libraries:
+        if each.where in ("bundled", "beside") and each.path is not None:
+            yield each.path
+    if verdict.route == HOST:
+        yield LIBRARIES
 
 
 def _installed(verdict: Verdict) -> tuple[str, tuple[LocalDeb, ...]]:
@@ -109,6 +125,8 @@ def from_json(found: Mapping[str, Any]) -> Plan | None:
         return None
 
 
-def still_there(plan: Plan) -> bool:
-    """Unpacked archives may have been cleaned away."""
+def holds(plan: Plan) -> bool:
+    """Is all that decided as it was? Unpacked archives may have been cleaned away, libraries changed."""
+    if any(signature(path) != was for path, was in plan.watched.items()):
+        return False
     return bool(plan.files) or os.path.exists(plan.start)

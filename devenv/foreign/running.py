@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from devenv.fhs.relocation import library_directories, relocated
@@ -24,6 +24,7 @@ from devenv.formats.hashes import Hash
 from devenv.project import Workplace
 from devenv.roots import lock, make, remembered, state_directory
 from devenv.sandbox.syscalls import die_with_parent
+from devenv.values import replaced
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT)
@@ -33,11 +34,16 @@ Confirm = Callable[[int, int], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """What is to be started: words, variables, and the launch that they came from where there is a root."""
+    """What is to be started: words, variables, and the launch that they came from where there is a root.
+
+    drawing: the variables of drivers among those of the launch; made: what was made for it and may be cleaned away
+    """
 
     argv: list[str]
     environ: dict[str, str]
     launch: Launch | None
+    drawing: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[str, ...] = ()
 
 
 def ready(
@@ -62,14 +68,14 @@ def ready(
         tree = relocated(root, events=place.settings.reporter)
         libraries = [f"{tree}{name}" for name in library_directories(tree)]
         copy = patched_copy(plan, tree, libraries, place.layout.cache)
-        return Started(argv=[*plan.prefix, copy, *arguments], environ=dict(environ), launch=None)
+        words = (*plan.prefix, copy, *arguments)
+        return Started(argv=[*words], environ=dict(environ), launch=None, made=(copy, tree))
     state = state_directory(place.layout, None, plan.base)
-    launch = _with_drivers(
-        Launch(root=root, state=state, argv=words, environ=variables(root, environ), tied=not plan.proven),
-        plan,
-        machine,
+    launch = Launch(
+        root=root, state=state, argv=words, environ=variables(root, environ), tied=not plan.proven
     )
-    return Started(argv=command(launch), environ=dict(environ), launch=launch)
+    launch, drawing = _with_drivers(launch, plan)
+    return Started(argv=command(launch), environ=dict(environ), launch=launch, drawing=drawing)
 
 
 def root_for(place: Workplace, plan: Plan, machine: str, confirm: Confirm) -> str:
@@ -88,22 +94,26 @@ def root_for(place: Workplace, plan: Plan, machine: str, confirm: Confirm) -> st
     return make(place, wanted, max_age=_FRESH, locked=locked)
 
 
-def _with_drivers(launch: Launch, plan: Plan, machine: str) -> Launch:
-    """The launch with this machine's drivers, and with libraries of the program's own, known to the root's loader."""
+def _with_drivers(launch: Launch, plan: Plan) -> tuple[Launch, Mapping[str, str]]:
+    """The launch with this machine's drivers, and with libraries of the program's own, known to the root's loader.
+
+    Also the variables of the drivers, which are among those of the launch.
+    """
     key = Hash.of("sha256", "\0".join([launch.root, plan.architecture, *plan.beside]).encode()).nix32[:32]
     folder = f"{launch.state}/foreign/{key}"
     found = drivers.imported(
         drivers.graphics(), plan.features, plan.architecture, System(), folder, launch.environ
     )
-    launch = replace(launch, environ={**launch.environ, **found.environ})
+    launch = replaced(launch, environ={**launch.environ, **found.environ})
     directories = list(plan.beside)
     if found.links:
         directories.append(f"{folder}/{drivers.library_directory(plan.architecture)}")
     _write(folder, found, plan.architecture)
     if not directories or plan.libc == "musl":
-        return launch
+        return launch, found.environ
     _write_cache(launch, folder, directories)
-    return replace(launch, binds=(*launch.binds, (f"{folder}/ld.so.cache", "/etc/ld.so.cache", False)))
+    bind = (f"{folder}/ld.so.cache", "/etc/ld.so.cache", False)
+    return replaced(launch, binds=(*launch.binds, bind)), found.environ
 
 
 def _write(folder: str, found: drivers.Imported, architecture: str) -> None:
@@ -134,7 +144,7 @@ def _write_cache(launch: Launch, folder: str, directories: list[str]) -> None:
         file.write(text)
     words = ("/sbin/ldconfig", "-X", "-C", f"{folder}/ld.so.cache", "-f", f"{folder}/ld.so.conf")
     done = subprocess.run(
-        command(replace(launch, argv=words)), capture_output=True, text=True, errors="replace"
+        command(replaced(launch, argv=words)), capture_output=True, text=True, errors="replace"
     )
     if done.returncode != 0:
         raise ForeignError(folder, f"ldconfig failed in the root: {done.stderr.strip()}")

@@ -157,7 +157,7 @@ def test_a_download_runs_unmodified(name: str, guest: User, tmp_path: Path) -> N
     verdict = json.loads(inspected.stdout)
     assert {key: verdict[key] for key in subject.facts} == subject.facts
     options = ["--base", BASE, *(["--root"] if subject.root else [])]
-    for _ in range(2):  # decided and watched, then remembered
+    for _ in range(3):  # decided and watched, then remembered, whole at last
         done = guest.run("run", "--yes", *options, *words, cwd=tmp_path)
         assert subject.says in done.stdout, done.stderr
     assert Path(words[0]).read_bytes() == before

@@ -8,32 +8,38 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from devenv.cli.context import Context
 from devenv.cli.foreign import add_root_options, surroundings
-from devenv.foreign import drivers
+from devenv.foreign import drivers, starts
 from devenv.foreign.explaining import causes, loader_says, looked_for, of_status
 from devenv.foreign.kinds import kind_of
 from devenv.foreign.launching import command
 from devenv.foreign.memory import Memory
-from devenv.foreign.plans import Plan, as_json, from_json, plan_of, still_there
+from devenv.foreign.plans import Plan, as_json, from_json, holds, plan_of
 from devenv.foreign.running import Started, become, ready, watch
+from devenv.foreign.starts import Entered, Start
 from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.verdict import HOST, ROOT
+from devenv.roots import link_of
 from devenv.sandbox.probe import probe
+from devenv.stamp import take_signatures
+from devenv.values import replaced
 
 _MOST_SHOWN = 40
 _ATTEMPTS = 3  # each adds what the one before lacked
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "devenv run [option...] FILE [ARG...]"
     parser.add_argument("file", metavar="FILE", help="a program, script, AppImage, archive or directory")
-    parser.add_argument(
+    words = parser.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="ARG", help="for the program, as they are"
     )
+    words.required = False  # so that a missing FILE is the only one that is said to be missing
     add_root_options(parser)
     parser.add_argument(
         "--patched",
@@ -47,6 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One command. key: of the plan in the memory; seen: signatures of the file that is to run, from before it was read"""
+
+    arguments: argparse.Namespace
+    context: Context
+    around: Surroundings
+    memory: Memory
+    key: str
+    seen: Mapping[str, str]
+
+
 def run(arguments: argparse.Namespace, context: Context) -> int:
     around = surroundings(
         context,
@@ -54,12 +72,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         forced=arguments.root or bool(arguments.package),
         packages=tuple(arguments.package),
     )
-    place = context.workplace()
-    memory = Memory(os.path.join(place.layout.root, "state", "foreign"))
-    asked = [around.base, around.machine, str(around.forced), *around.packages]
-    key = memory.key(arguments.file, asked)
+    memory = Memory(os.path.join(context.workplace().layout.root, "state", "foreign"))
+    seen = starts.witnesses(arguments.file)
+    key = memory.key(arguments.file, [around.base, around.machine, str(around.forced), *around.packages])
     plan = None if arguments.again else from_json(memory.plan(key) or {})
-    if plan is None or not still_there(plan):
+    if plan is None or not holds(plan):
         from devenv.foreign.judging import judge
 
         plan = plan_of(judge(arguments.file, around), around.machine)
@@ -69,45 +86,71 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         for line in explained(plan, around):
             print(line)
         return 0
-    return _attempts(plan, key, memory, around, arguments, context)
+    return _attempts(
+        plan,
+        _Asked(arguments=arguments, context=context, around=around, memory=memory, key=key, seen=seen),
+    )
 
 
-def _attempts(
-    plan: Plan,
-    key: str,
-    memory: Memory,
-    around: Surroundings,
-    arguments: argparse.Namespace,
-    context: Context,
-) -> int:
+def _attempts(plan: Plan, asked: _Asked) -> int:
     """Start it; where a library was missing after all, add its package and start again. The program's status."""
-    place = context.workplace()
+    arguments, context = asked.arguments, asked.context
     patched = arguments.patched or (plan.route == ROOT and not probe().works)
     for _ in range(_ATTEMPTS):
         started = ready(
-            place,
+            context.workplace(),
             plan,
-            around.machine,
+            asked.around.machine,
             arguments.arguments,
             context.environ,
             partial(agreed, context, plan),
             patched=patched,
         )
         if not arguments.trace:
-            memory.keep(key, as_json(plan))
+            asked.memory.keep(asked.key, as_json(plan))
         if plan.proven and not arguments.trace:
+            _remember(started, plan, asked)
             context.close()
             sys.stdout.flush()
             become(started)
         context.close()
-        status = _traced(started, around, plan) if arguments.trace else watch(started)
+        status = _traced(started, asked.around, plan) if arguments.trace else watch(started)
         if status == 0 and not arguments.trace:
-            memory.keep(key, as_json(replace(plan, proven=True)))
-        more = _missing_after(status, started, plan, around, context) if status not in (0,) else []
+            asked.memory.keep(asked.key, as_json(replace(plan, proven=True)))
+            _remember(started, plan, asked)
+        more = _missing_after(status, started, plan, asked.around, context) if status != 0 else []
         if not more:
             return _end(status)
         plan = plan.with_packages(more)
     return _end(status)
+
+
+def _remember(started: Started, plan: Plan, asked: _Asked) -> None:
+    """Keep what the next start of this kind needs to know, see `devenv.cli.warm_run`."""
+    arguments, around, launch = asked.arguments, asked.around, started.launch
+    if drivers.SOFTWARE in asked.context.environ:
+        return  # it changes what drivers are told, and only here
+    entered = None
+    if launch is not None:
+        entered = Entered(
+            root=launch.root,
+            link=link_of(asked.context.workplace().layout, plan.wanted(around.machine)),
+            state=launch.state,
+            graphics=drivers.describe(drivers.graphics()),
+            binds=tuple((source, target) for source, target, _ in launch.binds),
+            environ=dict(started.drawing),
+        )
+    argv = started.argv if launch is None else launch.argv
+    made = (*started.made, *(source for source, _ in (entered.binds if entered is not None else ())))
+    start = Start(
+        request=starts.request(
+            arguments.file, around.base, around.packages, root=arguments.root, patched=arguments.patched
+        ),
+        argv=tuple(argv[: len(argv) - len(arguments.arguments)]),
+        watched={**asked.seen, **plan.watched, **take_signatures((starts.LIBRARIES, *made))},
+        entered=entered,
+    )
+    starts.keep(asked.memory.directory, start)
 
 
 def agreed(context: Context, plan: Plan, count: int, size: int) -> bool:
@@ -167,7 +210,7 @@ def _traced(started: Started, around: Surroundings, plan: Plan) -> int:
         log = f"{folder}/log"
         strace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o", log]
         if started.launch is not None:
-            argv = command(replace(started.launch, argv=(*strace, *started.launch.argv), tied=True))
+            argv = command(replaced(started.launch, argv=(*strace, *started.launch.argv), tied=True))
         else:
             argv = [*_strace_here(strace), *started.argv]
         status = watch(replace(started, argv=argv))
