@@ -36,7 +36,7 @@ STARTS = st.builds(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=STARTS)
 def test_what_is_kept_is_read_back(tmp_path: Path, start: Start) -> None:
     starts.keep(str(tmp_path), start)
@@ -44,7 +44,7 @@ def test_what_is_kept_is_read_back(tmp_path: Path, start: Start) -> None:
     assert starts.current(str(tmp_path), (*start.request, "more")) is None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=60), keep_head=st.booleans())
 def test_a_damaged_record_is_none(tmp_path: Path, data: bytes, keep_head: bool) -> None:
     start = Start(request=("x",), argv=("/bin/true",), watched={}, entered=None)
