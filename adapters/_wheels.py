@@ -180,11 +180,11 @@ def _sdist_version(wanted: Wanted, file_name: str) -> str:
 
 def same_version(wanted: str, found: str) -> bool:
     """Are these the same version? A local part ("+cpu") that is not asked for does not count."""
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         asked, given = Version(wanted), Version(found)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         return False
     return asked == given or (asked.local is None and asked.public == given.public)
 

@@ -219,11 +219,11 @@ def _requirement(entry: Entry) -> Requirement:
         raise entry.fault(f"uses the environment variable {variable[0]}; a lock must not depend on it")
     place, mark, marker = text.partition(";")
     place = place.strip()
-    if "://" in place.partition("@")[0] or is_file(place):
-        text = f"{_told_name(place)} @ {place}" + (f" ; {marker}" if mark else "")
     try:
+        if "://" in place.partition("@")[0] or is_file(place):
+            text = f"{_told_name(place)} @ {place}" + (f" ; {marker}" if mark else "")
         return Requirement(text)
-    except (InvalidRequirement, RecursionError):
+    except (InvalidRequirement, RecursionError, ValueError):  # the last of a URL that is none
         pass
     raise entry.fault(f"cannot understand the requirement {text[:200]!r}")
 

@@ -640,7 +640,7 @@ def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteF
 
     devenv.lock then works on x86_64 and aarch64 without listing every file that was ever uploaded.
     """
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.utils import parse_wheel_filename
 
     if len(files) < 2 or target.python is None:
         return files
@@ -651,7 +651,7 @@ def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteF
     for file in files:
         try:
             wheel_tags = parse_wheel_filename(file.file_name)[3]
-        except InvalidWheelFilename:
+        except ValueError:
             sources += [file] if file.file_name.endswith((".tar.gz", ".zip")) else []
             continue
         if any(str(tag) in tags for tag in wheel_tags):

@@ -156,24 +156,24 @@ def minor_version(text: str) -> str | None:
 
 def python_request(text: str, default: str) -> str | None:
     """The minor version nearest to `default` that satisfies PEP 440 specifiers; None if none can be told."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.specifiers import SpecifierSet
 
-    try:
-        specifiers = SpecifierSet(_pep_440(text))
-    except InvalidSpecifier:
-        return None
     first = int((minor_version(default) or "3.11").partition(".")[2])
     minors = [first, *range(first + 1, _LAST_MINOR), *range(first - 1, -1, -1)]
-    return next((f"3.{minor}" for minor in minors if _python_fits(f"3.{minor}", specifiers)), None)
+    try:
+        specifiers = SpecifierSet(_pep_440(text))
+        return next((f"3.{minor}" for minor in minors if _python_fits(f"3.{minor}", specifiers)), None)
+    except ValueError:  # InvalidSpecifier, and what int() says of thousands of digits
+        return None
 
 
 def python_fits(request: str, text: str) -> bool:
     """Can `request` satisfy the specifiers? True where they cannot be read."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.specifiers import SpecifierSet
 
     try:
         return _python_fits(request, SpecifierSet(_pep_440(text)))
-    except InvalidSpecifier:
+    except ValueError:
         return True
 
 

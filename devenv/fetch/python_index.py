@@ -232,11 +232,11 @@ def _chosen(file: IndexFile, query: PypiQuery) -> Hash | None:
 
 
 def _version(text: str) -> Version | None:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         return None
 
 

@@ -55,7 +55,7 @@ def python_drift(root: str, view: SitePackages, shown: str) -> tuple[Drift, ...]
 
 def _is_same(locked: str | None, found: str | None) -> bool:
     """A version that is known only once it is built ("") is any; others may be spelled in several ways."""
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     if locked is None or found is None:
         return False
@@ -63,7 +63,7 @@ def _is_same(locked: str | None, found: str | None) -> bool:
         return True
     try:
         wanted, there = Version(locked), Version(found)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and what int() says of thousands of digits
         return False
     return wanted == there or (wanted.local is None and wanted.public == there.public)
 
