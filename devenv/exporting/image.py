@@ -101,6 +101,7 @@ def write(project: Project, exported: Exported, target: str) -> str:
 
 def write_context(project: Project, exported: Exported, directory: str) -> None:
     """Write a Dockerfile and the layers that it adds to a new directory. Raises ExportError."""
+    tail = _instructions(_image(exported))
     try:
         os.mkdir(directory)
     except OSError as error:
@@ -113,18 +114,24 @@ def write_context(project: Project, exported: Exported, directory: str) -> None:
         name = f"{os.path.basename(layer.path)}.tar.gz"
         os.rename(layer.path, f"{directory}/{name}")
         lines.append(f"ADD {name} /")
-    image = _image(exported)
-    lines += [f"ENV {name}={_quoted(value)}" for name, value in sorted(image.variables.items())]
-    lines += [f"WORKDIR {_quoted(image.directory)}", 'CMD ["/bin/bash"]', ""]
-    with open(f"{directory}/Dockerfile", "x", encoding="utf-8") as file:
-        file.write("\n".join(lines))
+    with open(f"{directory}/Dockerfile", "x", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("".join(f"{line}\n" for line in (*lines, *tail)))
+
+
+def _instructions(image: Image) -> list[str]:
+    """What a Dockerfile says after its layers. Raises ExportError with all variables that it cannot hold."""
+    wrong = [name for name, value in sorted(image.variables.items()) if "\n" in value or "\r" in value]
+    if wrong:
+        raise ExportError(
+            f"{', '.join(wrong)}: a Dockerfile cannot hold line breaks", hint="`devenv export oci` can."
+        )
+    if "\n" in image.directory or "\r" in image.directory:
+        raise ExportError(f"{image.directory!r}: a Dockerfile cannot hold line breaks")
+    set_all = [f"ENV {name}={_quoted(value)}" for name, value in sorted(image.variables.items())]
+    return [*set_all, f"WORKDIR {_quoted(image.directory)}", 'CMD ["/bin/bash"]']
 
 
 def _quoted(value: str) -> str:
-    if "\n" in value:
-        raise ExportError(
-            "a variable has a line break, which a Dockerfile cannot hold", hint="`devenv export oci` can."
-        )
     escaped = "".join(f"\\{letter}" if letter in '\\"$' else letter for letter in value)
     return f'"{escaped}"'
 
