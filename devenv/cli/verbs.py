@@ -445,6 +445,22 @@ VERBS = (
         examples=(("devenv uninstall editor", "as it was called"),),
     ),
     Verb(
+        name="loader",
+        summary="let plain programs run where no loader is",
+        module="loader",
+        description=(
+            "Some systems and containers have nothing at /lib64/ld-linux-x86-64.so.2, so programs of others do not start there. A small "
+            "static program in that place finds the real loader and libraries for them. No variable is left in what they start."
+        ),
+        examples=(
+            (
+                "devenv loader install ./root/lib64/ld-linux-x86-64.so.2",
+                "with the usual libraries, from packages",
+            ),
+            ("devenv loader list", "where loaders were placed"),
+        ),
+    ),
+    Verb(
         name="patch",
         summary="make a program run from a patched copy, without a root",
         module="patch",

@@ -28,6 +28,7 @@ from devenv.foreign.verdict import Verdict
 from devenv.installing.calls import calls
 from devenv.installing.desktop import entry_text, find_entry, find_icon
 from devenv.installing.launcher import Launcher
+from devenv.installing.writing import write
 from devenv.sandbox.spec import Bind
 from devenv.store.layout import Layout
 from devenv.store.roots import add_indirect_root
@@ -112,9 +113,9 @@ def install(
             f"{places.layout.store}/{os.path.basename(started.launch.root)}"
         )
         add_indirect_root(places.layout, f"{own}/root", recipe)
-    _write(f"{own}/launcher", data, 0o755)
+    write(f"{own}/launcher", data, 0o755)
     files = [link, *_menu_files(places, name, f"{own}/launcher", plan, verdict)]
-    _write(f"{own}/installed.json", json.dumps({"source": source, "files": files}).encode(), 0o644)
+    write(f"{own}/installed.json", json.dumps({"source": source, "files": files}).encode(), 0o644)
     os.makedirs(places.programs, exist_ok=True)
     with suppress(FileNotFoundError):
         os.unlink(link)
@@ -180,25 +181,10 @@ def _menu_files(places: Places, name: str, program: str, plan: Plan, verdict: Ve
         size, extension, data = found
         icon = f"devenv-{name}"
         made.append(f"{places.data}/icons/hicolor/{size}/apps/{icon}.{extension}")
-        _write(made[-1], data, 0o644)
+        write(made[-1], data, 0o644)
     made.append(f"{places.data}/applications/devenv-{name}.desktop")
-    _write(made[-1], entry_text(program, name, given, icon).encode(), 0o644)
+    write(made[-1], entry_text(program, name, given, icon).encode(), 0o644)
     return made
-
-
-def _write(path: str, data: bytes, mode: int) -> None:
-    """The old file or the new one: a launcher may be running."""
-    aside = f"{path}.new-{os.getpid()}"
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(data)
-        os.chmod(aside, mode)
-        os.rename(aside, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(aside)
-        raise DevenvError(f"writing {path}: {error.strerror}") from error
 
 
 def installed(places: Places, name: str) -> Sequence[str] | None:
