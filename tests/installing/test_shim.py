@@ -17,7 +17,7 @@ from devenv.foreign.program import LOADERS
 from devenv.installing.loaders import check_place, place_loader
 from devenv.installing.shim import CODE, is_shim, shim
 from devenv.sandbox import enter
-from devenv.sandbox.spec import Bind, Directory, SandboxSpec
+from devenv.sandbox.spec import Bind, Directory, Mount, SandboxSpec
 from tests.foreign.conftest import Compile
 from tests.support.devenv import User
 from tests.support.programs import program
@@ -99,7 +99,7 @@ def started(
 ) -> tuple[int, list[str]]:
     """Status and output of a program in a root in which there is `root`, and `loader` where programs look for one."""
     require_sandboxes()
-    mounts = [
+    mounts: list[Mount] = [
         Directory("/proc"),
         Bind("/proc", "/proc"),
         Bind(str(root), str(root)),
@@ -127,7 +127,8 @@ def expected(path: Path, name: str, environ: dict[str, str], count: int = 1) -> 
 def test_the_code_is_what_the_assembler_makes_of_its_source(tmp_path: Path) -> None:
     source = Path(module.__file__).with_name("shim_x86_64.S")
     subprocess.run([program("gcc"), "-c", "-x", "assembler", source, "-o", tmp_path / "o"], check=True)
-    command = [program("objcopy"), "-O", "binary", "-j", ".text", tmp_path / "o", tmp_path / "code"]
+    files = [str(tmp_path / name) for name in ("o", "code")]
+    command = [program("objcopy"), "-O", "binary", "-j", ".text", *files]
     subprocess.run(command, check=True)
     assert (tmp_path / "code").read_bytes() == CODE
 
