@@ -28,6 +28,10 @@ from devenv.formats.npm_places import MODULES
 _UPGRADE = "Write it again in the current form: npm install --package-lock-only --lockfile-version 3"
 
 
+# Of a package.json.
+DEPENDENCY_KINDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One value of `packages`.
@@ -129,6 +133,17 @@ def parse_lock(top: Table) -> Lock:
     lock = Lock(file=top.file, name=name, version=version, entries=entries)
     check_positions(lock)
     return lock
+
+
+def with_project(top: Table, manifest: Table | None) -> Table:
+    """A hidden lock with an entry for the project, which package.json describes."""
+    packages = top.values.get("packages")
+    if not isinstance(packages, dict) or "" in packages:
+        return top
+    described = manifest.values if manifest is not None else {}
+    kept = ("name", "version", "workspaces", "bin", *DEPENDENCY_KINDS)
+    project = {key: described[key] for key in kept if key in described}
+    return Table({**top.values, "packages": {"": project, **packages}}, file=top.file, key=top.key)
 
 
 def _check_format(top: Table) -> None:

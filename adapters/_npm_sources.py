@@ -14,6 +14,7 @@ import posixpath
 import re
 
 from devenv.adapter import GitQuery
+from devenv.formats.npm_places import lock_directory
 
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org"}
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
@@ -55,7 +56,7 @@ def git_query(resolved: str) -> GitQuery | str:
 def local_url(resolved: str, lockfile: str) -> str | None:
     """The file of the project that a `file:` source names, as "project:<path>"; None where it is outside."""
     path = resolved.partition(":")[2].partition("#")[0]
-    whole = posixpath.normpath(posixpath.join(posixpath.dirname(lockfile), path.removeprefix("//")))
+    whole = posixpath.normpath(posixpath.join(lock_directory(lockfile), path.removeprefix("//")))
     if whole.startswith(("/", "../")) or whole in (".", "..") or not whole.isprintable():
         return None
     return f"project:{whole}"

@@ -1,4 +1,4 @@
-"""npm: package-lock.json and npm-shrinkwrap.json as a node_modules tree.
+"""npm: package-lock.json, npm-shrinkwrap.json or what npm wrote into node_modules, as a node_modules tree.
 
 The lock already says where every package lies; planning chooses the entries for the platform and turns each
 into a tarball to fetch. Nothing is resolved again: no version range is looked at, only positions.
@@ -32,7 +32,7 @@ from devenv.adapter import (
     Target,
 )
 from devenv.adapters._fields import Faults, Table, parse_json
-from devenv.adapters._npm_lock import Entry, Lock, parse_lock
+from devenv.adapters._npm_lock import DEPENDENCY_KINDS, Entry, Lock, parse_lock, with_project
 from devenv.adapters._npm_lock_v1 import is_version_1, parse_lock_v1
 from devenv.adapters._npm_platform import missing_platform_packages
 from devenv.adapters._npm_scripts import install_scripts, refused_notice
@@ -42,10 +42,10 @@ from devenv.errors import DevenvError
 from devenv.formats.errors import FormatError
 from devenv.formats.hashes import SIZES, Hash
 from devenv.formats.npm_manifest import parse_manifest
-from devenv.formats.npm_places import MODULES, command_place, linking_order
+from devenv.formats.npm_places import HIDDEN_LOCK, MODULES, command_place, linking_order
 
 ecosystem: Ecosystem = "npm"
-patterns = ("npm-shrinkwrap.json", "package-lock.json")
+patterns = ("npm-shrinkwrap.json", "package-lock.json", HIDDEN_LOCK)
 sibling_names = ("package.json",)
 
 _OMIT = frozenset({"dev", "optional", "peer"})
@@ -70,9 +70,19 @@ def plan(
     check_options(options, path)
     manifest = parse_json(siblings["package.json"], "package.json") if "package.json" in siblings else None
     top = parse_json(text, path)
+    hidden = posixpath.basename(path) == HIDDEN_LOCK
+    if hidden:
+        _check_hidden(top, options)
+        top = with_project(top, manifest)
     lock = parse_lock_v1(top, manifest) if is_version_1(top) else parse_lock(top)
     return plan_lock(
-        lock, manifest, target=target, options=options, completions=completions, siblings=siblings
+        lock,
+        manifest,
+        target=target,
+        options=options,
+        completions=completions,
+        siblings=siblings,
+        hidden=text if hidden else None,
     )
 
 
@@ -84,8 +94,12 @@ def plan_lock(
     options: Options,
     completions: Completions,
     siblings: Mapping[str, str],
+    hidden: str | None = None,
 ) -> Plan:
-    """What a lock means on a platform, whatever format it was read from. `manifest` is the project's package.json."""
+    """What a lock means on a platform, whatever format it was read from. `manifest` is the project's package.json.
+
+    `hidden`: the text, where it was read from node_modules; there it stays as it is.
+    """
     linked = _linked_commands(lock, siblings)
     tree = Tree(lock)
     entries = installed(tree, target, options.omit)
@@ -100,11 +114,13 @@ def plan_lock(
         facts = _facts(tree, present, bundled, target, manifest)
         packages = _with_manifests(packages, bundled, bundlers)
     places = {entry.place for entry in fetched}
+    if hidden is None and facts is None:
+        hidden = _hidden_lock(lock, tree, present)
     view = NodeModules(
         packages=packages,
         links={e.place: e.resolved or "." for e in present if e.link},
         bins=_bins(tree, present, linked),
-        hidden_lock=_hidden_lock(lock, tree, present) if facts is None else None,
+        hidden_lock=hidden,
         manifests=facts,
         scripts=install_scripts(tree, present, places, options.scripts),
     )
@@ -114,6 +130,15 @@ def plan_lock(
         *_stale_notice(lock, manifest),
     ]
     return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
+
+
+def _check_hidden(top: Table, options: Options) -> None:
+    if options.omit:
+        raise AdapterError(
+            f"{top.file} says what is installed, so nothing of it can be left out",
+            hint="Write a lock of all there is: npm install --package-lock-only.",
+            file=top.file,
+        )
 
 
 def check_options(options: Options, path: str) -> None:
@@ -427,7 +452,7 @@ def _stale_notice(lock: Lock, manifest: Table | None) -> list[str]:
 def _changed(root: Entry, manifest: Table) -> set[str]:
     """The names that a lock of version 2 or 3 records differently."""
     changed: set[str] = set()
-    for kind in ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies"):
+    for kind in DEPENDENCY_KINDS:
         asked = manifest.text_map(kind)
         locked = root.raw.get(kind)
         recorded = locked if isinstance(locked, dict) else {}

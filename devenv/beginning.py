@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from devenv.config.detect import Detected, detect
+from devenv.config.detect import HIDDEN, Detected, detect
 from devenv.errors import DevenvError
 from devenv.providers.python_host import find_python
 
@@ -36,7 +36,7 @@ def describe_directory(directory: str, environ: Mapping[str, str]) -> Detected:
     except OSError as error:
         raise DevenvError(f"looking at {directory}: {error.strerror}") from error
     return detect(
-        list(islice(_files(directory), _MOST_FILES)),
+        [*islice(_files(directory), _MOST_FILES), *_hidden_lock(directory)],
         read,
         name=os.path.basename(directory) or "project",
         default_node=DEFAULT_NODE,
@@ -55,6 +55,10 @@ def _files(directory: str) -> Iterator[str]:
             if not name.startswith(".") and name not in _UNSEEN and prefix.count("/") < _DEPTH
         )
         yield from (prefix + name for name in sorted(names))
+
+
+def _hidden_lock(directory: str) -> list[str]:
+    return [HIDDEN] if os.path.isfile(os.path.join(directory, HIDDEN)) else []
 
 
 def _host_minor(environ: Mapping[str, str]) -> str:

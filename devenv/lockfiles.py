@@ -14,6 +14,7 @@ from devenv.config.detect import UNSUPPORTED
 from devenv.config.lockfile_names import found_by_themselves
 from devenv.config.model import Config, LockfileConfig
 from devenv.errors import DevenvError, raise_problems
+from devenv.formats.npm_places import lock_directory
 
 # No lockfile of a real project comes near this; reading one whole must not exhaust memory.
 _MAX_BYTES = 256 * 1024 * 1024
@@ -47,8 +48,8 @@ class Lockfile:
 
     @property
     def directory(self) -> str:
-        """The lockfile's directory relative to `root`, "" for the root itself."""
-        return os.path.dirname(self.path)
+        """What the lockfile's paths count from, relative to `root`, "" for the root itself."""
+        return lock_directory(self.path)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -115,7 +116,7 @@ def read(root: str, path: str, options: Options, adapters: Mapping[str, Adapter]
     """Read one lockfile and its siblings. Raises `LockfileError`."""
     adapter = recognise(path, adapters)
     text = _read_text(root, path)
-    directory = os.path.dirname(path)
+    directory = lock_directory(path)
     siblings = {}
     for pattern in adapter.sibling_names:
         base = os.path.join(root, directory)

@@ -27,23 +27,27 @@ from devenv.config.versions import (
     python_fits,
     python_request,
 )
+from devenv.formats.npm_places import HIDDEN_LOCK, MODULES
 
 # The text of a file by its path, None when it cannot be read.
 Read = Callable[[str], str | None]
 
 KEYS: Mapping[Ecosystem, str] = {"npm": "npm", "python": "pip", "cargo": "cargo", "r": "renv"}
 
+_HOW_TO = "docs/adapters.md says how to write one"
+
 # Lockfiles that are known by name, and why or how else.
 UNSUPPORTED = {
-    "yarn.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
-    "pnpm-lock.yaml": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "bun.lock": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "bun.lockb": "`npm install --package-lock-only` writes a lockfile that devenv reads",
     "pdm.lock": "`pdm export -o requirements.txt` writes a lockfile that devenv reads",
-    "Gemfile.lock": "there is no adapter for Ruby",
-    "go.sum": "there is no adapter for Go",
-    "composer.lock": "there is no adapter for PHP",
+    "Gemfile.lock": f"there is no adapter for Ruby; {_HOW_TO}",
+    "go.sum": f"there is no adapter for Go; {_HOW_TO}",
+    "composer.lock": f"there is no adapter for PHP; {_HOW_TO}",
 }
+
+# What npm wrote of an installed tree. It is looked at where there is no lockfile.
+HIDDEN = f"{MODULES}/{HIDDEN_LOCK}"
 
 # Lockfiles in these directories belong to something else than the project itself.
 _ASIDE = frozenset(
@@ -130,6 +134,9 @@ def _find_lockfiles(found: _Findings) -> None:
                     chosen[folder] = best
         found.lockfiles[ecosystem] = _nearest(found, ecosystem, chosen)
         _note_others(found, paths, patterns, found.lockfiles[ecosystem])
+    if not found.lockfiles["npm"] and HIDDEN in found.files:
+        found.lockfiles["npm"] = [HIDDEN]
+        found.note(f"package.json has no lockfile: {HIDDEN}, which says what is installed, serves as one")
     for path in paths:
         folder, _, base = path.rpartition("/")
         if base in UNSUPPORTED and not _is_aside(folder):

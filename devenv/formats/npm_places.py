@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MODULES = "node_modules"
+# What npm writes of a tree that it installed. It has the entries of a lock, but none of the project itself.
+HIDDEN_LOCK = ".package-lock.json"
 
 # The order of punctuation in the Unicode collation, of the characters that names of packages have.
 _PUNCTUATION = {c: index for index, c in enumerate("_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$")}
@@ -29,6 +31,14 @@ class Edge:
 
 
 Edges = Mapping[str, Sequence[Edge]]
+
+
+def lock_directory(path: str) -> str:
+    """The directory that a lockfile's places count from: its own, or the one around it for the one in node_modules."""
+    directory, _, name = path.rpartition("/")
+    if name == HIDDEN_LOCK and directory.rpartition("/")[2] == MODULES:
+        return directory.rpartition("/")[0]
+    return directory
 
 
 def climb(place: str) -> Iterator[str]:

@@ -143,9 +143,13 @@ def test_lockfiles_that_are_not_found_by_themselves_are_named(
 @pytest.mark.parametrize(
     ("files", "note"),
     [
-        pytest.param({"yarn.lock": ""}, "yarn.lock is not supported yet: `npm install", id="yarn"),
-        pytest.param({"web/pnpm-lock.yaml": ""}, "web/pnpm-lock.yaml is not supported yet", id="pnpm below"),
-        pytest.param({"Gemfile.lock": ""}, "Gemfile.lock is not supported yet", id="bundler"),
+        pytest.param({"bun.lock": ""}, "bun.lock is not supported yet: `npm install", id="bun"),
+        pytest.param({"web/bun.lockb": ""}, "web/bun.lockb is not supported yet", id="bun below"),
+        pytest.param(
+            {"Gemfile.lock": ""},
+            "Gemfile.lock is not supported yet: there is no adapter for Ruby; docs/adapters.md says how to write one",
+            id="bundler",
+        ),
         pytest.param({"go.sum": ""}, "go.sum is not supported yet", id="go"),
         pytest.param(
             {"package.json": "{}"}, "run `npm install --package-lock-only`", id="no lockfile of npm"

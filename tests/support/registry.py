@@ -59,6 +59,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.npm: dict[str, dict[str, bytes]] = {}
+        self.manifests: dict[tuple[str, str], dict[str, Any]] = {}
         self.wheels: dict[str, dict[str, bytes]] = {}
         self.faults: dict[str, bytes] = {}
         self.truncated: set[str] = set()
@@ -69,6 +70,7 @@ class Registry:
         """Publish; returns the SRI integrity."""
         data = npm_tarball(name, version, files, **manifest)
         self.npm.setdefault(name, {})[version] = data
+        self.manifests[name, version] = manifest
         return "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
 
     def add_wheel(
@@ -112,7 +114,13 @@ class Registry:
     def _manifest(self, name: str, version: str, data: bytes) -> dict[str, Any]:
         integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
         tarball = self.url + self.tarball_path(name, version)
-        return {"name": name, "version": version, "dist": {"tarball": tarball, "integrity": integrity}}
+        said = self.manifests.get((name, version), {})
+        return {
+            **said,
+            "name": name,
+            "version": version,
+            "dist": {"tarball": tarball, "integrity": integrity},
+        }
 
     def _simple(self, name: str) -> tuple[str, bytes] | None:
         files = self.wheels.get(name)
