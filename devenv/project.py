@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from devenv.adapter import (
     BuildQuery,
+    CargoSources,
     FileQuery,
     GitQuery,
     NpmQuery,
@@ -23,6 +24,7 @@ from devenv.adapter import (
 )
 from devenv.config.lock import (
     Lock,
+    LockedCrates,
     LockedLockfile,
     LockedToolchain,
     LockedTree,
@@ -120,6 +122,12 @@ class Workplace:
             mirrors=self.mirrors,
             may_tell=self._may_tell,
         )
+
+    def assume_crates(self, crates: LockedCrates) -> None:
+        """Take what devenv.lock says for cargo's default registry, whatever cargo is or is not on PATH."""
+        from devenv.fetch.cargo_default import DefaultRegistry
+
+        self.endpoints.assume_default_crates(DefaultRegistry(locked=crates.default, sparse=crates.index))
 
     def _may_tell(self, key: str, value: str) -> bool:
         """Whether the user allowed this line of the project's .npmrc, which hands over a variable of theirs."""
@@ -449,12 +457,14 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     python = find_locked_python(Lock(toolchains=toolchains, base=base), project.settings.environ)
     target = make_target(python, toolchains)
     plans, files = _complete(project, project.lockfiles, target, known, python, base)
+    crates = _default_crates(project, plans, base)
     _ask_crate_registries(project, plans)
     lock = Lock(
         system=project.config.system,
         added=added,
         outside=system.outside if system is not None else (),
         base=base,
+        crates=crates,
         requests=dict(project.config.packages),
         lockfiles=_locked_lockfiles(project),
         toolchains=toolchains,
@@ -466,6 +476,29 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     project.trees = list(lock.extends)
     notices = tuple(notice for entry in plans for notice in entry.plan.notices)
     return Locked(changes=tuple(_changes(before, lock)), written=written, notices=notices)
+
+
+def _default_crates(
+    project: Project, plans: list[PlannedLockfile], base: LockedBase | None
+) -> LockedCrates | None:
+    """cargo's default registry, where a Cargo.lock has crates of registries: asked here, and by nobody later."""
+    views = [entry.plan.view for entry in plans if isinstance(entry.plan.view, CargoSources)]
+    sources = [each for view in views for each in view.sources.values() if each.kind == "registry"]
+    if not sources:
+        return None
+    from devenv.providers.cargo_base import default_registry
+
+    place = project.workplace
+    found = default_registry(
+        [each.url.removeprefix("registry+") for each in sources],
+        base,
+        client=place.client,
+        layout=place.layout,
+        reporter=project.settings.reporter,
+    )
+    crates = LockedCrates(default=found.locked, index=found.sparse)
+    place.assume_crates(crates)
+    return crates
 
 
 def _ask_crate_registries(project: Project, plans: list[PlannedLockfile]) -> None:
@@ -746,6 +779,8 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
     if open_queries:
         raise StaleLock([f"it lacks an answer for {query.key}" for query in open_queries[:10]])
     place = project.workplace
+    if lock.crates is not None:
+        place.assume_crates(lock.crates)
     made = instantiate(
         config=config,
         toolchains=lock.toolchains,

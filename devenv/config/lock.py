@@ -9,6 +9,7 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
       "toolchains": [TOOLCHAIN, ...],              # by name
       "files": {QUERY KEY: [FILE, ...], ...},      # what the lockfiles do not say: adapter.Completions
       "base": BASE,                                # only where devenv.toml asks for system packages
+      "crates": {"default": URL, "index": URL},    # only where crates come from cargo's default registry
       "extends": [TREE, ...]                       # only where it extends git repositories
     }
     LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups", "system"}
@@ -98,6 +99,17 @@ class LockedTree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCrates:
+    """cargo's default registry: its index as a Cargo.lock names it, and the sparse one that is asked in its place.
+
+    `default` is "" where it is none of those that the project's locks name.
+    """
+
+    default: str
+    index: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lock:
     """A devenv.lock. `lockfiles` is keyed by path relative to the project.
 
@@ -114,6 +126,7 @@ class Lock:
     added: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
     base: LockedBase | None = None
+    crates: LockedCrates | None = None
     extends: tuple[LockedTree, ...] = ()
 
 
@@ -154,6 +167,8 @@ def dump_lock(lock: Lock) -> str:
     ]
     if lock.base is not None:
         parts.append(f'"base": {_block(_base_members(lock, lock.base))}')
+    if lock.crates is not None:
+        parts.append(f'"crates": {_inline({"default": lock.crates.default, "index": lock.crates.index})}')
     if lock.extends:
         trees = sorted(lock.extends, key=lambda tree: (tree.url, tree.rev, tree.directory))
         parts.append(f'"extends": {_block([_inline(_tree_json(tree)) for tree in trees], "[]")}')
@@ -321,7 +336,9 @@ def _read_lock(data: Any, path: str) -> Lock:
     if type(data) is not dict:
         raise _Damage((), f"expected an object, found {_kind(data)}")
     _check_version(data.get("version", _MISSING), path)
-    members = _fields(data, (), "version", "requests", "lockfiles", "toolchains", "files", "base", "extends")
+    members = _fields(
+        data, (), "version", "requests", "lockfiles", "toolchains", "files", "base", "crates", "extends"
+    )
     read = _read_base(members["base"], ("base",)) if "base" in members else ((), (), (), None)
     system, added, outside, base = read
     return Lock(
@@ -348,11 +365,21 @@ def _read_lock(data: Any, path: str) -> Lock:
         added=added,
         outside=outside,
         base=base,
+        crates=_read_crates(members["crates"], ("crates",)) if "crates" in members else None,
         extends=tuple(
             _read_tree(value, ("extends", index))
             for index, value in enumerate(_array(members.get("extends", []), ("extends",)))
         ),
     )
+
+
+def _read_crates(data: Any, keys: Keys) -> LockedCrates:
+    found = _fields(data, keys, "default", "index")
+    texts = {name: _text(found, name, keys) for name in ("default", "index")}
+    for name, text in texts.items():
+        if ("://" not in text and (text or name == "index")) or not text.isprintable():
+            raise _Damage((*keys, name), f"expected a URL, found {_inline(text[:80])}")
+    return LockedCrates(**texts)
 
 
 def _read_tree(data: Any, keys: Keys) -> LockedTree:

@@ -50,7 +50,7 @@ def default_registry(*, environ: Mapping[str, str], cache: str) -> DefaultRegist
     if known is not None and known[0] == stamp:
         return known[1]
     program = _program(cargo, environ)
-    found = DefaultRegistry(locked=_locked_index(cargo, environ), sparse=_sparse_index(program))
+    found = DefaultRegistry(locked=_locked_index(cargo, environ), sparse=sparse_index(program))
     _remember(cache, stamp, found)
     return found
 
@@ -103,7 +103,8 @@ def _locked_index(cargo: str, environ: Mapping[str, str]) -> str:
     return found[1]
 
 
-def _sparse_index(program: str) -> str:
+def sparse_index(program: str) -> str:
+    """The sparse index that stands in a cargo's program, ending in "/". Raises `EndpointError` if it has none."""
     import mmap
 
     with open(program, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:

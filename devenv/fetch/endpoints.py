@@ -293,6 +293,10 @@ class Endpoints:
             )
         return urls
 
+    def assume_default_crates(self, found: DefaultRegistry) -> None:
+        """Take this for cargo's default registry, without asking the cargo on PATH."""
+        self.__dict__["default_crates"] = found
+
     @cached_property
     def default_crates(self) -> DefaultRegistry:
         """cargo's own default registry."""

@@ -106,6 +106,8 @@ def variables(root: str, environ: Mapping[str, str]) -> dict[str, str]:
     missing = "SSL_CERT_FILE" not in found and not os.path.exists(root + _OWN_CERTIFICATES)
     if missing and os.path.exists(_OWN_CERTIFICATES):
         found["SSL_CERT_FILE"] = f"/run/host{_OWN_CERTIFICATES}"
+    if "SSL_CERT_FILE" in found and os.path.exists(f"{root}/usr/bin/cargo"):
+        found.setdefault("CARGO_HTTP_CAINFO", found["SSL_CERT_FILE"])  # its libcurl heeds nothing else
     return found | compiler_cache.identity(root)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,15 @@ from hypothesis import strategies as st
 
 from devenv.adapter import Options, RemoteFile
 from devenv.config.errors import LockError
-from devenv.config.lock import Lock, LockedLockfile, LockedToolchain, dump_lock, parse_lock, stale_reasons
+from devenv.config.lock import (
+    Lock,
+    LockedCrates,
+    LockedLockfile,
+    LockedToolchain,
+    dump_lock,
+    parse_lock,
+    stale_reasons,
+)
 from devenv.config.model import Config, LockfileConfig
 from devenv.formats.hashes import SIZES, Hash
 
@@ -443,3 +452,30 @@ def tuned(**options: Any) -> Config:
 def test_what_changed_is_named(config: Config, hashes: dict[str, str | None], reasons: list[str]) -> None:
     now = {path: digest for path, digest in {**HASHES_NOW, **hashes}.items() if digest is not None}
     assert stale_reasons(LOCK, config, now) == reasons
+
+
+CRATES = LockedCrates(default="https://index.test/default", index="https://sparse.test/")
+
+
+@pytest.mark.parametrize(
+    "crates", [CRATES, LockedCrates(default="", index=CRATES.index)], ids=["named", "none of the locks'"]
+)
+def test_the_default_registry_of_crates_is_kept(crates: LockedCrates) -> None:
+    assert parse_lock(dump_lock(Lock(crates=crates)), "devenv.lock").crates == crates
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({"index": ""}, "crates.index: expected a URL, found", id="no index"),
+        pytest.param({"index": "x"}, "crates.index: expected a URL, found", id="index that is no URL"),
+        pytest.param({"default": "x"}, "crates.default: expected a URL, found", id="default that is no URL"),
+        pytest.param({"default": None}, "crates.default: expected text", id="no default"),
+        pytest.param({"more": 1}, "crates.more: unknown key", id="unknown key"),
+    ],
+)
+def test_damage_of_the_default_registry_is_named(changes: dict[str, object], said: str) -> None:
+    data = json.loads(dump_lock(Lock(crates=CRATES)))
+    data["crates"] |= changes
+    with pytest.raises(LockError, match=re.escape(said)):
+        parse_lock(json.dumps(data), "devenv.lock")

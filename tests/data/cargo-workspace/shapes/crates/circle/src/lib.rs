@@ -1,0 +1,1 @@
+pub fn name() -> String { format!("circle {}", itoa::Buffer::new().format(1)) }

@@ -1,0 +1,1 @@
+pub fn name() -> String { format!("square beside {}", circle::name()) }
