@@ -274,13 +274,17 @@ def _view_states(root: str, made: Instantiated) -> list[dict[str, str]]:
 
 def _drift(root: str, made: Instantiated) -> list[dict[str, str | None]]:
     """What was installed by hand over what the lockfiles say, each with a sentence about it."""
-    from devenv.environment import NPM_PREFIX
-    from devenv.views.drift import npm_drift, python_drift
+    from devenv.environment import NPM_PREFIX, RPackages
+    from devenv.views.drift import npm_drift, python_drift, r_drift
 
     rows = list(npm_drift(os.path.join(root, NPM_PREFIX), NPM_PREFIX))
     for recipe in made.recipes:
         if isinstance(recipe.view, SitePackages):
             rows += python_drift(os.path.join(root, recipe.root), recipe.view, recipe.root)
+        elif isinstance(recipe.view, RPackages):
+            library = os.path.join(root, recipe.root, recipe.view.directory)
+            locked = {package.name: package.version for package in recipe.view.packages}
+            rows += r_drift(library, locked, recipe.trees, recipe.root)
     return [{**asdict(row), "sentence": row.sentence} for row in rows]
 
 

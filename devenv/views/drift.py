@@ -2,6 +2,7 @@
 
 A Python environment is compared by the metadata directories of its site-packages (PEP 376: NAME-VERSION.dist-info), so that
 whatever installed them, pip or uv, is found. Packages that `npm install -g` has put into the project are none of any lockfile.
+A library of R holds a link for each package of the lockfile; what is no such link was put there by R or renv.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import glob
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devenv.adapter import SitePackages
+
+_MAX_DESCRIPTION = 1 << 16  # bytes; the version is in the first lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +85,40 @@ def npm_drift(prefix: str, shown: str) -> tuple[Drift, ...]:
         name = os.path.relpath(path, os.path.join(prefix, "lib/node_modules"))
         rows.append(Drift(view=shown, name=name, locked=None, found=str(version)))
     return tuple(sorted(rows, key=lambda row: row.name))
+
+
+def r_drift(library: str, locked: Mapping[str, str], trees: Mapping[str, str], shown: str) -> tuple[Drift, ...]:
+    """How the library of R at the directory `library` differs from `locked`, name -> version; nothing where there is none.
+
+    trees: name -> the store object that its link leads into
+    """
+    try:
+        found = {name: os.path.join(library, name) for name in os.listdir(library) if not name.startswith(".")}
+    except OSError:
+        return ()
+    rows = []
+    for name in sorted(locked.keys() | found.keys()):
+        if name not in found:
+            rows.append(Drift(view=shown, name=name, locked=locked[name], found=None))
+        elif name not in locked or not _leads_to(found[name], f"{trees[name]}/{name}"):
+            version = _described_version(found[name])
+            if version is not None:  # else what R leaves while it installs: 00LOCK-NAME and the like
+                rows.append(Drift(view=shown, name=name, locked=locked.get(name), found=version))
+    return tuple(row for row in rows if row.locked != row.found)
+
+
+def _leads_to(path: str, target: str) -> bool:
+    try:
+        return os.readlink(path) == target
+    except OSError:
+        return False
+
+
+def _described_version(package: str) -> str | None:
+    """The version that an installed package of R says it has. See "The DESCRIPTION file" in Writing R Extensions."""
+    try:
+        with open(os.path.join(package, "DESCRIPTION"), encoding="utf-8", errors="replace") as file:
+            lines = file.read(_MAX_DESCRIPTION).splitlines()
+    except OSError:
+        return None
+    return next((line.removeprefix("Version:").strip() for line in lines if line.startswith("Version:")), None)

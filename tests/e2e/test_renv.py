@@ -138,6 +138,10 @@ def test_a_package_can_be_replaced_for_this_project_alone(project: Project) -> N
     project.r(code)
     assert project.r("cat(as.character(packageVersion('alpha')))").stdout == "1.1"
     assert "Version: 1.0\n" in (before / "DESCRIPTION").read_text()
+    status = project.user.run("status", cwd=project.root).stdout
+    assert "drift      .devenv/r/library: alpha is 1.1, and 1.0 in the lockfile" in status
+    assert "drift      .devenv/r/library: extra 1.0 was installed on top, and is in no lockfile" in status
+    assert "beta" not in status
 
 
 def test_a_new_version_of_one_package_builds_it_and_what_needs_it(project: Project) -> None:

@@ -217,7 +217,8 @@ def test_a_tree_deeper_than_pythons_stack_works(tmp_path: Path) -> None:
     for name in ("copy", "restored"):
         assert tree.scan(str(tmp_path / name), ()) == measured
         tree.remove(str(tmp_path / name))
-    assert os.listdir(tmp_path) == ["t"]
+    tree.remove(str(tmp_path / "t"))  # pytest itself would meet the end of the stack
+    assert os.listdir(tmp_path) == []
 
 
 def test_large_files_take_little_memory(tmp_path: Path) -> None:
