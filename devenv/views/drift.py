@@ -87,13 +87,17 @@ def npm_drift(prefix: str, shown: str) -> tuple[Drift, ...]:
     return tuple(sorted(rows, key=lambda row: row.name))
 
 
-def r_drift(library: str, locked: Mapping[str, str], trees: Mapping[str, str], shown: str) -> tuple[Drift, ...]:
+def r_drift(
+    library: str, locked: Mapping[str, str], trees: Mapping[str, str], shown: str
+) -> tuple[Drift, ...]:
     """How the library of R at the directory `library` differs from `locked`, name -> version; nothing where there is none.
 
     trees: name -> the store object that its link leads into
     """
     try:
-        found = {name: os.path.join(library, name) for name in os.listdir(library) if not name.startswith(".")}
+        found = {
+            name: os.path.join(library, name) for name in os.listdir(library) if not name.startswith(".")
+        }
     except OSError:
         return ()
     rows = []
@@ -121,4 +125,6 @@ def _described_version(package: str) -> str | None:
             lines = file.read(_MAX_DESCRIPTION).splitlines()
     except OSError:
         return None
-    return next((line.removeprefix("Version:").strip() for line in lines if line.startswith("Version:")), None)
+    return next(
+        (line.removeprefix("Version:").strip() for line in lines if line.startswith("Version:")), None
+    )

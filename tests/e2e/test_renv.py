@@ -140,7 +140,7 @@ def test_a_package_can_be_replaced_for_this_project_alone(project: Project) -> N
     assert "Version: 1.0\n" in (before / "DESCRIPTION").read_text()
     status = project.user.run("status", cwd=project.root).stdout
     assert "drift      .devenv/r/library: alpha is 1.1, and 1.0 in the lockfile" in status
-    assert "drift      .devenv/r/library: extra 1.0 was installed on top, and is in no lockfile" in status
+    assert "drift      .devenv/r/library: extra 0.1 was installed on top, and is in no lockfile" in status
     assert "beta" not in status
 
 
