@@ -50,7 +50,7 @@ VERBS = (
             "the base go to devenv.toml, which keeps its comments and order."
         ),
         examples=(
-            ("devenv add pip:httpx 'npm:left-pad@^1.3' crate:serde", "to their lockfiles"),
+            ("devenv add pip:httpx 'npm:left-pad@^1.3' crate:serde r:sf", "to their lockfiles"),
             ("devenv add --group dev pip:pytest", "to a group of dependencies"),
             ("devenv add system:jq", "from the project's base"),
         ),

@@ -45,7 +45,7 @@ def change(project: Project, wanted: Wanted) -> Locked:
     steps = [(job, driver_of(job.lockfile)(job)) for job in jobs]
     for _, each in steps:
         for one in each:
-            _program(one.argv[0], project.settings.environ)
+            _command(one, project)
     for job, each in steps:
         for one in each:
             _run(one, job.directory, project)
@@ -107,6 +107,17 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
     return found
 
 
+def _command(step: Step, project: Project) -> list[str]:
+    """The command line of a step. Raises RequestError for a program that is not there."""
+    settings = project.settings
+    if not step.inside:
+        return [_program(step.argv[0], settings.environ), *step.argv[1:]]
+    store = ["--store-dir", settings.store_dir] if settings.store_dir else []
+    offline = ["--offline"] if settings.offline else []
+    own = (sys.executable, "-m", "devenv", "enter", "--project", project.root)
+    return [*own, *store, *offline, "--", *step.argv]
+
+
 def _run(step: Step, directory: str, project: Project) -> None:
     """Run one command, its output shown as it comes. What it edited before is put back when it fails."""
     environ = project.settings.environ
@@ -118,7 +129,7 @@ def _run(step: Step, directory: str, project: Project) -> None:
                 before[path] = file.read()
             _write(path, text)
         done = subprocess.run(
-            [_program(step.argv[0], environ), *step.argv[1:]],
+            _command(step, project),
             cwd=directory,
             env={**environ, **_indexes(step.argv[0], project), **step.environ},
             stdin=subprocess.DEVNULL,
@@ -132,7 +143,7 @@ def _run(step: Step, directory: str, project: Project) -> None:
         for path, text in before.items():
             with suppress(OSError):
                 _write(path, text)
-        command = " ".join(step.argv)
+        command = step.shown or " ".join(step.argv)
         raise RequestError(
             f"`{command}` in {directory} ended with status {status}; devenv.lock is as it was",
             hint="what it printed above says why",
@@ -145,8 +156,13 @@ def _write(path: str, text: str) -> None:
 
 
 def _indexes(program: str, project: Project) -> dict[str, str]:
-    """uv does not read pip's settings; the index that they name is told to it, where one is named."""
+    """What tools do not read by themselves: pip's settings, for uv; [registries] of devenv.toml.
+
+    Only what is named is told to them.
+    """
     endpoints = project.workplace.endpoints
+    if program == "Rscript" and "cran" in project.config.registries:
+        return {"RENV_CONFIG_REPOS_OVERRIDE": project.config.registries["cran"]}
     if program != "uv" or not (endpoints.pip.index_url or "pypi" in project.config.registries):
         return {}
     indexes = endpoints.python_indexes()

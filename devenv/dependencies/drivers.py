@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal, Protocol
 
 from devenv.dependencies.request import Request, RequestError
@@ -37,11 +38,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One command. `edits`: files to be written before it, by name; put back if it fails."""
+    """One command. `edits`: files to be written before it, by name; put back if it fails.
+
+    inside: it is a program of the project's environment, and runs there
+    shown: what it is called when it fails; the command itself without
+    """
 
     argv: tuple[str, ...]
     edits: Mapping[str, str]
     environ: Mapping[str, str]
+    inside: bool = False
+    shown: str | None = None
 
 
 class Driver(Protocol):
@@ -146,6 +153,25 @@ def cargo(job: Job) -> Sequence[Step]:
     ]
 
 
+def renv(job: Job) -> Sequence[Step]:
+    """renv.lock: R says what packages need, renv records them; both in the project's environment."""
+    if job.group:
+        raise RequestError(f"an renv.lock has no groups, so nothing can be added to {job.group!r}")
+    code = (files("devenv.dependencies") / "renv_lock.R").read_text("utf-8")
+    place = os.path.join(job.directory, job.lockfile)
+    with open(place, encoding="utf-8") as file:
+        before = file.read()
+    return [
+        Step(
+            argv=("Rscript", "-e", code, place, job.action, *job.texts),
+            edits={job.lockfile: before},  # as it is, and again if it fails in the middle
+            environ={},
+            inside=True,
+            shown=f"renv: {job.action} {' '.join(job.texts)}".rstrip(),
+        )
+    ]
+
+
 # By the names of lockfiles; what is not here has no tool that changes it without installing.
 DRIVERS: Mapping[str, Driver] = {
     "uv.lock": uv,
@@ -153,11 +179,11 @@ DRIVERS: Mapping[str, Driver] = {
     "package-lock.json": npm,
     "npm-shrinkwrap.json": npm,
     "Cargo.lock": cargo,
+    "renv.lock": renv,
 }
 
 _BY_HAND = {
     "Pipfile.lock": "pipenv install NAME",
-    "renv.lock": 'renv::install("NAME"), then renv::snapshot()',
     "pnpm-lock.yaml": "pnpm add NAME",
     "yarn.lock": "yarn add NAME",
 }

@@ -32,7 +32,7 @@ _NAMES = {
     "pip": re.compile(r"([A-Za-z0-9][\w.-]*)(\[[\w., -]+\])?(\s*[@=<>!~].*)?", re.ASCII),
     "npm": re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)()(@.+)?", re.ASCII),
     "crate": re.compile(r"([\w-]+)()(@.+)?", re.ASCII),
-    "r": re.compile(r"([\w./-]+)()(@.+)?", re.ASCII),
+    "r": re.compile(r"((?:\w+::)?[\w./-]+)()(@.+)?", re.ASCII),
     "system": re.compile(r"([a-z0-9][a-z0-9+.:-]*)()(=.+)?", re.ASCII),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,3 +93,28 @@ def test_a_second_checkout_builds_nothing(user: User, repository: Repository) ->
     done = user.run("enter", "--", "Rscript", "transform.R", cwd=other)
     assert "391391 5817855" in done.stdout and "building" not in done.stderr
     assert repository.asked("sf") == asked
+
+
+def test_a_project_comes_to_depend_on_sf(
+    user: User, repository: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """From renv alone, by one command: R packages and libraries of the system."""
+    cache = tmp_path_factory.mktemp("current")
+    for file in FILES:
+        if file.name in ("Rcpp", "proxy"):  # what is in the index can be asked for
+            repository.add(file.name, file.version, r_tarball(file, cache))
+    root = user.home / "new"
+    shutil.copytree(EXAMPLE, root)
+    lock = json.loads((root / "renv.lock").read_text())
+    lock["Packages"] = {"renv": lock["Packages"]["renv"]}
+    (root / "renv.lock").write_text(json.dumps(lock, indent=2))
+    user.run("lock", cwd=root)
+    assert "libgdal-dev" not in (root / "devenv.lock").read_text()
+    before = (root / "devenv.toml").read_bytes()
+    user.run("add", "r:sf", cwd=root)
+    assert {"sf", "units", "Rcpp", "s2"} <= set(json.loads((root / "renv.lock").read_text())["Packages"])
+    assert "libgdal-dev" in (root / "devenv.lock").read_text()
+    assert (
+        "391391 5817855" in user.run("enter", "--", "Rscript", "transform.R", cwd=root, timeout=3000).stdout
+    )
+    assert (root / "devenv.toml").read_bytes() == before

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from devenv.fetch.apt_sources import apt_mirrors
+from devenv.formats.deb822 import parse_one
 from tests.fetch.server import Server
 
 _FIELDS = "Title: For Tests\nAuthor: T\nMaintainer: T <t@t.test>\nDescription: Nothing.\nLicense: MIT\n"
@@ -48,6 +49,20 @@ def r_package(
     return gzip.compress(raw.getvalue(), mtime=0)
 
 
+def _needs(data: bytes) -> str:
+    """The fields of a package's DESCRIPTION about others, as an index has them."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        member = next(
+            each for each in archive if each.name.count("/") == 1 and each.name.endswith("/DESCRIPTION")
+        )
+        file = archive.extractfile(member)
+        assert file is not None
+        fields = parse_one(file.read().decode("utf-8", "replace"))
+    names = ("Depends", "Imports", "LinkingTo")
+    found = {name: " ".join(fields.get(name.lower(), "").split()) for name in names}
+    return "".join(f"{name}: {value}\n" for name, value in found.items() if value)
+
+
 class Repository:
     """A repository that grows. `index` is what `install.packages` looks at: only what is current."""
 
@@ -61,7 +76,7 @@ class Repository:
         folder = f"/cran/src/contrib/Archive/{name}" if archived else "/cran/src/contrib"
         self._server.page(f"{folder}/{name}_{version}.tar.gz", data)
         if not archived:
-            self._index.append(f"Package: {name}\nVersion: {version}\nNeedsCompilation: no\n")
+            self._index.append(f"Package: {name}\nVersion: {version}\nNeedsCompilation: no\n{_needs(data)}")
             self._server.page("/cran/src/contrib/PACKAGES", "\n".join(self._index))
 
     def add_git(self, name: str, files: Mapping[str, str], scratch: Path) -> tuple[str, str]:

@@ -11,7 +11,10 @@ from devenv.dependencies.drivers import Action
 
 def add_options(parser: argparse.ArgumentParser, count: str, *, group: bool) -> None:
     parser.add_argument(
-        "packages", nargs=count, metavar="KIND:NAME", help="pip:httpx, npm:left-pad@1, crate:serde, system:jq"
+        "packages",
+        nargs=count,
+        metavar="KIND:NAME",
+        help="pip:httpx, npm:left-pad@1, crate:serde, r:sf, system:jq",
     )
     parser.add_argument(
         "--lockfile", metavar="PATH", help="which lockfile, where the project has several of that kind"
