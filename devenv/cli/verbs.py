@@ -414,13 +414,14 @@ VERBS = (
         module="gc",
         description=(
             "Deletes everything in the store that no root reaches: environments of projects, the present one and "
-            "earlier ones, links made by nix commands, running processes. It may be interrupted at any time, and "
-            "other commands may run meanwhile."
+            "earlier ones, links made by nix commands, running processes. Also what `devenv run` unpacked and nobody used for "
+            "30 days. It may be interrupted at any time, and other commands may run meanwhile."
         ),
         examples=(
             ("devenv gc --dry-run", "what would go, and how much that is"),
-            ("devenv gc --older-than 30d", "also environments not used for a month"),
+            ("devenv gc --older-than 30d", "also environments, and roots of programs, not used for a month"),
             ("devenv gc --max-size 10G", "only as much as needed, the oldest first"),
+            ("devenv gc --programs-max-size 2G", "of unpacked programs, those started last"),
         ),
     ),
     Verb(
