@@ -390,6 +390,22 @@ VERBS = (
         passes_rest=True,
     ),
     Verb(
+        name="override",
+        summary="have one package of a lockfile made differently",
+        module="override",
+        description=(
+            "Opens devenv.d/KIND/NAME.toml in $VISUAL or $EDITOR, and writes it first where there is none: another version, "
+            "another source, patches, variables and settings of the build. Elsewhere than on a terminal it prints the path. "
+            "`devenv lock` makes it count and pins what it needs; deleting the file takes it back."
+        ),
+        examples=(
+            ("devenv override esbuild", "a file in which everything is a comment"),
+            ("devenv override --full pip:numpy", "with all that is known of the package now"),
+            ("devenv override --print npm:lodash@4.17.20", "of this version only; prints where the file is"),
+            ("devenv override --list", "what is overridden, and whether devenv.lock knows"),
+        ),
+    ),
+    Verb(
         name="why",
         summary="show where a variable, a command or a package comes from",
         module="why",
