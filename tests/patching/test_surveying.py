@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from devenv.autopatching import survey
+from devenv.cli.commands.patchelf import main
 from devenv.errors import DevenvError
 from devenv.foreign.surroundings import Surroundings
+from devenv.foreign.surveying import survey
 from tests.foreign.conftest import Compile
 from tests.support.devenv import User
 from tests.support.sandboxes import require_sandboxes
@@ -57,10 +58,26 @@ def test_what_nobody_has_is_unresolved_unless_it_was_only_guessed(app: Path, aro
     assert "libopened.so.3" not in {each.soname for each in found.asked}
 
 
+def test_the_packages_of_the_project_are_in_the_set_where_its_base_is_new_enough(
+    app: Path, around: Around
+) -> None:
+    packages = {"libc.so.6": "libc6", "libgone.so.1": "libgone1", "libopened.so.3": "libopened3"}
+    found = survey(str(app), around(packages), [], ["libgone1", "curl"])
+    assert found.added == ("libopened3",)
+    assert {"libgone1", "curl"} <= set(found.packages)
+    assert main(["--rename-symbol-version", "GLIBC_2.34", "GLIBC_2.38", str(app / "bin/opener")]) == 0
+    newer = survey(str(app), around(packages), [], ["libgone1", "curl"])
+    assert newer.base == "debian/trixie" and "curl" not in newer.packages
+    assert any("do not count" in note for note in newer.notes)
+
+
 @pytest.mark.parametrize(
     ("line", "place", "package"),
     [
         ("#!/bin/sh", "host", None),
+        ("#!/usr/bin/env -S sh -e", "host", None),
+        ("#!/usr/bin/env tool", "bin/tool", None),
+        ("#!/usr/bin/env no-such-shell", None, "nsh"),
         ("#!/opt/app/bin/tool", "bin/tool", None),
         ("#!/usr/bin/no-such-shell", None, "nsh"),
         ("#!/usr/bin/unheard-of", None, None),
@@ -97,6 +114,21 @@ def test_a_program_is_patched_into_the_store_and_kept(compile_c: Compile, tmp_pa
     user.run("gc", cwd=tmp_path)
     assert (patched / "bin/tool").exists()
     assert subprocess.run([patched / "bin/tool"], env={}, capture_output=True, check=False).returncode == 3
+
+
+@pytest.mark.network
+def test_packages_of_the_project_are_not_asked_about(compile_c: Compile, tmp_path: Path) -> None:
+    user = User(tmp_path / "home")
+    source = "const char *zlibVersion(void)"
+    options = ("-shared", "-fPIC", "-Wl,-soname,libz.so.1")
+    library = compile_c("stub/libz.so.1", f'{source} {{ return ""; }}', *options)
+    program = compile_c("tool", f"{source}; int main(void) {{ return zlibVersion()[0] - 48; }}", str(library))
+    (tmp_path / "devenv.toml").write_text('base = "debian/trixie"\n[packages]\nsystem = ["zlib1g"]\n')
+    path = user.run("patch", str(program), cwd=tmp_path).stdout.split()[-1]
+    assert subprocess.run([f"{path}/bin/tool"], env={}, check=False).returncode == 1
+    (tmp_path / "devenv.toml").write_text('base = "debian/trixie"\n')
+    done = user.run("patch", str(program), cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "needed of debian/trixie: zlib1g\n" in done.stdout
 
 
 @pytest.mark.network

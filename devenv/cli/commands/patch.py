@@ -6,11 +6,14 @@ import argparse
 import os
 from collections.abc import Iterator
 
-from devenv.autopatching import Survey, patch, survey
+from devenv.autopatching import patch
 from devenv.cli.commands.store_queries import print_json, print_lines
 from devenv.cli.context import Context
 from devenv.cli.foreign import surroundings
+from devenv.cli.warm import find_project
+from devenv.foreign.surveying import Survey, survey
 from devenv.formats.store_path import StorePath
+from devenv.project import Project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     place = context.workplace()
     around = surroundings(context, arguments.base)
-    found = survey(arguments.file, around, arguments.package)
+    project = _project(context, around.base)
+    system = project.config.system if project is not None else ()
+    found = survey(arguments.file, around, arguments.package, system)
     agreed = not found.added or arguments.add or context.confirm(f"Add {' '.join(found.added)}?")
-    path = patch(place, found, around) if agreed and not found.unresolved else None
+    path = None
+    if agreed and not found.unresolved:
+        path = patch(
+            place, found, around, project.lock.base if project is not None and project.lock else None
+        )
     if path is not None and arguments.root:
         from devenv.store.roots import add_indirect_root
 
@@ -40,6 +49,13 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     else:
         print_lines(_lines(found, path))
     return 0 if path is not None else 1
+
+
+def _project(context: Context, base: str) -> Project | None:
+    """The project whose system packages are of that base."""
+    directory = find_project(context.arguments.project or ".")
+    project = Project(directory, context.settings) if directory is not None else None
+    return project if project is not None and project.config.base == base else None
 
 
 def as_json(found: Survey, path: StorePath | None) -> dict[str, object]:
