@@ -16,6 +16,8 @@ _SKIPPED = frozenset({".git", ".hg", "__pycache__", ".devenv"})
 # Directories of many things that have nothing to do with each other.
 _SHARED = frozenset({"/", "/tmp", "/usr/bin", "/usr/games", "/usr/local/bin", "/bin", "/opt", "/var/tmp"})  # noqa: S108
 _PROGRAMS = frozenset({"bin", "sbin", "bin64", "bin32", "games", "Binaries", "MacOS"})
+_DEEPEST = 2  # directories above the only program of another system
+_HELPERS = ("*unins*.exe", "*redist*.exe", "*crash*.exe", "*/lib/*.jar", "lib/*.jar")
 _FRAMEWORKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Electron", ("resources/app.asar", "resources/electron.asar", "chrome_100_percent.pak")),
     ("Chromium", ("icudtl.dat", "headless_shell", "chrome_crashpad_handler", "nacl_irt_*.nexe")),
@@ -125,7 +127,18 @@ def main_program(bundle: Bundle) -> str | None:
         for few in (among, scripts, same):
             if len(few) == 1:
                 return few[0]
-    return None
+    return None if programs else _for_others(bundle, called)
+
+
+def _for_others(bundle: Bundle, called: str) -> str | None:
+    """The one program for Windows, .NET or Java of a bundle: those nearest to the top, without what installs and reports."""
+    found = [name for name in bundle.files if fnmatch(name.lower(), "*.exe") or fnmatch(name, "*.jar")]
+    found = [name for name in found if not any(fnmatch(name.lower(), each) for each in _HELPERS)]
+    least = min((name.count("/") for name in found), default=0)
+    top = [name for name in found if name.count("/") == least <= _DEEPEST]
+    same = [name for name in top if called.startswith(name.rpartition("/")[2].lower().split(".")[0])]
+    few = next((few for few in (top, same) if len(few) == 1), None)
+    return few[0] if few and kind_of(bundle.path(few[0])) in ("windows", "dotnet", "dos", "jar") else None
 
 
 def _is_program(path: str) -> bool:

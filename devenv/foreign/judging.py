@@ -78,6 +78,10 @@ def _judge_directory(path: str, place: str, kind: str, bundle: Bundle, around: S
     found = kind_of(start)
     if found == "script":
         return _judge_script(path, start, kind, bundle, around)
+    if found != "elf" and not found.startswith("appimage"):
+        verdict = others.judge_other(start, found, around.base, around.path)
+        subject = f"{WORDS.get(kind, kind)}, {verdict.subject}"
+        return replace(verdict, path=path, kind=kind, subject=subject, frameworks=bundle.frameworks)
     verdict = _judge_program(path, kind, start, read_program(start), bundle, around)
     return replace(
         verdict, subject=f"{WORDS.get(kind, kind)}, {verdict.subject}", frameworks=bundle.frameworks

@@ -1,7 +1,7 @@
 """What kind of thing a file is, by its first bytes and its shape, never by its name alone.
 
 Sources: elf(5), the AppImage specification 1.0 ("AI" and the type in e_ident[8:11]), ar(5) and deb(5), POSIX ustar,
-PKWARE APPNOTE, the PE format, squashfs and ISO 9660 superblocks, RFC 1952 and the magic of xz, bzip2 and zstd.
+PKWARE APPNOTE, the PE format, [MS-CFB], squashfs and ISO 9660 superblocks, RFC 1952 and the magic of xz, bzip2 and zstd.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import stat
 import zipfile
 
 from devenv.foreign.errors import ForeignError
+from devenv.foreign.windows import portable
 
 HEAD = 64 << 10
 _COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x28\xb5\x2f\xfd", "zstd"))
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _TAR_NAMES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst", ".tzst")
 
 
 def kind_of(path: str) -> str:
-    """One of: directory, elf, script, appimage-1, appimage-2, deb, rpm, tar, zip, wheel, jar, run, squashfs, iso, windows, dotnet,
-    macos, compressed, text, empty, data. Raises ForeignError where the file cannot be read or is no file.
+    """One of: directory, elf, script, appimage-1, appimage-2, deb, rpm, tar, zip, wheel, jar, run, squashfs, iso, windows, msi, dos,
+    dotnet, macos, compressed, text, empty, data. Raises ForeignError where the file cannot be read or is no file.
     """
     try:
         status = os.stat(path)
@@ -55,6 +57,8 @@ def _by_head(path: str, head: bytes) -> str:
         return _of_zip(path)
     if head[257:262] == b"ustar":
         return "tar"
+    if head.startswith(_COMPOUND) and path.lower().endswith(".msi"):
+        return "msi"
     if any(head.startswith(magic) for magic, _ in _COMPRESSED):
         return "tar" if path.lower().endswith(_TAR_NAMES) else _inside(path)
     return _rare(head)
@@ -81,14 +85,10 @@ def _is_text(head: bytes) -> bool:
 
 
 def _of_windows(head: bytes) -> str:
-    """A PE file with a CLI header (data directory 14) is .NET's, whichever the system."""
-    at = int.from_bytes(head[60:64], "little")
-    if head[at : at + 4] != b"PE\0\0":
-        return "windows"
-    optional = at + 24
-    wide = head[optional : optional + 2] == b"\x0b\x02"
-    directory = optional + (112 if wide else 96) + 14 * 8
-    return "dotnet" if int.from_bytes(head[directory : directory + 4], "little") else "windows"
+    found = portable(head)
+    if found is None:
+        return "dos"
+    return "dotnet" if found.managed else "windows"
 
 
 def _of_zip(path: str) -> str:

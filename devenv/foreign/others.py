@@ -5,82 +5,104 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from devenv.foreign.errors import ForeignError
+from devenv.foreign.kinds import HEAD
 from devenv.foreign.verdict import HOST, NOTHING, ROOT, WORDS, Verdict
+from devenv.foreign.windows import Portable, portable
 from devenv.formats.deb822 import parse_one
 from devenv.formats.debian_relations import parse_relations
 from devenv.formats.errors import FormatError
 
+_NOTES = {
+    "rpm": "look for an AppImage, a .deb or a .tar of the same program",
+    "macos": "look for a download for Linux",
+    "text": "name the program that reads it, as in: sh FILE",
+    "empty": "the download failed: fetch it again",
+}
+_PROTON = "games with 3D graphics run better with Steam's Proton, a build of Wine"
+_DOTNET = "newer .NET comes from Microsoft or with the program; no distribution's base has it"
+
+
+class Reader(NamedTuple):
+    """The program that a file is handed to. words: before the file; packages: of the base, () if none has it"""
+
+    words: tuple[str, ...]
+    packages: tuple[str, ...]
+    note: str = ""
+
 
 def judge_other(path: str, kind: str, base: str, search: str) -> Verdict:
     """The verdict on a file that the kernel does not start."""
+    refused = _refused(path, kind)
+    reader = _reader(path, kind) if refused is None else None
+    if reader is not None:
+        return _handed(path, kind, reader, base, search)
     subject = WORDS.get(kind, kind)
-    handed = {"windows": _wine, "dotnet": _mono, "jar": _java}.get(kind)
-    if handed is not None:
-        return _handed(path, kind, subject, *handed(path), base, search)
-    notes = {
-        "rpm": "look for an AppImage, a .deb or a .tar of the same program",
-        "macos": "look for a download for Linux",
-        "text": "name the program that reads it, as in: sh FILE",
-        "empty": "the download failed: fetch it again",
-    }
-    return Verdict(
-        path=path, kind=kind, subject=subject, route=NOTHING, reasons=(f"it is {_article(subject)}, no program for Linux",),
-        notes=(notes[kind],) if kind in notes else (),
-    )  # fmt: skip
+    reason = refused or f"it is {_article(subject)}, no program for Linux"
+    notes = (_NOTES[kind],) if kind in _NOTES else ()
+    return Verdict(path=path, kind=kind, subject=subject, route=NOTHING, reasons=(reason,), notes=notes)
 
 
 def _article(noun: str) -> str:
     return noun if noun.startswith(("text", "data")) else f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def _handed(
-    path: str,
-    kind: str,
-    subject: str,
-    program: str,
-    packages: tuple[str, ...],
-    note: str,
-    base: str,
-    search: str,
-) -> Verdict:
-    here = shutil.which(program, path=search) is not None
-    reason = f"{program} runs it" + ("" if here else f", from the packages {', '.join(packages)} of {base}")
-    prefix = (program, "-jar") if kind == "jar" else (program,)
+def _refused(path: str, kind: str) -> str | None:
+    """Why a program for Windows cannot be run by Wine, if so."""
+    found = _portable(path) if kind == "windows" else None
+    if found is None:
+        return None
+    if found.library:
+        return "it is a library for Windows (DLL), which programs load: name the program"
+    if found.machine not in ("i8086", "i386", "amd64"):
+        return "it is for Windows on another processor, which Wine does not run here"
+    return None
+
+
+def _portable(path: str) -> Portable | None:
+    with open(path, "rb") as file:
+        return portable(file.read(HEAD))
+
+
+def _reader(path: str, kind: str) -> Reader | None:
+    if kind == "windows":
+        found = _portable(path)
+        narrow = found is not None and found.machine in ("i8086", "i386")
+        return Reader(("wine",), ("wine", "wine32:i386" if narrow else "wine64"), _PROTON)
+    if kind == "msi":
+        return Reader(("wine", "msiexec", "/i"), ("wine", "wine32:i386", "wine64"), _PROTON)
+    if kind == "dotnet":
+        stem = path.rpartition(".")[0]
+        if any(os.path.exists(f"{stem}.{end}") for end in ("runtimeconfig.json", "deps.json")):
+            return Reader(("dotnet",), (), _DOTNET)
+        return Reader(("mono",), ("mono-runtime",), _DOTNET)
+    table = {"jar": Reader(("java", "-jar"), ("default-jre",)), "dos": Reader(("dosbox",), ("dosbox",))}
+    return table.get(kind)
+
+
+def _handed(path: str, kind: str, reader: Reader, base: str, search: str) -> Verdict:
+    name = reader.words[0]
+    here = shutil.which(name, path=search) is not None
+    if here:
+        route, reason = HOST, f"{name} runs it"
+    elif reader.packages:
+        route, reason = ROOT, f"{name} runs it, from the packages {', '.join(reader.packages)} of {base}"
+    else:
+        route, reason = NOTHING, f"{name} runs it, which is not on this machine, nor in {base}"
     return Verdict(
         path=path,
         kind=kind,
-        subject=subject,
-        route=HOST if here else ROOT,
+        subject=WORDS[kind],
+        route=route,
         reasons=(reason,),
         start=path,
-        prefix=prefix,
-        base=None if here else base,
-        packages=() if here else packages,
-        notes=(note,) if note else (),
+        prefix=reader.words,
+        base=base if route == ROOT else None,
+        packages=reader.packages if route == ROOT else (),
+        notes=(reader.note,) if reader.note else (),
     )
-
-
-def _wine(path: str) -> tuple[str, tuple[str, ...], str]:
-    with open(path, "rb") as file:
-        head = file.read(4096)
-    at = int.from_bytes(head[60:64], "little")
-    narrow = head[at + 4 : at + 6] == b"\x4c\x01"
-    note = "games with 3D graphics run better with Steam's Proton, a build of Wine"
-    return "wine", (("wine", "wine32:i386") if narrow else ("wine", "wine64")), note
-
-
-def _mono(path: str) -> tuple[str, tuple[str, ...], str]:
-    return (
-        "mono",
-        ("mono-runtime",),
-        "programs for newer .NET need Microsoft's `dotnet`, which no distribution's base has",
-    )
-
-
-def _java(path: str) -> tuple[str, tuple[str, ...], str]:
-    return "java", ("default-jre",), ""
 
 
 def interpreter(words: Sequence[str], search: str) -> tuple[str, bool]:

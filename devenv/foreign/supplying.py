@@ -26,7 +26,10 @@ def in_root(
     names = listed([each.soname for each in made.unsupplied])
     hint: tuple[str, ...] = ()
     if problem:
-        why, hint = f"who has {names} could not be looked up", (problem,)
+        absent = {each.soname for each in found.libraries if each.where == "missing"}
+        lacking = tuple(each for each in made.missing if each.soname in absent)
+        made = replace(made, missing=lacking, looked_up=False)
+        why, hint = "who has its libraries could not be looked up", (problem,)
     elif program.libc == "musl":
         why, hint = f"no package has {names} built for musl", ("look for a download for glibc",)
     else:

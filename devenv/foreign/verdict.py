@@ -20,6 +20,8 @@ WORDS = {
     "squashfs": "squashfs image",
     "iso": "ISO image",
     "windows": "program for Windows",
+    "msi": "installer for Windows",
+    "dos": "program for DOS",
     "dotnet": "program for .NET or Mono",
     "jar": "program for Java",
     "macos": "program for macOS",
@@ -36,7 +38,7 @@ WORDS = {
 class Missing:
     """A library that is needed or opened, and is not here.
 
-    package: who has it in the verdict's base, None if nobody; required: nothing starts without it; by: who asks for it
+    package: who has it in the verdict's base, None if nobody, or if that could not be looked up; required: nothing starts without it; by: who asks for it
     """
 
     soname: str
@@ -56,6 +58,7 @@ class Verdict:
     wanted, present: the newest symbol versions that are asked for, and what this machine's libraries define ("GLIBC": "2.38")
     features: what it does by libraries that it opens; frameworks: what it was made with; notes: advice
     beside: directories of libraries that it brings and that its run path does not lead to
+    looked_up: False where the archive's indices could not be read, so that nobody knows who has what is missing
     """
 
     path: str
@@ -78,6 +81,7 @@ class Verdict:
     frameworks: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    looked_up: bool = True
 
     @property
     def unsupplied(self) -> tuple[Missing, ...]:

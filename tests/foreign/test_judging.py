@@ -91,27 +91,46 @@ def test_libraries_that_a_program_opens_count(compile_c: Compile, around: Around
 
 
 @pytest.mark.parametrize(
-    ("machine", "bits", "name"), [(183, 2, "aarch64"), (243, 2, "riscv"), (8, 1, "mips")]
+    ("machine", "bits", "order", "name"),
+    [
+        (183, 64, "<", "aarch64"),
+        (183, 64, ">", "aarch64"),
+        (243, 64, "<", "riscv"),
+        (243, 32, "<", "riscv"),
+        (40, 32, "<", "arm"),
+        (40, 32, ">", "arm"),
+        (8, 32, "<", "mips"),
+        (8, 64, ">", "mips"),
+        (20, 32, ">", "powerpc"),
+        (21, 64, "<", "powerpc64"),
+        (21, 64, ">", "powerpc64"),
+        (22, 64, ">", "s390"),
+        (43, 64, ">", "sparc"),
+        (258, 64, "<", "loongarch"),
+        (62, 32, "<", "x86_64"),
+        (62, 64, ">", "x86_64"),
+        (0x4242, 64, "<", "machine 16962"),
+    ],
 )
 def test_foreign_architectures_are_called_so(
-    machine: int, bits: int, name: str, compile_c: Compile, around: Around, tmp_path: Path
+    machine: int, bits: int, order: str, name: str, around: Around, tmp_path: Path
 ) -> None:
-    head = bytearray(64)
-    head[:7] = b"\x7fELF" + bytes((bits, 1, 1))
-    struct.pack_into("<HHI", head, 16, 2, machine, 1)
-    sizes = (64, 56) if bits == 2 else (52, 32)
-    phoff = sizes[0]
-    if bits == 2:
-        struct.pack_into("<QQQIHHHHHH", head, 24, 0x1000, phoff, 0, 0, 64, 56, 1, 0, 0, 0)
-        segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 64, 64, 4096)
-    else:
-        struct.pack_into("<IIIIHHHHHH", head, 24, 0x1000, phoff, 0, 0, 52, 32, 1, 0, 0, 0)
-        segment = struct.pack("<IIIIIIII", 1, 0, 0, 0, 52, 52, 5, 4096)
     path = tmp_path / "main"
-    path.write_bytes(bytes(head[: sizes[0]]) + segment)
+    path.write_bytes(foreign_program(machine, bits, order))
     verdict = judge(str(path), around())
     assert verdict.route == "none"
-    assert name in verdict.reasons[0] and "another architecture" in verdict.reasons[0]
+    assert f"{bits}-bit {name}" in verdict.reasons[0] and "another architecture" in verdict.reasons[0]
+
+
+def foreign_program(machine: int, bits: int, order: str) -> bytes:
+    """The least that can be loaded: a header and one segment with both."""
+    head = b"\x7fELF" + bytes((bits // 32, 1 if order == "<" else 2, 1)) + bytes(9)
+    head += struct.pack(f"{order}HHI", 2, machine, 1)
+    if bits == 64:
+        head += struct.pack(f"{order}QQQIHHHHHH", 0x1000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+        return head + struct.pack(f"{order}IIQQQQQQ", 1, 5, 0, 0, 0, 120, 120, 4096)
+    head += struct.pack(f"{order}IIIIHHHHHH", 0x1000, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    return head + struct.pack(f"{order}IIIIIIII", 1, 0, 0, 0, 84, 84, 5, 4096)
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.3, 0.5])
@@ -225,26 +244,6 @@ def test_what_is_no_program_is_called_what_it_is(
     verdict = judge(str(path), around())
     assert (verdict.kind, verdict.route) == (kind, "none")
     assert said in verdict.subject
-
-
-def windows_program(machine: int) -> bytes:
-    head = bytearray(512)
-    head[:2], head[60] = b"MZ", 64
-    head[64:68] = b"PE\0\0"
-    struct.pack_into("<H", head, 68, machine)
-    return bytes(head)
-
-
-@pytest.mark.parametrize(("machine", "package"), [(0x14C, "wine32:i386"), (0x8664, "wine64")])
-def test_programs_for_windows_are_offered_wine(
-    machine: int, package: str, around: Around, tmp_path: Path
-) -> None:
-    path = tmp_path / "setup.exe"
-    path.write_bytes(windows_program(machine))
-    verdict = judge(str(path), around(path="/nonexistent"))
-    assert verdict.route == "root" and verdict.prefix == ("wine",)
-    assert package in verdict.packages
-    assert any("Proton" in note for note in verdict.notes)
 
 
 def test_a_script_whose_interpreter_is_missing_gets_its_package(around: Around, tmp_path: Path) -> None:

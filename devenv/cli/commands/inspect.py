@@ -55,7 +55,7 @@ def _rows(verdict: Verdict) -> Iterator[tuple[str, str]]:
     if verdict.features:
         yield "opens", f"libraries for {', '.join(verdict.features)}"
     for each in verdict.missing:
-        who = each.package or "no package has it"
+        who = each.package or ("no package has it" if verdict.looked_up else "not looked up")
         yield "missing" if each.required else "missing, optional", f"{each.soname}: {who}"
     yield "verdict", _conclusion(verdict)
     for reason in verdict.reasons:
