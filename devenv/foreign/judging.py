@@ -10,6 +10,7 @@ from devenv.elf.errors import DamagedElf, ElfError
 from devenv.foreign import others
 from devenv.foreign.bundles import Bundle, bundle_of, main_program, open_bundle
 from devenv.foreign.errors import ForeignError
+from devenv.foreign.families import best
 from devenv.foreign.kinds import kind_of, shebang
 from devenv.foreign.needs import Needs, needs_of
 from devenv.foreign.program import ALSO_RUNS, Program, read_program
@@ -306,6 +307,9 @@ def _why_not_here(program: Program, found: Needs, around: Surroundings) -> list[
     if beside:
         reasons.append(f"its run path does not lead to what it brings: {listed(beside)}")
     reasons += [f"it opens libraries for {name} that are not here" for name in found.silent]
+    vital = [family for family in found.families if family.vital]
+    names = [name for name, _ in around.host.all_libraries(program.architecture or "")] if vital else []
+    reasons += [f"it opens {family}, which is not here" for family in vital if best(family, names) is None]
     return reasons
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from devenv.elf.errors import ElfError
 from devenv.foreign.bundles import Bundle
+from devenv.foreign.families import Family, families_of
 from devenv.foreign.loading import Library, libraries
 from devenv.foreign.openings import VITAL, Feature, features_of, is_libc_part
 from devenv.foreign.program import Program, read_program
 from devenv.foreign.systems import System
 
 _MOST_READ = 400  # files of a bundle; larger ones repeat themselves
-# What a runtime looks for under a name with whatever version there is.
-_PATTERNS = {".NET": ("libicuuc.so.*", "libssl.so.*")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,7 @@ class Needs:
     """libraries: needed by the program or a part of it, in order; optional: those that only parts need it can do without
     opened: libraries that are opened by name, perhaps; features: what these do; silent: vital features that the system lacks
     versions: all symbol versions that are wanted of the system; beside: directories with libraries that no run path leads to
-    patterns: libraries of any version
+    families: libraries of which any version will do
     """
 
     libraries: tuple[Library, ...]
@@ -33,7 +32,7 @@ class Needs:
     silent: tuple[str, ...]
     versions: tuple[str, ...]
     beside: tuple[str, ...]
-    patterns: tuple[str, ...]
+    families: tuple[Family, ...]
 
 
 def needs_of(
@@ -63,9 +62,7 @@ def needs_of(
         silent=_silent(features, program, system, brought),
         versions=_versions(parts, brought),
         beside=_beside(found.values()),
-        patterns=tuple(
-            pattern for name in (bundle.frameworks if bundle else ()) for pattern in _PATTERNS.get(name, ())
-        ),
+        families=families_of(bundle),
     )
 
 

@@ -13,6 +13,7 @@ from devenv.debian.family import COMPONENTS, parse_base
 from devenv.debian.index import Index, open_index
 from devenv.debian.suites import Places, open_suite
 from devenv.errors import DevenvError
+from devenv.foreign.families import Family, best
 from devenv.foreign.program import TRIPLETS
 
 # Releases, oldest first, with what the libraries everything else stands on define there. From the packages libc6 and
@@ -89,16 +90,16 @@ class Suppliers:
         inner = [each for each in found if f"/{triplet}/" in each.path]
         return _likeliest(soname, usual) or _likeliest(soname, inner)
 
-    def newest_library(self, pattern: str, architecture: str) -> str | None:
-        """The package with the highest version of a library: "libicuuc.so.*"."""
+    def newest_library(self, family: Family, architecture: str) -> str | None:
+        """The package with the highest version of a library that is of the family."""
         directory = f"/usr/lib/{TRIPLETS.get(architecture, '')}"
-        found = [each for each in self._ask(pattern, architecture) if os.path.dirname(each.path) == directory]
-        found.sort(
-            key=lambda each: [
-                int(part) for part in each.path.rpartition(".so.")[2].split(".") if part.isdigit()
-            ]
-        )
-        return found[-1].package if found else None
+        found = {
+            os.path.basename(each.path): each.package
+            for each in self._ask(family.glob, architecture)
+            if os.path.dirname(each.path) == directory
+        }
+        name = best(family, found)
+        return found[name] if name is not None else None
 
     def qualified(self, name: str, architecture: str) -> str | None:
         """A package as requests name it: with its architecture, if that is not the machine's. None: there is no such."""

@@ -94,7 +94,11 @@ def _supplied(
     if program.libc == "musl":
         missing = _of_musl(found, basket)
     else:
-        missing = [*_of_glibc(program, found, basket, around), *_opened(program, found, basket, around)]
+        missing = [
+            *_of_glibc(program, found, basket, around),
+            *_opened(program, found, basket, around),
+            *_of_families(found, basket, program),
+        ]
     missing.sort(key=lambda each: (not each.required, each.soname))
     return replace(
         verdict,
@@ -149,6 +153,15 @@ def _opened(program: Program, found: Needs, basket: _Basket, around: Surrounding
             basket.library(soname)
         for name in feature.packages:
             basket.add(name)
-    for pattern in found.patterns:
-        basket.add(basket.suppliers.newest_library(pattern, basket.architecture))
+    return missing
+
+
+def _of_families(found: Needs, basket: _Basket, program: Program) -> list[Missing]:
+    """The newest of each that the base has. A vital one that it has not may be in an older base."""
+    missing = []
+    for family in found.families:
+        package = basket.add(basket.suppliers.newest_library(family, basket.architecture))
+        if package is None:
+            lacking = Missing(soname=str(family), package=None, required=family.vital, by=(program.path,))
+            missing.append(lacking)
     return missing

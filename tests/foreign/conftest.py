@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from devenv.foreign.families import Family, best
 from devenv.foreign.suppliers import Suppliers
 from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.systems import System
@@ -47,8 +48,9 @@ class Shelf(Suppliers):
     def library(self, soname: str, architecture: str) -> str | None:
         return self._packages.get(soname)
 
-    def newest_library(self, pattern: str, architecture: str) -> str | None:
-        return self._packages.get(pattern)
+    def newest_library(self, family: Family, architecture: str) -> str | None:
+        name = best(family, self._packages)
+        return None if name is None else self._packages[name]
 
     def program(self, name: str, architecture: str) -> str | None:
         return self._packages.get(name)

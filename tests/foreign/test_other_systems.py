@@ -114,4 +114,4 @@ def test_any_bytes_behind_mz_are_read(data: bytes, at: int) -> None:
     head = bytearray(b"MZ" + bytes(62) + data)
     struct.pack_into("<I", head, 60, at)
     found = portable(bytes(head))
-    assert found is None or head[at : at + 2] in (b"PE", b"NE")
+    assert found is None or bytes(head[at : at + 2]) in (b"PE", b"NE")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from devenv.debian.suites import Places
 from devenv.events import Reporter
+from devenv.foreign.families import Family
 from devenv.foreign.suppliers import RELEASES, Suppliers, base_for, newest, suits, version_of
 from tests.debian.conftest import MakeSite, make_site  # noqa: F401  # a fixture
 from tests.fetch.conftest import server  # noqa: F401  # a fixture
@@ -67,7 +68,9 @@ def test_libraries_of_other_architectures_have_indices_of_their_own(suppliers: S
 
 
 def test_of_several_versions_the_newest_is_taken(suppliers: Suppliers) -> None:
-    assert suppliers.newest_library("libicuuc.so.*", "amd64") == "libicu72"
+    assert suppliers.newest_library(Family("libicuuc.so.*"), "amd64") == "libicu72"
+    assert suppliers.newest_library(Family("libicuuc.so.*", (70,)), "amd64") == "libicu67"
+    assert suppliers.newest_library(Family("libicuuc.so.*", (60,)), "amd64") is None
 
 
 def test_a_program_leads_to_the_whole_package(suppliers: Suppliers) -> None:
