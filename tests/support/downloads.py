@@ -32,22 +32,14 @@ def npm(name: str, folder: Path) -> Path:
     return folder / "package"
 
 
-def wheel(name: str, folder: Path) -> Path:
-    """The directory that a wheel for this Python unpacks to."""
+def wheel(name: str, folder: Path, *, platform: str | None = None) -> Path:
+    """The directory that a wheel for this Python unpacks to, and for this machine or another ("win_amd64")."""
     folder.mkdir(parents=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "-d",
-        ".",
-    ]
-    subprocess.run([*command, name], cwd=folder, check=True, capture_output=True)
+    options = ["-q", "--no-deps", "--only-binary", ":all:", "-d", "."]
+    if platform is not None:
+        options += ["--platform", platform]
+    command = [sys.executable, "-m", "pip", "download", *options, name]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
     (archive,) = folder.glob("*.whl")
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
@@ -87,8 +79,11 @@ def deb(name: str, folder: Path, cache: Path, *, base: str, architecture: str = 
 
 def unpacked_deb(name: str, folder: Path, cache: Path, *, base: str, architecture: str = "amd64") -> Path:
     """The directory that a package's files are unpacked to, and nothing else done."""
-    package = deb(name, folder, cache, base=base, architecture=architecture)
-    files = folder / "files"
+    return unpacked(deb(name, folder, cache, base=base, architecture=architecture), folder / "files")
+
+
+def unpacked(package: Path, files: Path) -> Path:
+    """The directory `files`, with those of a Debian package."""
     unpack_deb(str(package), str(files))
     for place in [files, *files.rglob("*")]:
         if place.is_dir() and not place.is_symlink():
