@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from devenv.adapter import CargoSources, Editable, NodeModules, Package, Plan, RLibrary, SitePackages
+from devenv.adapter import (
+    CargoSources,
+    Editable,
+    NodeModules,
+    Package,
+    Plan,
+    RLibrary,
+    ScriptRules,
+    SitePackages,
+)
 from devenv.config.lock import LockedToolchain
 from devenv.config.model import Config
 from devenv.derivations.graph import Graph, Node
@@ -105,6 +114,11 @@ class Instantiated:
     root: RootPlan | None
     python: HostPython | None
     undecided: tuple[Node, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+# What the scripts of a repository's package in a tree need, why they cannot be run, or None where it has none.
+Preparation = Callable[[str, ScriptRules], NodeModules | str | None]
 
 
 def instantiate(
@@ -121,13 +135,14 @@ def instantiate(
     base: LockedBase | None = None,
     outside: Sequence[str] = (),
     base_urls: Callable[[LockedDeb], list[str]] | None = None,
+    preparation: Preparation | None = None,
 ) -> Instantiated:
     """Derivations, view recipes and the spec of a locked project. `platform` as in "linux-x86_64".
 
     `base` are the system packages, of which those with the keys `outside` are not for builds; `base_urls` says where each can be had. `candidates` gives all URLs of a file that may be
     in several places. `cargo_index` gives the registry that cargo takes by default, as a Cargo.lock names it.
     """
-    maker = ViewMaker(store_dir, absolute_url)
+    maker = ViewMaker(store_dir, absolute_url, preparation)
     root = None
     if base is not None and base_urls is not None:
         from devenv.fhs.plan import derivations, without
@@ -176,13 +191,21 @@ def instantiate(
         root=root,
         python=python,
         undecided=tuple(maker.undecided),
+        notices=tuple(dict.fromkeys(maker.notices)),
     )
 
 
 class ViewMaker:
     """Collects the nodes of one environment; a package that several views share is one node."""
 
-    def __init__(self, store_dir: StoreDir, absolute_url: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        store_dir: StoreDir,
+        absolute_url: Callable[[str], str],
+        preparation: Preparation | None = None,
+    ) -> None:
+        self._preparation = preparation
+        self.notices: list[str] = []
         self.store_dir = store_dir
         self.absolute_url = absolute_url
         self.graph = Graph(store_dir)
@@ -198,11 +221,13 @@ class ViewMaker:
         self._building = (python, root)
 
     def package(self, package: Package) -> Node:
-        url = package.file.url
         if package.format == "sdist":
             return self.target(self._built(package))
-        node = package_node(self.graph, package, url if is_git(url) else self.absolute_url(url))
-        return self.target(node)
+        return self.target(self._unpacked(package))
+
+    def _unpacked(self, package: Package) -> Node:
+        url = package.file.url
+        return package_node(self.graph, package, url if is_git(url) else self.absolute_url(url))
 
     def _built(self, package: Package) -> Node:
         from devenv.derivations.wheels import built_node
@@ -241,7 +266,9 @@ class ViewMaker:
         view = entry.plan.view
         assert isinstance(view, NodeModules)
         nodes = {place: self.package(package) for place, package in view.packages.items()}
-        installed = self._installed(view, nodes, root)
+        installed = self._installed(view, self._prepared(view, nodes, root), root)
+        for node in installed.values():
+            self.target(node)
         trees = {place: node.out for place, node in installed.items()}
         document: dict[str, object] = {
             "kind": "node_modules",
@@ -256,14 +283,41 @@ class ViewMaker:
         }
         if view.manifests is not None:
             document["manifests"] = asdict(view.manifests)
-        if view.reread:
-            document["reread"] = list(view.reread)
         if view.scripts.optional:
             document["optional_scripts"] = dict(view.scripts.optional)
         # Where packages say themselves whether they have scripts, they stay to be asked.
-        asked = [node.out for node in nodes.values()] if view.scripts.places is None else ()
+        said = view.scripts.places is not None
+        asked = [
+            nodes[place].out for place, each in view.packages.items() if not said or each.format == "git-npm"
+        ]
         references = (*trees.values(), *asked)
         return self._recipe("node_modules", entry.directory or ".", document, references, view, trees, {})
+
+    def _prepared(
+        self, view: NodeModules, nodes: Mapping[str, Node], root: RootPlan | None
+    ) -> Mapping[str, Node]:
+        """The packages, those of repositories as npm packs them after their own scripts ran."""
+        from devenv.derivations.npm_scripts import prepared_node
+
+        found = dict(nodes)
+        for place, package in view.packages.items():
+            if package.format != "git-npm" or self._preparation is None:
+                continue
+            if not os.path.isdir(nodes[place].out):
+                self.undecided.append(nodes[place])
+                continue
+            needs = self._preparation(nodes[place].out, view.scripts.rules)
+            if needs is not None and view.scripts.rules.of(package.name, package.version) is False:
+                needs = "[lockfiles] of devenv.toml forbids it"
+            if isinstance(needs, NodeModules):
+                around = {each: self._unpacked(inner) for each, inner in needs.packages.items()}
+                around = dict(self._installed(needs, around, root))
+                tools = self._script_tools(root)
+                found[place] = prepared_node(self.graph, tools, package, nodes[place], around)
+            elif needs is not None:
+                name = f"{package.name}@{package.version}"
+                self.notices.append(f"{name} is not built, so it is as its repository has it: {needs}")
+        return found
 
     def _installed(
         self, view: NodeModules, nodes: Mapping[str, Node], root: RootPlan | None
@@ -280,7 +334,7 @@ class ViewMaker:
         tools = self._script_tools(root)
         runs, unknown = script_runs(self.graph, tools, view.scripts, view.packages, nodes, asked)
         self.undecided += unknown
-        return {place: self.target(runs.node(place)) for place in nodes}
+        return {place: runs.node(place) for place in nodes}
 
     def _script_tools(self, root: RootPlan | None) -> Toolchain:
         """Node, npm and compilers: the system packages' where there is one among them, else this machine's."""

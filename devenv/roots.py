@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 
 from devenv.errors import DevenvError
-from devenv.store.last_use import mark_used
 from devenv.values import value
 
 TYPE_CHECKING = False
@@ -66,10 +65,7 @@ def remembered_by(layout: Layout, link: str) -> str | None:
     except OSError:
         return None
     root = os.path.join(layout.views, os.path.basename(recipe))
-    if not os.path.isdir(root) or not os.path.lexists(recipe):
-        return None
-    mark_used(link)
-    return root
+    return root if os.path.isdir(root) and os.path.lexists(recipe) else None
 
 
 def link_of(layout: Layout, wanted: Wanted) -> str:

@@ -1,17 +1,20 @@
 "use strict";
-// Runs the install scripts of one npm package among the packages that it depends on, and keeps what became of it.
+// Runs the scripts of one npm package among the packages that it depends on, and keeps what became of it: those that
+// install it, or those that prepare a package of a repository for being packed.
 //
 // $jobPath is a JSON file, which devenv/derivations/npm_scripts.py describes. The environment is the one that npm gives
 // to scripts (npm's manual, scripts(7), "Environment"), as far as that is the same on every machine.
 
 const fs = require("fs");
 const path = require("path");
-const { spawn } = require("child_process");
+const { spawn, spawnSync } = require("child_process");
 
 const job = JSON.parse(fs.readFileSync(process.env.jobPath, "utf8"));
 const build = process.env.NIX_BUILD_TOP;
 const project = path.join(build, "project");
 const own = path.join(project, job.place);
+// A package of a repository: it is the project itself, and packed in the end.
+const prepares = job.place === "";
 const KEPT_LINES = 40;
 const NETWORK = /\b(ENOTFOUND|EAI_AGAIN|ENETUNREACH|ECONNREFUSED)\b|resolve host|name resolution|Network is unreachable/;
 
@@ -75,7 +78,7 @@ function arrange() {
   }
   for (const place of places) {
     const target = path.join(project, place);
-    if (fs.existsSync(target)) link(target, place.slice(place.lastIndexOf("node_modules/") + 13));
+    if (place !== "" && fs.existsSync(target)) link(target, place.slice(place.lastIndexOf("node_modules/") + 13));
   }
 }
 
@@ -132,15 +135,18 @@ function environment(data) {
   for (const name of ["http_proxy", "https_proxy", "no_proxy"]) {
     if (process.env[name]) found[name] = process.env[name];
   }
-  return { ...found, ...job.variables };
+  return found;
 }
 
 function scripts(data) {
   const given = data.scripts !== null && typeof data.scripts === "object" ? data.scripts : {};
-  const found = ["preinstall", "install", "postinstall"]
+  const events = prepares
+    ? ["prepack", "preprepare", "prepare", "postprepare"]
+    : ["preinstall", "install", "postinstall"];
+  const found = events
     .filter((event) => typeof given[event] === "string" && given[event] !== "")
     .map((event) => [event, given[event]]);
-  const compiles = fs.existsSync(path.join(own, "binding.gyp")) && data.gypfile !== false;
+  const compiles = !prepares && fs.existsSync(path.join(own, "binding.gyp")) && data.gypfile !== false;
   if (compiles && !given.preinstall && !given.install) found.unshift(["install", "node-gyp rebuild"]);
   return found;
 }
@@ -172,6 +178,24 @@ function run(event, script, env) {
   });
 }
 
+// What npm would put into the package's tarball, and what its commands run.
+function pack(env, data) {
+  const cli = job.npm ? [process.execPath, path.join(job.npm, "bin/npm-cli.js")] : ["npm"];
+  const argv = [...cli.slice(1), "pack", "--dry-run", "--json", "--ignore-scripts", "--offline", "--loglevel=error"];
+  const done = spawnSync(cli[0], argv, { cwd: own, env, encoding: "utf8", maxBuffer: 1 << 28 });
+  if (done.status !== 0) throw new Error(`npm pack failed: ${done.error ? done.error.message : done.stderr}`);
+  const told = JSON.parse(done.stdout);
+  const [packed] = Array.isArray(told) ? told : Object.values(told);
+  const bin = typeof data.bin === "string" ? [data.bin] : Object.values(data.bin || {});
+  const commands = new Set(bin.map((file) => path.posix.normalize(String(file))));
+  for (const file of packed.files) {
+    const target = path.join(process.env.out, file.path);
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    copy(path.join(own, file.path), target, new Set());
+    if (commands.has(path.posix.normalize(file.path))) fs.chmodSync(target, 0o755);
+  }
+}
+
 function keep() {
   const out = process.env.out;
   const separate = Object.keys(job.packages).filter((place) => place.startsWith(job.place + "/"));
@@ -200,7 +224,8 @@ async function main() {
     fs.writeFileSync(path.join(process.env.out, job.failed), JSON.stringify(failure));
     return;
   }
-  keep();
+  if (prepares) pack(env, data);
+  else keep();
 }
 
 main().catch((error) => {

@@ -1,15 +1,18 @@
-"""Install scripts of npm packages, each package a derivation: its tree after the scripts ran.
+"""Scripts of npm packages, each package a derivation: its tree after its install scripts ran, or after it was prepared.
 
 It sees Node, the package and the packages that it depends on, at their places; of those that have scripts themselves
 what became of them. It sees no network, and compilers either of the root of system packages or of this machine
 (`on_host`). The builder is `npm_scripts.js`, run by Node with this as `$jobPath`:
 
     { "name", "version", "place", "packages": { PLACE: store path }, "optional", "fixed", "failed": FAILED,
-      "npm": store path | null, "npmVersion", "variables": { NAME: value } }       variables: only where there are some
+      "npm": store path | null, "npmVersion" }
 
 Where the script of an optional package fails, the output is a directory with nothing but FAILED, a file which says how: a
 derivation cannot fail softly, and what to do without the package is decided when a tree is composed. npm's manual,
 scripts(7), says which scripts run in which order.
+
+A package of a repository is prepared before: `place` is "", its tree is the project, and what `npm pack` would take is kept
+after the scripts for that ran among the packages of its own lockfile.
 """
 
 from __future__ import annotations
@@ -93,7 +96,6 @@ class ScriptRuns:
         optional = place in self.scripts.optional
         allowed = self.chosen[place]
         fixed = (Hash.parse_sri(allowed), True) if isinstance(allowed, str) else None
-        runner = write_node(self.graph, "npm-scripts", {_RUNNER: _runner_text()})
         job = {
             "name": package.name,
             "version": package.version,
@@ -105,26 +107,64 @@ class ScriptRuns:
             "npm": tools.npm.out if tools.npm is not None else None,
             "npmVersion": tools.npm_version,
         }
-        if variables := package.changes.variables:
-            job["variables"] = variables
-        env = {"job": json.dumps(job, sort_keys=True), "passAsFile": "job", "revision": _REVISION}
-        env[ROOT if tools.root is not None else HOST] = tools.root.out if tools.root is not None else "1"
+        env = {}
         if optional and tools.root is None:
             env["tools"] = " ".join(_tools_here())
         if fixed is not None:
             env["impureEnvVars"] = "http_proxy https_proxy no_proxy"
             env |= {"outputHash": str(allowed), "outputHashAlgo": "", "outputHashMode": "recursive"}
-        inputs = [self.nodes[place], runner, *around.values(), tools.node, tools.npm, tools.root]
-        return self.graph.add(
-            name=sanitize_name(f"{package.name}-{package.version}-installed"),
-            builder=f"{tools.node.out}/bin/node" if tools.node is not None else _HOST_NODE,
-            system=f"{tools.machine}-linux",
-            args=(f"{runner.out}/{_RUNNER}",),
-            env=env,
-            inputs=[node for node in inputs if node is not None],
-            fixed=fixed,
-            label=f"{package.name}@{package.version} (install scripts)",
-        )
+        inputs = (self.nodes[place], *around.values())
+        return _node(self.graph, tools, job, env, inputs, fixed, ("installed", "install scripts"))
+
+
+def prepared_node(
+    graph: Graph, toolchain: Toolchain, package: Package, source: Node, around: Mapping[str, Node]
+) -> Node:
+    """A package of a repository as npm would pack it. `around`: by place, what is installed in the repository for that."""
+    job = {
+        "name": package.name,
+        "version": package.version,
+        "place": "",
+        "packages": {"": source.out, **{place: node.out for place, node in around.items()}},
+        "optional": False,
+        "fixed": False,
+        "failed": FAILED,
+        "npm": toolchain.npm.out if toolchain.npm is not None else None,
+        "npmVersion": toolchain.npm_version,
+    }
+    return _node(graph, toolchain, job, {}, (source, *around.values()), None, ("prepared", "prepare"))
+
+
+def _node(
+    graph: Graph,
+    tools: Toolchain,
+    job: Mapping[str, object],
+    env: Mapping[str, str],
+    inputs: Iterable[Node],
+    fixed: tuple[Hash, bool] | None,
+    words: tuple[str, str],
+) -> Node:
+    """The run of a job. `words`: for the output's name, and for people."""
+    runner = write_node(graph, "npm-scripts", {_RUNNER: _runner_text()})
+    where = {ROOT: tools.root.out} if tools.root is not None else {HOST: "1"}
+    every = (*inputs, runner, tools.node, tools.npm, tools.root)
+    label = f"{job['name']}@{job['version']}"
+    return graph.add(
+        name=sanitize_name(f"{job['name']}-{job['version']}-{words[0]}"),
+        builder=f"{tools.node.out}/bin/node" if tools.node is not None else _HOST_NODE,
+        system=f"{tools.machine}-linux",
+        args=(f"{runner.out}/{_RUNNER}",),
+        env={
+            "job": json.dumps(job, sort_keys=True),
+            "passAsFile": "job",
+            "revision": _REVISION,
+            **where,
+            **env,
+        },
+        inputs=[node for node in every if node is not None],
+        fixed=fixed,
+        label=f"{label} ({words[1]})",
+    )
 
 
 def script_runs(

@@ -2,7 +2,7 @@
 
     { "name", "version", "bin": FILE | { COMMAND: FILE } | [ FILE ], "directories": { "bin": DIRECTORY },
       "os": NAMES, "cpu": NAMES, "libc": NAMES, "scripts": { "install", "preinstall", "postinstall" },
-      "dependencies", "optionalDependencies", "peerDependencies": { NAME: SPEC },
+      "dependencies", "devDependencies", "optionalDependencies", "peerDependencies": { NAME: SPEC },
       "peerDependenciesMeta": { NAME: { "optional" } } }
     NAMES = name | "!" name | [ name | "!" name ... ]
 
@@ -45,6 +45,7 @@ class Manifest:
     preparation: str | None = None
     dependencies: frozenset[str] = frozenset()
     optional_dependencies: frozenset[str] = frozenset()
+    dev_dependencies: frozenset[str] = frozenset()
     peer_dependencies: frozenset[str] = frozenset()
     optional_peers: frozenset[str] = frozenset()
 
@@ -81,6 +82,7 @@ def parse_manifest(data: bytes, name: str) -> Manifest:
         builds_gyp=values.get("gypfile") is not False,
         dependencies=frozenset(_table(values.get("dependencies"))),
         optional_dependencies=frozenset(_table(values.get("optionalDependencies"))),
+        dev_dependencies=frozenset(_table(values.get("devDependencies"))),
         peer_dependencies=frozenset(_table(values.get("peerDependencies"))),
         optional_peers=frozenset(n for n, m in meta.items() if isinstance(m, dict) and m.get("optional")),
     )

@@ -234,6 +234,81 @@ def test_esbuild_and_a_node_gyp_package_are_built(tmp_path: Path, user: User) ->
         assert file.read(4) == b"\x7fELF"  # what its script puts in place of a program in JavaScript
 
 
+@pytest.mark.network
+@pytest.mark.slow
+def test_node_gyp_compiles_with_the_system_packages(tmp_path: Path, user: User) -> None:
+    """On a machine without compilers: the project's base has them, and this one's are not looked at."""
+    root = tmp_path / "project"
+    root.mkdir()
+    wanted = {"esbuild": "0.25.0", "cpu-features": "0.0.10", "bufferutil": "4.0.9"}
+    (root / "package.json").write_text(json.dumps({"name": "p", "version": "1.0.0", "dependencies": wanted}))
+    env = user.env | {"PATH": os.environ["PATH"]}
+    command = [program("npm"), "install", "--package-lock-only", "--no-audit", "--no-fund"]
+    subprocess.run(command, cwd=root, env=env, check=True, capture_output=True, timeout=300)
+    (root / "devenv.toml").write_text(
+        'name = "p"\nbase = "debian/trixie"\n[packages]\nnode = "22"\nsystem = ["g++", "make", "python3"]\n'
+    )
+    user.run("lock", cwd=root)
+    use = "require('bufferutil').unmask; require('cpu-features')().arch"
+    done = user.run("enter", "-c", f'esbuild --version && node -p "{use}"', cwd=root, timeout=1800)
+    assert done.stdout.split() == ["0.25.0", {"x86_64": "x86", "aarch64": "aarch64"}[os.uname().machine]]
+    (compiled,) = root.glob("node_modules/cpu-features/build/Release/*.node")
+    assert b"GCC: (Debian 14" in compiled.read_bytes()
+
+
+def committed(source: Path, user: User) -> str:
+    """The commit of all that is in a directory."""
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.test")
+    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "one")):
+        subprocess.run(["git", "-C", str(source), *command], check=True, env=user.env)
+    argv = ["git", "-C", str(source), "rev-parse", "HEAD"]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_packages_of_repositories_are_prepared_and_packed(
+    tmp_path: Path, user: User, project: Scripted
+) -> None:
+    """As npm does: among the devDependencies of their own lock, and what `npm pack` takes is the package."""
+    compiler = "#!/usr/bin/env node\nrequire('fs').mkdirSync('dist'); require('fs').writeFileSync('dist/cli.js', '#!/usr/bin/env node\\nconsole.log(' + JSON.stringify(process.argv[2] + require('made')) + ')\\n')\n"
+    inner = Scripted(tmp_path / "source", project.registry)
+    inner.add("compiler", {"c.js": compiler}, bin="c.js")
+    inner.add(
+        "made",
+        {"i.js": "require('fs').writeFileSync('index.js', 'module.exports = 1')"},
+        scripts={"install": "node i.js"},
+    )
+    manifest: dict[str, Any] = {
+        "name": "grown",
+        "version": "2.0.0",
+        "bin": "dist/cli.js",
+        "files": ["dist"],
+        "scripts": {"prepare": "compiler dist"},
+        "devDependencies": {"compiler": "1", "made": "1"},
+    }
+    for name in ("compiler", "made"):
+        resolved = project.registry.url + project.registry.tarball_path(name, "1.0.0")
+        inner.entries[f"node_modules/{name}"]["resolved"] = resolved
+    (inner.root / "package.json").write_text(json.dumps(manifest))
+    (inner.root / "package-lock.json").write_text(npm_lock(inner.entries, **manifest))
+    (inner.root / "test.js").write_text("")
+    commit = committed(inner.root, user)
+    url = f"git+file://{inner.root}#{commit}"
+    entry = {"version": "2.0.0", "resolved": url, "bin": {"grown": "dist/cli.js"}}
+    if project.version == 1:
+        entry = {"version": url, "from": url}
+    project.entries = {"node_modules/grown": entry}
+    project.write(dependencies={"grown": "*"})
+    enter(user, project)
+    done = user.run("enter", "-c", "grown", cwd=project.root)
+    assert done.stdout == "dist1\n"
+    assert {path.name for path in (project.root / "node_modules/grown").iterdir()} == {"package.json", "dist"}
+    rule = "[lockfiles]\nnpm = { scripts = { grown = false } }\n"
+    project.write(rule, dependencies={"grown": "*"})
+    said = enter(user, project).stderr
+    assert " is not built, so it is as its repository has it: [lockfiles] of devenv.toml forbids it" in said
+    assert (project.root / "node_modules/grown/test.js").exists()
+
+
 def test_packages_from_repositories_and_files_are_installed(
     tmp_path: Path, user: User, registry: Registry
 ) -> None:
@@ -247,15 +322,12 @@ def test_packages_from_repositories_and_files_are_installed(
         "scripts": {"install": "echo > made.txt"},
     }
     (source / "package.json").write_text(
-        json.dumps({**manifest, "scripts": {**manifest["scripts"], "prepare": "x"}})
+        json.dumps(
+            {**manifest, "scripts": {**manifest["scripts"], "prepare": "x"}, "dependencies": {"a": "1"}}
+        )
     )
     (source / "cli.js").write_text("#!/usr/bin/env node\nconsole.log('grown')\n")
-    identity = ("-c", "user.name=a", "-c", "user.email=a@example.test")
-    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "one")):
-        subprocess.run(["git", "-C", str(source), *command], check=True, env=user.env)
-    commit = subprocess.run(
-        ["git", "-C", str(source), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    commit = committed(source, user)
     project = Scripted(tmp_path / "project", registry)
     (project.root / "lib").mkdir()
     (project.root / "lib/packed.tgz").write_bytes(npm_tarball("packed", "3.0.0", {"index.js": "1"}))
@@ -272,7 +344,10 @@ def test_packages_from_repositories_and_files_are_installed(
     user.run("lock", cwd=project.root)
     done = user.run("enter", "-c", "grown", cwd=project.root)
     assert done.stdout == "grown\n"
-    assert "its script `prepare`, by which npm would build it, is not run" in done.stderr
+    assert (
+        "grown@2.0.0 is not built, so it is as its repository has it: its repository has no lockfile"
+        in done.stderr
+    )
     assert (project.root / "node_modules/grown/made.txt").exists()
     assert (project.root / "node_modules/packed/index.js").read_text() == "1"
     (project.root / "lib/packed.tgz").write_bytes(npm_tarball("packed", "3.0.1", {"index.js": "2"}))

@@ -51,10 +51,10 @@ def unpack_npm(
 def npm_of_repository(
     source: str, target: str, executables: Iterable[str], manifests: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """Copy the package that is the checked-out repository `source`; returns what was left out or not done.
+    """Copy the package that is the checked-out repository `source`; returns what was left out: nothing.
 
-    npm would pack it first: what only that leaves out (tests, settings) stays, and links go, as in tarballs. Raises
-    ArchiveError, OSError.
+    npm would pack it: what only that leaves out (tests, settings) stays, and links go, as in tarballs. A package that has to
+    be built first is packed after that (`devenv.derivations.npm_scripts`). Raises ArchiveError, OSError.
     """
     names = [os.path.join(place, name) for place, _, files in os.walk(source) for name in files]
     whole = sum(os.lstat(name).st_size for name in names)
@@ -68,19 +68,18 @@ def npm_of_repository(
                 tree.file(inner, chunks, executable=bool(status.st_mode & 0o100))
     for path in {*executables, *_commands(tree, manifests)}:
         _make_executable(tree, clean(os.fsencode(path)))
-    script = _preparation(tree)
+    _check_manifest(tree)
     tree.finish()
-    return (f"its script `{script}`, by which npm would build it, is not run",) if script else ()
+    return ()
 
 
-def _preparation(tree: Tree) -> str | None:
-    """The script by which a package from a repository is built before it is packed."""
+def _check_manifest(tree: Tree) -> None:
     path = clean(b"package.json")
     if not tree.is_file(path):
         raise ArchiveError("has no package.json at its top, so it is no npm package")
     with open(tree.path(path), "rb") as file:
         try:
-            return parse_manifest(file.read(MAX_SIZE + 1), "package").preparation
+            parse_manifest(file.read(MAX_SIZE + 1), "package")
         except FormatError as error:
             raise ArchiveError(f"is no npm package: its {error}") from error
 
