@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.devenv import User, devenv_program
+from tests.support.programs import program
 from tests.support.sandboxes import require_sandboxes
 
 pytestmark = pytest.mark.network
@@ -279,6 +280,24 @@ def machines_system(inside: Inside) -> None:
     assert inside("ls /run/host/etc/passwd /run/host/usr/bin/env | wc -l") == "2"
 
 
+def own_libraries(inside: Inside) -> None:
+    """A library that only a launcher's LD_LIBRARY_PATH would lead to is found without, and so by nothing else."""
+    library = inside.folder / "app/lib/libown.so.1"
+    library.parent.mkdir(parents=True)
+    compiler = [program("gcc"), "-x", "c", "-", "-o"]
+    shared = [*compiler, str(library), "-shared", "-fPIC", "-Wl,-soname,libown.so.1"]
+    subprocess.run(shared, input="int own(void) { return 4; }", text=True, check=True)
+    path = inside.folder / "app/bin/tool"
+    path.parent.mkdir()
+    source = """#include <stdio.h>
+    #include <stdlib.h>
+    int own(void);
+    int main(void) { printf("%d %s", own(), getenv("LD_LIBRARY_PATH") ? "leaks" : "clean"); return 0; }"""
+    words = [*compiler, str(path), "-x", "none", str(library)]
+    subprocess.run(words, input=source, text=True, check=True)
+    assert inside.user.run(*RUN, str(path), cwd=inside.folder).stdout == "4 clean"
+
+
 ROWS: dict[str, Callable[[Inside], None]] = {
     "`/bin`, `/sbin`, `/lib`, `/lib64` as links into `/usr`": merged_directories,
     "loaders at their usual paths: 64 and 32 bit, musl": loaders,
@@ -310,6 +329,7 @@ ROWS: dict[str, Callable[[Inside], None]] = {
     "ends with what started it": ends_with_its_watcher,
     "32-bit beside 64-bit": word_sizes,
     "the machine's own system": machines_system,
+    "libraries found without LD_LIBRARY_PATH": own_libraries,
 }
 # Tested where no root, or no card, is needed.
 ELSEWHERE = {
@@ -317,7 +337,6 @@ ELSEWHERE = {
     "NVIDIA's libraries of the machine": "tests/foreign/test_running.py::test_nvidias_libraries_come_from_this_machine",
     "EGL and Vulkan files rewritten": "tests/foreign/test_running.py::test_nvidias_libraries_come_from_this_machine",
     "VA-API and VDPAU": "tests/foreign/test_running.py::test_features_bring_their_drivers",
-    "libraries found without LD_LIBRARY_PATH": "tests/e2e/test_foreign.py::test_a_wheel_with_bundled_libraries_draws",
     "browsers' own sandboxes": "tests/e2e/test_foreign.py::test_a_browser_draws_with_its_own_sandbox_inside",
     "without user namespaces": "tests/e2e/test_foreign.py::test_a_patched_copy_needs_no_namespaces",
     "top directories with blanks in their names": "tests/fhs/test_mounts.py::test_any_name_at_the_top_of_a_machine_can_be_shown",
