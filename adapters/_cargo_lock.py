@@ -61,7 +61,7 @@ class LockedCrate:
 
 
 def parse_lock(text: str, file: str) -> tuple[int, list[LockedCrate]]:
-    """Version and packages. Raises `AdapterError`, or `Problems` of them, for what cannot be read."""
+    """Version and packages, with patches that none of them uses: cargo looks into their sources all the same. Raises `AdapterError`, or `Problems` of them, for what cannot be read."""
     top = parse_toml(text, file)
     version = _version(top)
     checksums = _old_checksums(top) if version == 1 else {}
@@ -69,6 +69,10 @@ def parse_lock(text: str, file: str) -> tuple[int, list[LockedCrate]]:
     root = top.table("root")
     if root is not None:
         tables.append(root)
+    patch = top.table("patch")
+    unused = [*patch.tables("unused")] if patch is not None else []
+    # One that lies in the project, or has no checksum, is found without devenv or not at all.
+    tables += [each for each in unused if each.text("source") is not None and _is_pinned(each)]
     faults = Faults()
     found: dict[tuple[str, str, str | None], LockedCrate] = {}
     for table in tables:
@@ -79,6 +83,10 @@ def parse_lock(text: str, file: str) -> tuple[int, list[LockedCrate]]:
                 raise table.fault(None, f"{crate.label} stands there twice")
     faults.report(f"{file}: {len(faults.found)} packages cannot be used:")
     return version, list(found.values())
+
+
+def _is_pinned(table: Table) -> bool:
+    return (table.text("source") or "").startswith(_GIT) or table.text("checksum") is not None
 
 
 def _version(top: Table) -> int:

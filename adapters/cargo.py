@@ -119,4 +119,4 @@ def _git_crate(crate: LockedCrate, git: GitSource, completions: Completions) -> 
 def _unused_patches(text: str, path: str) -> tuple[str, ...]:
     if "[[patch.unused]]" not in text:
         return ()
-    return (f"{path}: it has patches that no package uses; cargo leaves them out as well",)
+    return (f"{path}: it has patches that no package uses; they are fetched because cargo looks at them",)

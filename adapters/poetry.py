@@ -181,6 +181,11 @@ def _planned(
 _ONE = "Choose other extras or groups under [lockfiles] of devenv.toml, or lock again."
 
 
+def _commit(source: Table) -> str:
+    """Of a git source. Locks before 1.1 have it as what was asked for."""
+    return source.text("resolved_reference") or source.text("reference") or ""
+
+
 def _chosen(
     top: Table,
     package: Table,
@@ -194,12 +199,12 @@ def _chosen(
     place = (source.text("url") if source is not None else None) or ""
     subdirectory = (source.text("subdirectory") if source is not None else None) or ""
     if kind == "git":
-        commit = source.text("resolved_reference") if source is not None else None
+        commit = _commit(source) if source is not None else ""
         return _sdists.from_git(
             name,
             version,
             place,
-            commit or "",
+            commit,
             where=package,
             interpreter=interpreter,
             completions=completions,

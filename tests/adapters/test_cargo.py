@@ -126,6 +126,12 @@ def test_patches_that_nothing_uses_are_said() -> None:
     assert "patches that no package uses" in notice
 
 
+def test_patches_that_nothing_uses_are_there_for_cargo_to_look_at() -> None:
+    unused = f'[[patch.unused]]\nname = "x"\nversion = "1.0.0"\nsource = "git+https://git.test/x#{COMMIT}"\n'
+    (query,) = plan(f"version = 4\n{REGISTRY}{unused}").queries
+    assert isinstance(query, GitQuery) and query.url == "https://git.test/x"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

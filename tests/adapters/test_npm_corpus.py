@@ -57,6 +57,11 @@ def ours(found: Plan) -> dict[str, tuple[str, str | None]]:
 
 @pytest.mark.parametrize("lock", locks(), ids=lambda path: path.name)
 def test_lock_means_what_npm_reads_in_it(lock: Path, tmp_path: Path) -> None:
+    print(f"\n| {lock.name} | {' | '.join(compared(lock, tmp_path))} |", end="")
+
+
+def compared(lock: Path, tmp_path: Path) -> tuple[str, str]:
+    """The version of the lock in the directory `lock`, and what was found. Fails where plan and npm differ."""
     text = (lock / "package-lock.json").read_text()
     version = json.loads(text).get("lockfileVersion", "-")
     siblings = (
@@ -66,8 +71,7 @@ def test_lock_means_what_npm_reads_in_it(lock: Path, tmp_path: Path) -> None:
         found = plan(text, target=X64, siblings=siblings)
     except DevenvError as error:
         assert REFUSED[lock.name] in str(error)
-        print(f"\n| {lock.name} | v{version} | refused: {REFUSED[lock.name]} |", end="")
-        return
+        return f"v{version}", f"refused: {REFUSED[lock.name]}"
     assert lock.name not in REFUSED
     directory = project_of(lock, tmp_path / "p")
     script = str(Path(__file__).parent / "virtual_tree.js")
@@ -81,14 +85,13 @@ def test_lock_means_what_npm_reads_in_it(lock: Path, tmp_path: Path) -> None:
     missing = set(theirs) - set(mine)
     entries = json.loads(text).get("packages", {})
     left_out = {place for place in missing if _is_left_out(place, entries, found, theirs)}
-    print(
-        f"\n| {lock.name} | v{version} | {len(mine)} installed, {len(left_out)} carried or left out here, "
-        f"{len(found.queries)} to ask, npm reads {len(theirs)} |",
-        end="",
-    )
     assert {place for place in wrong if (lock.name, place) not in MENDED} == set()
     assert set(mine) - set(theirs) - {place for name, place in MENDED if name == lock.name} == set()
     assert missing == left_out
+    return f"v{version}", (
+        f"{len(mine)} installed, {len(left_out)} carried or left out here, {len(found.queries)} to ask, "
+        f"npm reads {len(theirs)}"
+    )
 
 
 def _is_left_out(

@@ -101,6 +101,20 @@ def test_another_source_is_asked_by_its_own_index() -> None:
     assert query.index == "https://index.test/simple"
 
 
+@pytest.mark.parametrize("key", ["reference", "resolved_reference"])
+def test_the_commit_of_a_repository_is_where_each_version_of_poetry_writes_it(key: str) -> None:
+    source = f'\n[package.source]\ntype = "git"\nurl = "https://x.test/a.git"\n{key} = "{"ab" * 20}"\n'
+    (query,) = poetry.plan(
+        package("a", files="[]") + source + HEAD,
+        path="poetry.lock",
+        target=LINUX,
+        options=NO_OPTIONS,
+        completions={},
+        siblings={},
+    ).queries
+    assert query.key == f"git:https://x.test/a.git#{'ab' * 20}"
+
+
 def test_a_file_at_a_url_needs_no_index() -> None:
     source = '\n[package.source]\ntype = "url"\nurl = "https://x.test/a-1.0-py3-none-any.whl"\n'
     (found,) = plan(package("a") + source + HEAD).packages
