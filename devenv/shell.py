@@ -12,7 +12,17 @@ from devenv.env.object import RenderError
 from devenv.env.spec import Spec
 from devenv.env.steps import Place, Step, Text, lower
 
-__all__ = ["HookSettings", "Launch", "Shell", "ShellError", "prompt_label", "step_words", "template", "word"]
+__all__ = [
+    "HookSettings",
+    "Launch",
+    "Shell",
+    "ShellError",
+    "prompt_label",
+    "step_words",
+    "template",
+    "template_directory",
+    "word",
+]
 
 
 class ShellError(RenderError):
@@ -112,6 +122,10 @@ def prompt_label(spec: Spec) -> str:
 
 def template(name: str) -> str:
     """The text of a constant file in shells/templates."""
-    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shells", "templates", name)
-    with open(place, encoding="utf-8") as file:
+    with open(os.path.join(template_directory(), name), encoding="utf-8") as file:
         return file.read()
+
+
+def template_directory() -> str:
+    """Where the constant files are, links resolved."""
+    return os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "shells", "templates"))

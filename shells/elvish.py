@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import spec_id
-from devenv.shell import Launch, ShellError, prompt_label, template
+from devenv.shell import HookSettings, Launch, ShellError, prompt_label, template
 
 
 def quote(text: str) -> str:
@@ -61,3 +61,9 @@ def interactive() -> Launch:
 
 def command() -> Launch:
     return Launch(arguments=("-norc", "-c", "eval (slurp < $E:__devenv_spec/activate.elvish)\n{line}"))
+
+
+def hook(settings: HookSettings) -> str:
+    program = " ".join(quote(word) for word in settings.program)
+    code = template("hook.elvish").replace("TREE", quote(settings.tree), 1).replace("PROGRAM", program, 1)
+    return template("runtime.elvish") + code

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import Place, lower, spec_id
-from devenv.shell import Launch, ShellError, prompt_label, template
+from devenv.shell import HookSettings, Launch, ShellError, prompt_label, template
 
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 
@@ -68,3 +68,13 @@ def interactive() -> Launch:
 
 def command() -> Launch:
     return Launch(arguments=("--no-config-file", "-c", "source r#'{spec}/activate.nu'#\n{line}"))
+
+
+def hook(settings: HookSettings) -> str:
+    """nushell reads code only from files, before it runs any of it: the text is for a file that config.nu sources.
+
+    Raises ShellError for a path that is not UTF-8.
+    """
+    program = " ".join(quote(word) for word in settings.program)
+    code = template("hook.nu").replace("TREE", quote(settings.tree), 1).replace("PROGRAM", f"[{program}]", 1)
+    return template("runtime.nu") + code

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id
-from devenv.shell import Launch, ShellError, template
+from devenv.shell import HookSettings, Launch, ShellError, template, template_directory
+from devenv.shells import posix
 
 
 def quote(text: str) -> str:
@@ -64,3 +65,17 @@ def command() -> Launch:
     return Launch(
         arguments=("-f", "-c", 'source "$__devenv_spec/activate.tcsh"\n{line}'),
     )
+
+
+def hook(settings: HookSettings) -> str:
+    """One line, as `eval` joins lines; what it reads are files of devenv's own, as an alias cannot hold a program.
+
+    Raises ShellError for a path that tcsh cannot hold.
+    """
+    program = " ".join(posix.quote(word) for word in settings.program)
+    given = {"tree": settings.tree, "program": program, "directory": template_directory()}
+    for text in given.values():
+        if "\n" in text:
+            raise ShellError("tcsh cannot hold a newline in the text of its hook")
+    sets = "".join(f"set __devenv_hook_{name} = {quote(text)};" for name, text in given.items())
+    return sets + 'source "$__devenv_hook_directory:q/hook.tcsh"\n'

@@ -106,6 +106,9 @@ VERBS = (
             ('eval "$(devenv hook bash)"', "in ~/.bashrc; with --cd it reacts within a line, too"),
             ('eval "$(devenv hook zsh)"', "in ~/.zshrc"),
             ("devenv hook fish | source", "in ~/.config/fish/config.fish"),
+            ("eval (devenv hook elvish | slurp)", "in ~/.config/elvish/rc.elv"),
+            ('eval "`devenv hook tcsh`"', "in ~/.tcshrc"),
+            ("devenv hook nu", "docs/hook.md says where nushell reads it from"),
         ),
     ),
     Verb(

@@ -36,7 +36,7 @@ if ($?__devenv_spec || $?__devenv_home) then
     endif
     setenv __devenv_home "$__devenv_home"
     setenv __devenv_action $__devenv_action
-    setenv __devenv_id $__devenv_id
+    setenv __devenv_id "$__devenv_id:q"
     setenv __devenv_program '. "$__devenv_home/tcsh.sh"'
     @ __devenv_i = 0
     foreach __devenv_word ($__devenv_journal:q)

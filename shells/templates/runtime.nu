@@ -111,9 +111,11 @@ def __devenv_entered [found: record, steps: list, layer: string] {
     {state: $state, vars: $done.vars}
 }
 
-# The state and the variables with a layer left: the last one whose name begins with LAYER.
+# The state and the variables with a layer left: this one, or the last one of this identity, or of any where it is empty.
 def __devenv_left [found: record, layer: string] {
-    let places = $found.state.layers | enumerate | where {|each| $each.item starts-with $layer }
+    let places = $found.state.layers | enumerate | where {|each|
+        $layer == "" or $each.item == $layer or ($each.item | str starts-with ($layer + " "))
+    }
     if ($places | is-empty) { return $found }
     let left = $places | last
     let numbered = $found.state.journal | enumerate
@@ -138,7 +140,7 @@ def __devenv_left [found: record, layer: string] {
     {state: {layers: $layers, journal: ($done.kept | sort-by index | each {|each| $each.item })}, vars: $done.vars}
 }
 
-# Leave the last layer whose name begins with LEAVE, unless that is null; then enter ENTER, a record of identity, place
+# Leave the layer LEAVE, or the last one of this identity, unless that is null; then enter ENTER, a record of identity, place
 # and project, unless that is null. The names of HIDDEN go as well.
 def --env __devenv_change [leave: any, enter: any, hidden: list<string>] {
     let state = $env | get -o __devenv | default {layers: [], journal: []}

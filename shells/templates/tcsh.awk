@@ -95,7 +95,8 @@ function enter(    layer, line, words, i, file) {
 }
 
 function leave(    left, i, last, touched, again, total) {
-    for (i = 1; i <= layer_count; i++) if (index(layers[i], identity) == 1 || identity == "") left = i
+    for (i = 1; i <= layer_count; i++)
+        if (identity == "" || layers[i] == identity || index(layers[i], identity " ") == 1) left = i
     if (!left) return
     gone = layers[left]
     for (i = left; i < layer_count; i++) layers[i] = layers[i + 1]

@@ -11,7 +11,7 @@ import pexpect
 from devenv.env.spec import Operation, Set, Spec
 from devenv.hook_index import Entry, Kind, write_entry
 from devenv.shell import HookSettings
-from devenv.shells import bash, fish, sh, xonsh, zsh
+from devenv.shells import bash, elvish, fish, nu, sh, tcsh, xonsh, zsh
 from tests.shells.dialects import DIALECTS, renderer
 from tests.shells.harness import base_environ, read_dump, write_object
 from tests.support.programs import program
@@ -25,6 +25,9 @@ HOOKS = {
     "dash": sh.hook,
     "ash": sh.hook,
     "xonsh": xonsh.hook,
+    "nu": nu.hook,
+    "elvish": elvish.hook,
+    "tcsh": tcsh.hook,
 }
 # Those that have nothing that runs before a prompt.
 ONLY_CD = ("dash", "ash", "mksh")
@@ -36,17 +39,26 @@ _RC = {
     "xonsh": ".config/xonsh/rc.xsh",
     "nu": ".config/nushell/config.nu",
     "elvish": ".config/elvish/rc.elv",
+    "tcsh": ".tcshrc",
 }
 
 # fish's own prompt and title start programs.
 _PLAIN = {
     "xonsh": "$PROMPT = 'READY> '\n",
+    "nu": "$env.config.show_banner = false\n$env.PROMPT_COMMAND = ''\n$env.PROMPT_COMMAND_RIGHT = ''\n",
+    "elvish": "set edit:rprompt = { }\n",
     "fish": "function fish_prompt; echo -n '$ '; end\nfunction fish_title; end\nset -g fish_greeting\n",
 }
 
 
+# What shows a mark in two parts.
+_MARKS = {"xonsh": "print('MARK{}' 'DONE')", "elvish": "echo MARK{}''DONE", "tcsh": "echo MARK{}''DONE"}
+# A line that does nothing, and starts nothing either.
+_NOTHING = {"xonsh": "", "elvish": "nop", "tcsh": ":"}
 # Shells that drop what was typed before they prompt.
 _FORGETFUL = ("xonsh",)
+# Shells whose line editor says where a prompt ends and an output begins; to them a newline is part of a line.
+_TELLING = ("nu",)
 _READY = "READY> "
 
 
@@ -129,6 +141,7 @@ class Prompt:
         *,
         before: str = "",
         after: str = "",
+        load: str | None = None,
         wrap_cd: bool = False,
         trace: Path | None = None,
         **environ: str,
@@ -142,13 +155,24 @@ class Prompt:
         dialect = DIALECTS[shell]
         if dialect.renderer == "sh":
             environ["ENV"] = str(rc)
-        load = dialect.source.format(file=renderer(shell).quote(str(file)))
+        if load is None:
+            load = dialect.source.format(file=renderer(shell).quote(str(file)))
         rc.parent.mkdir(parents=True, exist_ok=True)
         rc.write_text(f"{_PLAIN.get(shell, '')}{before}\n{load}\n{after}\n")
-        command = [program(shell), "-i"]
+        command = [program(shell), *(() if shell == "elvish" else ("-i",))]
         if trace is not None:
             calls = "trace=fork,vfork,clone,clone3,execve,execveat"
-            command = [program("strace"), "-f", "-q", "-o", str(trace), "-e", calls, *command]
+            command = [
+                program("strace"),
+                "-f",
+                "--seccomp-bpf",
+                "-q",
+                "-o",
+                str(trace),
+                "-e",
+                calls,
+                *command,
+            ]
         self.child = pexpect.spawn(
             command[0],
             command[1:],
@@ -164,6 +188,8 @@ class Prompt:
     def run(self, line: str) -> str:
         """Send a line and wait until the shell has run it and prompts again; what was shown until then."""
         self.count += 1
+        if self.shell in _TELLING:
+            return "".join(self._told(part) for part in line.split("\n"))
         # The mark is assembled by the shell, so that the echo of what was typed does not match it.
         shown = ""
         if self.shell in _FORGETFUL:
@@ -173,14 +199,33 @@ class Prompt:
                 self.child.sendline(part)
             self.child.expect_exact(_READY)
             line, shown = "", shown + str(self.child.before)
-        mark = (
-            f"print('MARK{self.count}' 'DONE')"
-            if self.shell == "xonsh"
-            else f"printf '%s%s\\n' MARK{self.count} DONE"
-        )
+        mark = _MARKS.get(self.shell, "printf '%s%s\\n' MARK{} DONE").format(self.count)
         self.child.sendline(f"{line}\n{mark}".lstrip("\n"))
+        self.child.expect_exact(f"MARK{self.count}DONE")
+        return shown + str(self.child.before)
+
+    def prompts(self, count: int) -> None:
+        """So many prompts, at which nothing is said."""
+        if self.shell == "tcsh":  # it drops some of what is typed before it prompts
+            self.child.delaybeforesend = None
+            for _ in range(count // 2):
+                self.run(":")
+        else:
+            self.child.send(("\r" if self.shell in _TELLING else "\n") * count)
+            self.run(_NOTHING.get(self.shell, "true"))
+
+    def _told(self, line: str) -> str:
+        """The same where the shell marks what it shows by escape sequences (OSC 133)."""
+        if self.count == 1:
+            self._until("\x1b]133;B")
+        self.child.send(line + "\r")
+        self._until("\x1b]133;C")
+        return self._until("\x1b]133;D") + self._until("\x1b]133;B")
+
+    def _until(self, text: str) -> str:
+        shown = ""
         # nushell asks the terminal where its cursor is.
-        while self.child.expect_exact([f"MARK{self.count}DONE", "\x1b[6n"]):
+        while self.child.expect_exact([text, "\x1b[6n"]):
             shown += str(self.child.before)
             self.child.send("\x1b[1;1R")
         return shown + str(self.child.before)
