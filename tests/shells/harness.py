@@ -21,8 +21,9 @@ from tests.support.programs import program
 NAMES = tuple(DIALECTS)
 # Those whose sourced files cannot tell where they are.
 NEED_PLACE = ("sh", "elvish", "tcsh")
-# What a shell changes by itself from one child to the next; ksh93 tells its children about attributes.
-_OWN = ("_", "SHLVL", "PWD", "OLDPWD", "A__z")
+# What a shell changes by itself from one child to the next; ksh93 tells its children about attributes, nushell how long
+# the last line took.
+_OWN = ("_", "SHLVL", "PWD", "OLDPWD", "A__z", "CMD_DURATION_MS")
 _ENV = shutil.which("env") or "/usr/bin/env"
 
 
