@@ -24,7 +24,7 @@ def install_scripts(
         place for place in having if rules.of(entries[place].name, entries[place].version) is not False
     ]
     if not running:
-        return InstallScripts(rules=rules)
+        return InstallScripts(needs=_needs(tree, entries), rules=rules)
     optional = {}
     if not unsaid:
         for place in running:

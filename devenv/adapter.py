@@ -72,6 +72,37 @@ class RemoteFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """A diff in unified format. `name` is for people; bytes that are no UTF-8 are in `text` as lone surrogates (PEP 383)."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """How a package is made in another way than its publisher has it: what an override says. Adapters leave it alone.
+
+    patches: applied to its source, or where nothing is built to what is unpacked
+    environment: variables of its build; arguments: of the program that builds it (R CMD INSTALL)
+    flags: of compilers, by the variable that make knows them by ("CFLAGS" -> "-O3 -g")
+    """
+
+    patches: tuple[Patch, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the build has in its environment, flags of compilers included."""
+        return {**dict(self.flags), **dict(self.environment)}
+
+
+NO_CHANGES = Changes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NpmQuery:
     """Which tarball is `name` at `version`? `hash` is what the lockfile knows, if anything."""
 
@@ -147,10 +178,13 @@ class BuildQuery:
     subdirectory: str = ""
     constraints: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
+    changes: Changes = NO_CHANGES
 
     @property
     def key(self) -> str:
         more = "".join(f" {text}" for text in (*self.extra, *(f"<{text}>" for text in self.constraints)))
+        if self.changes != NO_CHANGES:
+            more += f" changed {Hash.of('sha256', repr(self.changes).encode()).hex[:16]}"
         place = f"/{self.subdirectory}" if self.subdirectory else ""
         source = f"{self.name}=={self.version}{place}"
         return f"build:{source}@{self.file.hash.hex[:16]} for python {self.python}{more}"
@@ -196,7 +230,7 @@ class Package:
     modes in tarballs mean nothing). A "git-crate" is found in its repository by its name. `manifests` are directories inside it, "" for itself, whose own package.json
     names more of them, where the lockfile does not. `direct`: the lockfile names the file itself, not a version of
     an index, which an installed Python package has to say of itself (direct_url.json). An "sdist" is built, as `build`
-    says.
+    says. `checksum`, of a crate whose file is not the one that Cargo.lock means: what that one has there, "" for nothing.
     """
 
     name: str
@@ -207,6 +241,8 @@ class Package:
     manifests: tuple[str, ...] = ()
     direct: bool = False
     build: WheelBuild | None = None
+    changes: Changes = NO_CHANGES
+    checksum: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +307,7 @@ class NodeModules:
     bins:     place -> file it runs ("node_modules/.bin/vite" -> "node_modules/vite/bin/vite.js")
     hidden_lock: contents of node_modules/.package-lock.json, which npm trusts instead of reading the tree
     manifests: set where the lock does not know the commands and platforms of packages; `bins` lacks theirs
+    reread: places of packages that are not those of the lock, so that they say themselves which commands they have
     scripts: what is run before the tree is composed
     """
 
@@ -279,6 +316,7 @@ class NodeModules:
     bins: Mapping[str, str] = field(default_factory=dict)
     hidden_lock: str | None = None
     manifests: ManifestFacts | None = None
+    reread: tuple[str, ...] = ()
     scripts: InstallScripts = field(default_factory=InstallScripts)
 
 
@@ -369,7 +407,8 @@ class Plan:
         found = self.view.packages
         values = found.values() if isinstance(found, Mapping) else found
         unique = {
-            (p.format, p.name, p.version, p.file.hash, p.executables, p.manifests, p.build): p for p in values
+            (p.format, p.name, p.version, p.file.hash, p.executables, p.manifests, p.build, p.changes): p
+            for p in values
         }
         return tuple(unique[key] for key in sorted(unique, key=repr))
 

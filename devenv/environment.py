@@ -283,6 +283,8 @@ class ViewMaker:
         }
         if view.manifests is not None:
             document["manifests"] = asdict(view.manifests)
+        if view.reread:
+            document["reread"] = list(view.reread)
         if view.scripts.optional:
             document["optional_scripts"] = dict(view.scripts.optional)
         # Where packages say themselves whether they have scripts, they stay to be asked.

@@ -130,7 +130,7 @@ class Extending:
         if member:
             config = locate(os.path.join(self.sources, place.directory), config)
         else:
-            config = replace(config, lockfiles=())
+            config = replace(config, lockfiles=(), overrides=())
         if place.tree is None:
             return [*before, moved(config, place.directory)]
         path = self.tree_path(place.tree)

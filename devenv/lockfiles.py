@@ -13,6 +13,7 @@ from devenv.adapter import Adapter, Completions, Ecosystem, Options, Plan, Targe
 from devenv.config.detect import UNSUPPORTED
 from devenv.config.lockfile_names import found_by_themselves
 from devenv.config.model import Config, LockfileConfig
+from devenv.config.overrides import Override
 from devenv.errors import DevenvError, raise_problems
 from devenv.formats.npm_places import lock_directory
 
@@ -32,7 +33,8 @@ class LockfileError(DevenvError):
 class Lockfile:
     """One lockfile with its text and what its adapter wants to see beside it.
 
-    `path` and the keys of `siblings` are relative to `root`, the project or the lockfile's directory.
+    `path` and the keys of `siblings` are relative to `root`, the project or the lockfile's directory. `overrides` are those
+    of packages of its ecosystem.
     """
 
     root: str
@@ -41,6 +43,7 @@ class Lockfile:
     options: Options
     text: str
     siblings: Mapping[str, str]
+    overrides: tuple[Override, ...] = ()
 
     @property
     def ecosystem(self) -> Ecosystem:
@@ -64,6 +67,16 @@ class Lockfile:
         }
 
     def plan(self, target: Target, completions: Completions) -> Plan:
+        """What the adapter makes of it, as overrides have it. Raises the adapter's errors, and OverrideError."""
+        if not self.overrides:
+            return self.plan_as_locked(target, completions)
+        from devenv.overrides.applying import overridden
+
+        return overridden(
+            lambda known: self.plan_as_locked(target, known), self.overrides, completions, target
+        )
+
+    def plan_as_locked(self, target: Target, completions: Completions) -> Plan:
         """What the adapter makes of it. Raises its errors."""
         # As absolute paths, because relpath would ask for the current directory.
         base = f"/{self.directory}"

@@ -16,6 +16,8 @@ from devenv.config.lock import Lock
 from devenv.environment import Instantiated, minor_version, object_name
 from devenv.errors import DevenvError
 from devenv.extending import OUTSIDE, outside_files
+from devenv.overrides.reading import files as override_files
+from devenv.overrides.reading import watched as watched_overrides
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
 from devenv.stamp import store_request as requested_store
 from devenv.stamp import take_signatures, write_stamp
@@ -165,6 +167,7 @@ def _add_sources(project: Project, store: Store) -> StorePath:
     """What the environment was made from as a store object, for going back to it."""
     names = {CONFIG_NAME, LOCK_NAME, *(name for lockfile in project.lockfiles for name in lockfile.files)}
     names |= {name for name in project.extended if not name.startswith(("/", "../"))}
+    names |= set(override_files(project.config.overrides))
     with store.temporary_directory() as folder:
         tree = os.path.join(folder, "sources")
         for name in sorted(names):
@@ -186,6 +189,7 @@ def watched_by(project: Project) -> list[str]:
         CONFIG_NAME,
         LOCK_NAME,
         *project.extended,
+        *watched_overrides(project.config.overrides),
         *(name for lockfile in lockfiles for name in lockfile.files),
     ]
     if not lockfiles:

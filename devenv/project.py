@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -34,17 +34,20 @@ from devenv.config.lock import (
 )
 from devenv.config.merging import choose_profiles
 from devenv.config.model import Caches, Config, Extended
+from devenv.config.overrides import OverrideError
 from devenv.config.parameters import settle
 from devenv.config.toml import parse_config
 from devenv.environment import Instantiated, PlannedLockfile, instantiate
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Reporter
 from devenv.lockfiles import Lockfile, locate, read_all
+from devenv.overrides.reading import with_files
 from devenv.plugins import load_adapters
 from devenv.store.layout import Layout
 from devenv.system_lock import Asking, lock_system, toolchains_of_base
 
 if TYPE_CHECKING:
+    from devenv.config.overrides import Override
     from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fetch.endpoints import Endpoints
     from devenv.fetch.http import Client
@@ -238,9 +241,9 @@ class Project:
     def config(self) -> Config:
         """devenv.toml with its lockfiles found. Raises ConfigError or Problems."""
         own = parse_config(_read(self.sources, CONFIG_NAME), CONFIG_NAME)
-        if not own.extends and not own.members:
-            return choose_profiles(locate(self.sources, own), self.profiles)
-        return choose_profiles(self._with_bases(own), self.profiles)
+        whole = self._with_bases(own) if own.extends or own.members else locate(self.sources, own)
+        whole = replace(whole, overrides=with_files(self.sources, whole.overrides))
+        return choose_profiles(whole, self.profiles)
 
     def _with_bases(self, own: Config) -> Config:
         from devenv.derivations.graph import Graph
@@ -293,7 +296,15 @@ class Project:
     def lockfiles(self) -> tuple[Lockfile, ...]:
         if not self.config.lockfiles:
             return ()
-        return read_all(self.sources, self.config.lockfiles, load_adapters())
+        found = read_all(self.sources, self.config.lockfiles, load_adapters())
+        return tuple(
+            replace(lockfile, overrides=overrides) if overrides else lockfile
+            for lockfile in found
+            for overrides in [self._overrides_of(lockfile)]
+        )
+
+    def _overrides_of(self, lockfile: Lockfile) -> tuple[Override, ...]:
+        return tuple(each for each in self.config.overrides if each.ecosystem == lockfile.ecosystem)
 
     @cached_property
     def lock(self) -> Lock | None:
@@ -457,6 +468,7 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
     python = find_locked_python(Lock(toolchains=toolchains, base=base), project.settings.environ)
     target = make_target(python, toolchains)
     plans, files = _complete(project, project.lockfiles, target, known, python, base)
+    _check_overrides(project, target, files)
     crates = _default_crates(project, plans, base)
     _ask_crate_registries(project, plans)
     lock = Lock(
@@ -470,11 +482,19 @@ def lock_project(project: Project, *, update: bool = False) -> Locked:
         toolchains=toolchains,
         files=files,
         extends=tuple(pins.found.values()),
+        overrides={each.label: each.facts() for each in project.config.overrides if each.facts()},
     )
     written = _write_if_changed(os.path.join(project.root, LOCK_NAME), dump_lock(lock))
     project.lock, project.pins = lock, None
     project.trees = list(lock.extends)
-    notices = tuple(notice for entry in plans for notice in entry.plan.notices)
+    notices = (
+        *(notice for entry in plans for notice in entry.plan.notices),
+        *(
+            f"{each.label} is overridden in {each.origin}"
+            for each in project.config.overrides
+            if each.facts()
+        ),
+    )
     return Locked(changes=tuple(_changes(before, lock)), written=written, notices=notices)
 
 
@@ -501,6 +521,16 @@ def _default_crates(
     return crates
 
 
+def _check_overrides(project: Project, target: Target, files: Mapping[str, tuple[RemoteFile, ...]]) -> None:
+    """Raises OverrideError, or Problems of them, for overrides of what no lockfile has."""
+    if not project.config.overrides:
+        return
+    from devenv.overrides.choice import known_packages, missing
+
+    plans = [lockfile.plan_as_locked(target, files) for lockfile in project.lockfiles]
+    raise_problems(missing(project.config.overrides, known_packages(plans)))
+
+
 def _ask_crate_registries(project: Project, plans: list[PlannedLockfile]) -> None:
     """Where they keep their files is not in a Cargo.lock; asked now, so that nothing later has to."""
     urls = {
@@ -518,18 +548,27 @@ def _needed_of_base(
 ) -> tuple[tuple[str, ...], dict[str, tuple[RemoteFile, ...]]]:
     """What the packages of lockfiles need of the base, and the answers that it took to know that.
 
-    Only R packages say so; what they are does not depend on any target.
+    Overrides say so, and R packages; what these are does not depend on any target.
     """
     lockfiles = tuple(each for each in project.lockfiles if each.ecosystem == "r")
+    wanted = {name for override in project.config.overrides for name in override.system}
+    if wanted and project.config.base is None:
+        override = next(each for each in project.config.overrides if each.system)
+        raise OverrideError(
+            override.origin,
+            f"build.system asks for {', '.join(override.system)}, and there is no `base` to take them from",
+            f'say which distribution they are from: base = "debian/bookworm" at the top of {CONFIG_NAME}',
+        )
     if not lockfiles:
-        return (), {}
+        return tuple(sorted(wanted)), {}
     if "r" not in project.config.packages:
         raise DevenvError(
             f"{lockfiles[0].path} needs R and {CONFIG_NAME} names none",
             hint='add `base = "debian/trixie"` at the top and `r = "4.5"` to [packages], or the versions you need',
         )
     plans, answers = _complete(project, lockfiles, make_target(None, ()), known)
-    return tuple(sorted({name for entry in plans for name in entry.plan.system})), answers
+    wanted |= {name for entry in plans for name in entry.plan.system}
+    return tuple(sorted(wanted)), answers
 
 
 def _asking(project: Project) -> Asking:
@@ -731,6 +770,12 @@ def _changes(before: Lock, after: Lock) -> list[str]:
         if known_commit != tree.commit:
             was = f"{known_commit[:12]} -> " if known_commit else ""
             lines.append(f"{tree.url} {tree.rev} {was}{tree.commit[:12]}")
+    for label in sorted(before.overrides.keys() | after.overrides.keys()):
+        facts = after.overrides.get(label)
+        if before.overrides.get(label) != facts:
+            lines.append(
+                f"{label} overridden: {', '.join(facts)}" if facts else f"{label} no longer overridden"
+            )
     lines += _base_changes(before.base, after.base)
     answered = len(after.files.keys() - before.files.keys())
     if answered:

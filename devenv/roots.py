@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from devenv.errors import DevenvError
+from devenv.store.last_use import mark_used
 from devenv.values import value
 
 TYPE_CHECKING = False
@@ -65,7 +66,10 @@ def remembered_by(layout: Layout, link: str) -> str | None:
     except OSError:
         return None
     root = os.path.join(layout.views, os.path.basename(recipe))
-    return root if os.path.isdir(root) and os.path.lexists(recipe) else None
+    if not os.path.isdir(root) or not os.path.lexists(recipe):
+        return None
+    mark_used(link)
+    return root
 
 
 def link_of(layout: Layout, wanted: Wanted) -> str:

@@ -29,7 +29,18 @@ _MOST_FILES = 2000
 _MOST_BYTES = 64 * 1024 * 1024
 # Fields of a Config that are judged below, or that never run anything when an environment is entered.
 _JUDGED = frozenset(
-    {"env", "aliases", "scripts", "lockfiles", "registries", "mirrors", "caches", "base", "system"}
+    {
+        "env",
+        "aliases",
+        "scripts",
+        "lockfiles",
+        "overrides",
+        "registries",
+        "mirrors",
+        "caches",
+        "base",
+        "system",
+    }
 )
 # What these bring is in the other fields by then. A profile is chosen by the user.
 _MERGED = ("extends", "members", "chosen", "objects", "trees", "profiles")
@@ -90,6 +101,9 @@ def _items(config: Config, lock: Lock | None) -> Iterator[Item]:
         yield Item("script", name, text)
     for lockfile in config.lockfiles:
         yield Item("packages", str(lockfile.path), lockfile.ecosystem)
+    for override in config.overrides:
+        if facts := override.facts():
+            yield Item("override", override.label, json.dumps(facts, sort_keys=True, ensure_ascii=False))
     if config.uses_base:
         wanted = (*config.system, *(["r"] if "r" in config.packages else []))
         yield Item("system", config.base or "", " ".join(wanted))

@@ -393,6 +393,22 @@ VERBS = (
         passes_rest=True,
     ),
     Verb(
+        name="override",
+        summary="have one package of a lockfile made differently",
+        module="override",
+        description=(
+            "Opens devenv.d/KIND/NAME.toml in $VISUAL or $EDITOR, and writes it first where there is none: another version, "
+            "another source, patches, variables and settings of the build. Elsewhere than on a terminal it prints the path. "
+            "`devenv lock` makes it count and pins what it needs; deleting the file takes it back."
+        ),
+        examples=(
+            ("devenv override esbuild", "a file in which everything is a comment"),
+            ("devenv override --full pip:numpy", "with all that is known of the package now"),
+            ("devenv override --print npm:lodash@4.17.20", "of this version only; prints where the file is"),
+            ("devenv override --list", "what is overridden, and whether devenv.lock knows"),
+        ),
+    ),
+    Verb(
         name="why",
         summary="show where a variable, a command or a package comes from",
         module="why",
@@ -417,13 +433,14 @@ VERBS = (
         module="gc",
         description=(
             "Deletes everything in the store that no root reaches: environments of projects, the present one and "
-            "earlier ones, links made by nix commands, running processes. It may be interrupted at any time, and "
-            "other commands may run meanwhile."
+            "earlier ones, links made by nix commands, running processes. Also what `devenv run` unpacked and nobody used for "
+            "30 days. It may be interrupted at any time, and other commands may run meanwhile."
         ),
         examples=(
             ("devenv gc --dry-run", "what would go, and how much that is"),
-            ("devenv gc --older-than 30d", "also environments not used for a month"),
+            ("devenv gc --older-than 30d", "also environments, and roots of programs, not used for a month"),
             ("devenv gc --max-size 10G", "only as much as needed, the oldest first"),
+            ("devenv gc --programs-max-size 2G", "of unpacked programs, those started last"),
         ),
     ),
     Verb(

@@ -62,6 +62,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         return  # the project says which base
     from devenv.debian.default import default_base
     from devenv.foreign import starts
+    from devenv.store.last_use import mark_program_used
     from devenv.store.layout import Layout
 
     layout = Layout.find(None, environ)
@@ -72,6 +73,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     start = starts.current(directory, asked)
     if start is None:
         return
+    for word in start.argv:
+        mark_program_used(layout.cache, word)
     if start.entered is None:
         _become([*start.argv, *line.words], environ)
     elif _as_it_was(start.entered, layout, environ):

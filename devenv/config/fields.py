@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from devenv.config.overrides import SHAPE as OVERRIDES
 from devenv.config.paths import normal_path
 from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved, why_taken
 from devenv.config.shapes import (
@@ -760,6 +761,10 @@ _TABLES: dict[str, Field] = {
         ),
         doc="Lockfiles to use. They are found by themselves; name them only to choose or tune.",
     ),
+    "overrides": Field(
+        shape=OVERRIDES,
+        doc="What is different about single packages of lockfiles; the same as the files in devenv.d.",
+    ),
     "env": Field(
         shape=Names(
             names=Text(
@@ -856,7 +861,6 @@ DOCUMENT = Table(
     fields=_TABLES,
     later={
         "hooks": "running code on entry",
-        "overrides": "overriding single packages",
         "services": "services",
         "tasks": "tasks",
     },

@@ -10,7 +10,8 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
       "files": {QUERY KEY: [FILE, ...], ...},      # what the lockfiles do not say: adapter.Completions
       "base": BASE,                                # only where devenv.toml asks for system packages
       "crates": {"default": URL, "index": URL},    # only where crates come from cargo's default registry
-      "extends": [TREE, ...]                       # only where it extends git repositories
+      "extends": [TREE, ...],                      # only where it extends git repositories
+      "overrides": {LABEL: {WHAT: TEXT, ...}, ...} # only where packages are overridden: config.overrides
     }
     LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups", "system"}
     TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
@@ -128,6 +129,7 @@ class Lock:
     base: LockedBase | None = None
     crates: LockedCrates | None = None
     extends: tuple[LockedTree, ...] = ()
+    overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class _Damage(Exception):
@@ -172,6 +174,9 @@ def dump_lock(lock: Lock) -> str:
     if lock.extends:
         trees = sorted(lock.extends, key=lambda tree: (tree.url, tree.rev, tree.directory))
         parts.append(f'"extends": {_block([_inline(_tree_json(tree)) for tree in trees], "[]")}')
+    if lock.overrides:
+        members = _members({label: dict(sorted(facts.items())) for label, facts in lock.overrides.items()})
+        parts.append(f'"overrides": {_block(members)}')
     return "{\n  " + ",\n  ".join(parts) + "\n}\n"
 
 
@@ -181,7 +186,11 @@ def stale_reasons(lock: Lock, config: Config, hashes: Mapping[str, str]) -> list
     `config` has its lockfiles found already: no `path` of `config.lockfiles` is None. `hashes` holds the
     SHA-256 in hexadecimal of every one of them and of their siblings, by path relative to the project.
     """
-    reasons = [*_stale_requests(lock.requests, config.packages), *_stale_system(lock, config)]
+    reasons = [
+        *_stale_requests(lock.requests, config.packages),
+        *_stale_system(lock, config),
+        *_stale_overrides(lock, config),
+    ]
     current = {entry.path: entry for entry in config.lockfiles if entry.path is not None}
     for path in sorted(current.keys() | lock.lockfiles.keys()):
         if path not in lock.lockfiles:
@@ -219,6 +228,19 @@ def _stale_system(lock: Lock, config: Config) -> list[str]:
         reasons.append(f"packages.system asks for {', '.join(more)}, which devenv.lock lacks")
     if fewer:
         reasons.append(f"packages.system no longer asks for {', '.join(fewer)}")
+    return reasons
+
+
+def _stale_overrides(lock: Lock, config: Config) -> list[str]:
+    reasons = []
+    current = {override.label: override for override in config.overrides if override.facts()}
+    for label in sorted(current.keys() | lock.overrides.keys()):
+        if label not in current:
+            reasons.append(f"{label} is no longer overridden")
+        elif label not in lock.overrides:
+            reasons.append(f"{label} is overridden now ({current[label].origin})")
+        elif current[label].facts() != lock.overrides[label]:
+            reasons.append(f"the override of {label} changed ({current[label].origin})")
     return reasons
 
 
@@ -337,7 +359,17 @@ def _read_lock(data: Any, path: str) -> Lock:
         raise _Damage((), f"expected an object, found {_kind(data)}")
     _check_version(data.get("version", _MISSING), path)
     members = _fields(
-        data, (), "version", "requests", "lockfiles", "toolchains", "files", "base", "crates", "extends"
+        data,
+        (),
+        "version",
+        "requests",
+        "lockfiles",
+        "toolchains",
+        "files",
+        "base",
+        "crates",
+        "extends",
+        "overrides",
     )
     read = _read_base(members["base"], ("base",)) if "base" in members else ((), (), (), None)
     system, added, outside, base = read
@@ -370,6 +402,10 @@ def _read_lock(data: Any, path: str) -> Lock:
             _read_tree(value, ("extends", index))
             for index, value in enumerate(_array(members.get("extends", []), ("extends",)))
         ),
+        overrides={
+            label: _texts(facts, ("overrides", label))
+            for label, facts in _object(members.get("overrides", {}), ("overrides",)).items()
+        },
     )
 
 

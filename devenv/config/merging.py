@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from devenv.config.model import Caches, Config, Parameter
+from devenv.config.overrides import Override
+from devenv.config.overrides import moved as moved_override
 from devenv.config.shapes import did_you_mean, quoted
 from devenv.env.merge import settle
 from devenv.env.spec import Append, Operation, Prepend, conflict
@@ -50,6 +52,7 @@ def merge_configs(found: Sequence[Config]) -> Config:
             substituters=_union(config.caches.substituters for config in found),
             trusted_keys=_union(config.caches.trusted_keys for config in found),
         ),
+        overrides=_agreed_overrides(found, problems),
         objects=_union(config.objects for config in found),
         trees=_union(config.trees for config in found),
         profiles=_profiles(found),
@@ -103,6 +106,7 @@ def moved(config: Config, place: str) -> Config:
             for entry in config.lockfiles
             if entry.path is not None
         ),
+        overrides=tuple(moved_override(override, place) for override in config.overrides),
     )
 
 
@@ -176,6 +180,17 @@ def _agreed_parameters(found: Sequence[Config], problems: list[str]) -> dict[str
                     f"parameters.{name} is declared differently in {known.origin} and {parameter.origin}"
                 )
     return union
+
+
+def _agreed_overrides(found: Sequence[Config], problems: list[str]) -> tuple[Override, ...]:
+    union: dict[str, Override] = {}
+    for override in (each for config in found for each in config.overrides):
+        known = union.setdefault(override.label, override)
+        if replace(known, origin="") != replace(override, origin=""):
+            problems.append(
+                f"{override.label} is overridden differently in {known.origin} and {override.origin}"
+            )
+    return tuple(union.values())
 
 
 def _profiles(found: Sequence[Config]) -> dict[str, Config]:

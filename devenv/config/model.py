@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from devenv.adapter import ECOSYSTEMS, Ecosystem, Options, RemoteFile, ScriptRules
+from devenv.config.overrides import Override
 from devenv.env.spec import Operation, PackageRef
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Config:
     `parameters` are declared; `arguments` are their values, once they are known: `devenv.config.parameters`.
     `origins`: where other things were declared, "devenv.toml:LINE" by "aliases.NAME", "scripts.NAME", "packages.NAME", ...
     `members`: patterns of directories. `profiles` hold variables, aliases and scripts alone; `chosen` are the names of those
-    that are merged in. `objects` and `trees` come with what it extends: packages of specs, repositories.
+    that are merged in. `overrides` are those of devenv.toml and, once they are read, of files of their own. `objects` and `trees` come with what it extends: packages of specs, repositories.
     """
 
     name: str = "project"
@@ -118,10 +119,12 @@ class Config:
     members: tuple[str, ...] = ()
     profiles: Mapping[str, Config] = field(default_factory=dict)
     chosen: tuple[str, ...] = ()
+    overrides: tuple[Override, ...] = ()
     objects: tuple[PackageRef, ...] = ()
     trees: tuple[RemoteFile, ...] = ()
 
     @property
     def uses_base(self) -> bool:
         """Whether anything is taken from the base."""
-        return bool(self.system) or "r" in self.packages
+        wanted = any(override.system for override in self.overrides)
+        return bool(self.system) or "r" in self.packages or wanted

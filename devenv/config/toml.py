@@ -13,6 +13,9 @@ from devenv.adapter import Ecosystem, ScriptRules
 from devenv.config.errors import ConfigError
 from devenv.config.fields import ARCHIVES, DOCUMENT, USER_DOCUMENT, split_alias
 from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, Extended, LockfileConfig, UserConfig
+from devenv.config.overrides import OVERRIDES, Override, read_override, read_overrides
+from devenv.config.overrides import contradictions as override_contradictions
+from devenv.config.overrides import contradictions_of_all as overrides_contradictions
 from devenv.config.parameters import contradictions as parameter_contradictions
 from devenv.config.parameters import read_parameters, without_marks
 from devenv.config.paths import normal_path
@@ -43,6 +46,12 @@ def parse_user_config(text: str, path: str) -> UserConfig:
     data, _ = _document(text, path, USER_DOCUMENT, lambda data: iter(()))
     caches = data.get("caches", {})
     return UserConfig(caches=_caches(caches), signing_key=caches.get("signing-key"))
+
+
+def parse_override(kind: str, name: str, text: str, path: str) -> Override:
+    """Read an override's own file. `name` is the package's, with "@VERSION" or without; the same errors as `parse_config`."""
+    data, _ = _document(text, path, OVERRIDES[kind], override_contradictions)
+    return read_override(kind, name, data, path)
 
 
 def _document(
@@ -135,6 +144,8 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     yield from _lockfile_contradictions(data.get("lockfiles", {}))
     yield from _variable_contradictions(data.get("env", {}))
     yield from parameter_contradictions(data)
+    for keys, what, hint in overrides_contradictions(data.get("overrides", {})):
+        yield ("overrides", *keys), what, hint
     for name, profile in data.get("profiles", {}).items():
         for keys, what, hint in _variable_contradictions(profile.get("env", {})):
             yield ("profiles", name, *keys), what, hint
@@ -222,6 +233,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
             for name, table in data.get("profiles", {}).items()
         },
         parameters=read_parameters(data.get("parameters", {}), origin),
+        overrides=read_overrides(data.get("overrides", {}), partial(origin, "overrides")),
         **(_builds(data, origin) if data.keys() & _BUILD_TABLES else {}),
     )
 

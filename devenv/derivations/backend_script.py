@@ -5,7 +5,8 @@ It runs with the project's interpreter, from Python 3.7 on, and has nothing but 
 loads the backend that `build.json` of the unpacked source (`devenv.derivations.builders.sdist`) names, in the root of
 the project, and has it make a wheel; or asks it what else it needs for that.
 
-Environment: src, out; subdirectory; settings, a JSON object; task, "wheel" or "requires"; package, its normal name.
+Environment: src, out; subdirectory; settings, a JSON object; task, "wheel" or "requires"; package, its normal name;
+variables, a JSON object with more of the environment, may be missing.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def _prepare(top: str) -> None:
         here = next((each for each in others if shutil.which(each)), None)
         if here is not None and not (known and shutil.which(known)):
             os.environ.setdefault(name, here)
+    os.environ.update(json.loads(os.environ.get("variables", "{}")))
 
 
 def _load(name: str) -> Any:

@@ -135,7 +135,7 @@ function environment(data) {
   for (const name of ["http_proxy", "https_proxy", "no_proxy"]) {
     if (process.env[name]) found[name] = process.env[name];
   }
-  return found;
+  return { ...found, ...job.variables };
 }
 
 function scripts(data) {

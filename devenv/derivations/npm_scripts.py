@@ -5,7 +5,7 @@ what became of them. It sees no network, and compilers either of the root of sys
 (`on_host`). The builder is `npm_scripts.js`, run by Node with this as `$jobPath`:
 
     { "name", "version", "place", "packages": { PLACE: store path }, "optional", "fixed", "failed": FAILED,
-      "npm": store path | null, "npmVersion" }
+      "npm": store path | null, "npmVersion", "variables": { NAME: value } }       variables: only where there are some
 
 Where the script of an optional package fails, the output is a directory with nothing but FAILED, a file which says how: a
 derivation cannot fail softly, and what to do without the package is decided when a tree is composed. npm's manual,
@@ -107,6 +107,8 @@ class ScriptRuns:
             "npm": tools.npm.out if tools.npm is not None else None,
             "npmVersion": tools.npm_version,
         }
+        if variables := package.changes.variables:
+            job["variables"] = variables
         env = {}
         if optional and tools.root is None:
             env["tools"] = " ".join(_tools_here())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from devenv.adapter import Package, RemoteFile
+from devenv.adapter import Changes, Package, RemoteFile
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
 from devenv.formats.store_path import sanitize_name
@@ -106,13 +106,16 @@ def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
         archive = fetch_node(graph, package.file, absolute_url, label=label)
     env = {"format": package.format, "src": archive.out, "revision": _REVISION}
     if package.format == "crate":
-        env["checksum"] = package.file.hash.hex
+        env["checksum"] = package.file.hash.hex if package.checksum is None else package.checksum
     if package.format == "git-crate":
         env |= {"crate": package.name, "version": package.version}
+        if package.checksum:
+            env["checksum"] = package.checksum
     if package.executables:
         env["executables"] = json.dumps(sorted(set(package.executables)))
     if package.manifests:
         env["manifests"] = json.dumps(sorted(set(package.manifests)))
+    env |= patches_of(package.changes)
     node = graph.add(
         name=sanitize_name(f"{package.name}-{package.version}"),
         builder=UNPACK,
@@ -121,6 +124,13 @@ def package_node(graph: Graph, package: Package, absolute_url: str) -> Node:
         label=label,
     )
     return graph.made.setdefault(key, node)
+
+
+def patches_of(changes: Changes) -> dict[str, str]:
+    """The attribute by which `builtin:devenv-unpack` knows patches; nothing where there are none."""
+    if not changes.patches:
+        return {}
+    return {"patches": json.dumps([{"name": each.name, "text": each.text} for each in changes.patches])}
 
 
 def bytecode_node(graph: Graph, unpacked: Node, python_version: str) -> Node:

@@ -9,12 +9,13 @@ fixed: the time in DESCRIPTION, the directory it is built in, the locale. Source
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from devenv.adapter import Package, RLibrary
+from devenv.adapter import Changes, Package, RLibrary
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE, SETTING
-from devenv.derivations.packages import fetch_node, git_node, is_git
+from devenv.derivations.packages import UNPACK, fetch_node, git_node, is_git, patches_of
 from devenv.formats.store_path import sanitize_name
 
 # Part of each derivation, so that a builder which makes something else gives it another place.
@@ -22,9 +23,12 @@ _REVISION = "1"
 _SHELL = "/bin/sh"
 
 # $fields are lines for DESCRIPTION, which replace those of the same names; $repository is for one that names none.
+# $settings are commands of an override.
 _SCRIPT = """
 unset devenvRoot
 export R_LIBS R_LIBS_USER=/none HOME=/build MAKEFLAGS=-j$NIX_BUILD_CORES
+set --
+eval "$settings"
 mkdir -p "/build/$package" "$out"
 if [ -d "$src" ]; then
     cp -R "$src/." "/build/$package" && chmod -R u+w "/build/$package"
@@ -44,7 +48,7 @@ elif [ -n "$repository" ] && ! grep -q '^Repository:' DESCRIPTION; then
     printf 'Repository: %s\\n' "$repository" >> DESCRIPTION.new
     mv DESCRIPTION.new DESCRIPTION
 fi
-R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" .
+R CMD INSTALL --strip --built-timestamp='1970-01-01 00:00:01 UTC' --library="$out" "$@" .
 test -f "$out/$package/DESCRIPTION"
 """
 
@@ -85,6 +89,8 @@ def r_package_node(
         "R_LIBS": ":".join(node.out for node in inputs),
         "revision": _REVISION,
     }
+    if settings := _settings(package.changes):
+        env["settings"] = settings
     return graph.add(
         name=sanitize_name(f"r-{package.name}-{package.version}"),
         builder=_SHELL,
@@ -94,6 +100,25 @@ def r_package_node(
         inputs=(source, root, *inputs),
         label=f"{package.name} {package.version}",
     )
+
+
+def _settings(changes: Changes) -> str:
+    """What an override says, as commands of a shell. Flags go where R has make look for them (?INSTALL, "Makevars")."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in changes.environment]
+    if changes.flags:
+        rows = [f"{each} += {value}" for name, value in changes.flags for each in _make_names(name)]
+        lines.append(f"printf '%s\\n' {shlex.join(rows)} > /build/Makevars")
+        lines.append("export R_MAKEVARS_USER=/build/Makevars")
+    if changes.arguments:
+        lines.append(f"set -- {shlex.join(changes.arguments)}")
+    return "\n".join(lines)
+
+
+def _make_names(name: str) -> tuple[str, ...]:
+    """R has flags for each standard of C++."""
+    if name != "CXXFLAGS":
+        return (name,)
+    return (name, *(f"CXX{standard}FLAGS" for standard in ("11", "14", "17", "20", "23")))
 
 
 def library_nodes(
@@ -124,8 +149,18 @@ def library_nodes(
 
 
 def _source(graph: Graph, package: Package, candidates: Callable[[str], Sequence[str]]) -> Node:
-    if is_git(package.file.url):
-        return git_node(graph, package.file)
-    first, *others = candidates(package.file.url)
     label = f"{package.name} {package.version}"
-    return fetch_node(graph, package.file, first, label=label, mirrors=others)
+    if is_git(package.file.url):
+        source = git_node(graph, package.file)
+    else:
+        first, *others = candidates(package.file.url)
+        source = fetch_node(graph, package.file, first, label=label, mirrors=others)
+    if not package.changes.patches:
+        return source
+    return graph.add(
+        name=sanitize_name(f"r-{package.name}-{package.version}-source"),
+        builder=UNPACK,
+        env={"format": "r", "src": source.out, "revision": _REVISION, **patches_of(package.changes)},
+        inputs=(source,),
+        label=f"{label} (source)",
+    )

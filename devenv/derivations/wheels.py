@@ -21,7 +21,16 @@ from devenv.adapter import Package, WheelBuild
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE as ROOT
 from devenv.derivations.on_host import ATTRIBUTE as HOST
-from devenv.derivations.packages import UNPACK, VENV, fetch_node, git_node, is_git, package_node, write_node
+from devenv.derivations.packages import (
+    UNPACK,
+    VENV,
+    fetch_node,
+    git_node,
+    is_git,
+    package_node,
+    patches_of,
+    write_node,
+)
 from devenv.formats.store_path import sanitize_name
 
 _REVISION = "1"
@@ -51,7 +60,13 @@ def source_node(graph: Graph, package: Package, absolute_url: Callable[[str], st
     return graph.add(
         name=sanitize_name("-".join(filter(None, (package.name, package.version, "source")))),
         builder=UNPACK,
-        env={"format": "sdist", "src": archive.out, "subdirectory": subdirectory, "revision": _REVISION},
+        env={
+            "format": "sdist",
+            "src": archive.out,
+            "subdirectory": subdirectory,
+            "revision": _REVISION,
+            **patches_of(package.changes),
+        },
         inputs=(archive,),
         label=f"{label} (source)",
     )
@@ -99,6 +114,8 @@ def backend_node(
         "LC_ALL": "C.UTF-8",
         **_version(package),
     }
+    if variables := package.changes.variables:
+        env["variables"] = json.dumps(variables, sort_keys=True)
     inputs: list[Node] = [source, environment, script]
     if surroundings.root is not None:
         env[ROOT] = surroundings.root.out

@@ -472,9 +472,7 @@ class _Planner:
                 writes.append((self.placed[part.key][0], self._bytes(part)))
             end, extends = self.tail.end, min(at for at, _ in writes) >= old_size
             size = max(end, old_size) if extends else end
-            if (
-                self.payload < old_size
-            ):  # what follows the ELF file finds itself from the end, or from the start
+            if self.payload < old_size and not self._found_from_the_start():
                 copies.append((self.payload, old_size - self.payload, end))
                 size = end + old_size - self.payload
                 extends = False
@@ -491,6 +489,13 @@ class _Planner:
             writes.append((at, self.shape.pack_section(section)))
         writes += self._clearing(size)
         return Patch(writes, copies, size, extends)
+
+    def _found_from_the_start(self) -> bool:
+        """Is what follows the ELF file never looked for from the end of the file? Of anything else nobody knows that.
+
+        AppImages of type 2 look for their squashfs image behind the section headers, which stay.
+        """
+        return self.elf.source.read(self.payload, 4, "what is appended") == b"hsqs"
 
     def _header_writes(self) -> list[tuple[int, bytes]]:
         """The program headers and what the file's header says of them; as one write where they adjoin."""

@@ -16,6 +16,7 @@ from devenv.foreign.loading import expanded
 from devenv.foreign.plans import Plan
 from devenv.foreign.program import read_program
 from devenv.formats.hashes import Hash
+from devenv.store.last_use import mark_used
 
 
 def patched_copy(plan: Plan, tree: str, libraries: list[str], cache: str) -> str:
@@ -39,7 +40,7 @@ def patched_copy(plan: Plan, tree: str, libraries: list[str], cache: str) -> str
     key = Hash.of("sha256", "\0".join([digest_of(plan.start), interpreter, *path]).encode()).nix32[:32]
     folder = os.path.join(cache, "foreign", f"{key}-patched")
     target = os.path.join(folder, os.path.basename(plan.start))
-    if not os.path.exists(target):
+    if not (os.path.exists(target) and mark_used(folder, exactly=True)):
         _write(plan.start, target, interpreter, path)
     return target
 

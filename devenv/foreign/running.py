@@ -24,6 +24,7 @@ from devenv.formats.hashes import Hash
 from devenv.project import Workplace
 from devenv.roots import lock, make, remembered, state_directory
 from devenv.sandbox.syscalls import die_with_parent
+from devenv.store.last_use import mark_program_used
 from devenv.values import replaced
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
@@ -61,6 +62,7 @@ def ready(
     Raises what the making does.
     """
     words = (*plan.prefix, plan.start, *arguments)
+    mark_program_used(place.layout.cache, plan.start)
     if plan.route == HOST:
         return Started(argv=[*words], environ=dict(environ), launch=None)
     root = root_for(place, plan, machine, confirm)

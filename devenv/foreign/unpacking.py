@@ -16,6 +16,7 @@ from devenv.foreign.digests import digest_of
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.kinds import HEAD, compression_of
 from devenv.store.compression import CompressionError, decompress
+from devenv.store.last_use import mark_used
 from devenv.store.locks import PathLocks
 from devenv.store.tree import remove
 
@@ -26,13 +27,13 @@ ARCHIVES = frozenset(("appimage-1", "appimage-2", "deb", "tar", "zip", "wheel", 
 def unpacked(path: str, kind: str, cache: str) -> str:
     """The directory that the archive `path` unpacks to, below `cache`; made if it is not there. Raises ForeignError."""
     place = os.path.join(cache, "foreign", digest_of(path)[:32])
-    if os.path.isdir(place):
+    if os.path.isdir(place) and mark_used(place, exactly=True):
         return place
     aside = f"{place}.new"
     try:
         os.makedirs(os.path.dirname(place), exist_ok=True)
         with PathLocks([place]):
-            if not os.path.isdir(place):
+            if not (os.path.isdir(place) and mark_used(place, exactly=True)):
                 remove(aside)
                 _unpack(path, kind, aside)
                 open_up(aside)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from devenv.derivations.wheels import Surroundings, backend_node, environment_no
 from devenv.errors import DevenvError, raise_problems
 from devenv.providers.errors import ProviderError
 from devenv.providers.python_resolver import Resolver
+from devenv.providers.wheel_choice import best_wheels
 from devenv.store.local import Store
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Asker:
             format="sdist",
             file=query.file,
             build=WheelBuild(requires=(), subdirectory=query.subdirectory),
+            changes=query.changes,
         )
         return _Case(
             query=query, package=package, source=source_node(graph, package, self.endpoints.absolute)
@@ -126,7 +128,7 @@ class Asker:
         )
 
     def _probe(self, graph: Graph, case: _Case, surroundings: Surroundings) -> Node:
-        wheels = resolved_packages(case.files, self.python)
+        wheels = best_wheels(case.files, self.python.target.tags)
         environment = environment_node(graph, wheels, surroundings, self.endpoints.absolute)
         return backend_node(graph, case.package, case.source, environment, surroundings, "requires")
 
@@ -165,21 +167,4 @@ def _asked_for(probe: Node) -> tuple[str, ...]:
         pass
     raise ProviderError(
         f"{probe.label}: its backend gave no list of requirements", tool="python", request=probe.label
-    )
-
-
-def resolved_packages(files: Sequence[RemoteFile], python: HostPython) -> tuple[Package, ...]:
-    """Of each package the wheel that fits the interpreter best."""
-    from packaging.utils import canonicalize_name, parse_wheel_filename
-
-    ranks: Mapping[str, int] = {tag: rank for rank, tag in reversed(list(enumerate(python.target.tags)))}
-    best: dict[str, tuple[int, RemoteFile]] = {}
-    for file in files:
-        tags = [ranks[str(tag)] for tag in parse_wheel_filename(file.file_name)[3] if str(tag) in ranks]
-        name = canonicalize_name(file.file_name.partition("-")[0])
-        if tags and (name not in best or min(tags) < best[name][0]):
-            best[name] = (min(tags), file)
-    return tuple(
-        Package(name=name, version=file.file_name.split("-")[1], format="wheel", file=file)
-        for name, (_, file) in sorted(best.items())
     )

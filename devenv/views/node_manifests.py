@@ -46,7 +46,8 @@ def settle(view: NodeModules, trees: Mapping[str, str]) -> Settled:
     failed, notices = _failures(view, trees)
     facts = view.manifests
     if facts is None:
-        return Settled(view=without(view, failed), notices=notices)
+        reread, odd = _reread(view, trees)
+        return Settled(view=without(reread, failed), notices=(*odd, *notices))
     directories = _directories(view, facts, trees)
     manifests, faults = _read_all({place: at for place, at in directories.items() if place not in failed})
     dropped = _left_out(manifests, view, facts) | failed
@@ -59,6 +60,19 @@ def settle(view: NodeModules, trees: Mapping[str, str]) -> Settled:
     packages = {place: package for place, package in view.packages.items() if place in kept}
     settled = replace(view, packages=packages, bins=dict(sorted(bins.items())), manifests=None)
     return Settled(view=settled, notices=(*faults, *notices))
+
+
+def _reread(view: NodeModules, trees: Mapping[str, str]) -> tuple[NodeModules, list[str]]:
+    """The view with the commands that packages of other versions than the lock's say that they have."""
+    if not view.reread:
+        return view, []
+    manifests, faults = _read_all({place: trees[place] for place in view.reread})
+    bins = {place: file for place, file in view.bins.items() if _owner(file, view) not in manifests}
+    for place in sorted(manifests, key=linking_order):
+        files = partial(_files, trees[place])
+        for command, file in manifests[place].all_commands(files).items():
+            bins.setdefault(command_place(place, command), f"{place}/{file}")
+    return replace(view, bins=dict(sorted(bins.items()))), faults
 
 
 def _failures(view: NodeModules, trees: Mapping[str, str]) -> tuple[set[str], tuple[str, ...]]:

@@ -160,13 +160,25 @@ function __devenv_return
     return $argv[1]
 end
 
-# __devenv_undo INDEX: undo a step of the journal; 1 if what it did is not there any more.
+# __devenv_undo INDEX: undo a step of the journal; 1 if what it did, or found done already, is not there any more.
 function __devenv_undo
     set -l __devenv_k $__devenv_kind[$argv[1]]
     set -l __devenv_n $__devenv_name[$argv[1]]
     set -l __devenv_s $__devenv_state[$argv[1]]
     set -l __devenv_was __devenv_old_$argv[1]
-    test $__devenv_s = s; and return 0
+    if test $__devenv_s = s
+        # An unset had nothing to remove, a default found a value.
+        __devenv_look $__devenv_n
+        switch $__devenv_k
+            case unset
+                test $__devenv_letter = -
+                return
+            case default
+                test $__devenv_letter != -
+                return
+        end
+        return 0
+    end
     if builtin contains -- $__devenv_k alias prompt
         __devenv_undefine $argv[1] $__devenv_n $__devenv_s
         return

@@ -49,11 +49,17 @@ def __devenv_do [step: record, vars: record] {
     {step: $step, vars: ($vars | upsert $step.name $then)}
 }
 
-# A step undone: the variables afterwards, and whether what it did was still there.
+# A step undone: the variables afterwards, and whether what it did, or found done already, was still there.
 def __devenv_undo [step: record, vars: record] {
     let now = $vars | get $step.name
     let back = if $step.same {
-        {found: true, text: $now}
+        let found = match $step.kind {
+            "unset" => ($now == null)
+            "default" => ($now != null)
+            "set" => ($now == $step.value)
+            _ => true
+        }
+        {found: $found, text: $now}
     } else if $step.kind in [prepend append] {
         if $now == null { {found: false} } else { __devenv_remove $step $now }
     } else {

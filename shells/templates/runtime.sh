@@ -172,11 +172,14 @@ __devenv_do() {
     esac
 }
 
-# __devenv_undo INDEX: undo a step of the journal; 1 if what it did is not there any more.
+# __devenv_undo INDEX: undo a step of the journal; 1 if what it did, or found done already, is not there any more.
 __devenv_undo() {
     __devenv_recall "$1"
-    case $__devenv_o in s) \return 0 ;; esac
     __devenv_look "$__devenv_k" "$__devenv_n"
+    case $__devenv_o:$__devenv_k:$__devenv_now in
+    s:default:-) \return 1 ;;
+    s:default:* | s:prepend:* | s:append:* | s:prompt:*) \return 0 ;;
+    esac
     case $__devenv_k in
     prepend | append | prompt)
         case $__devenv_now in -) \return 1 ;; esac
@@ -194,6 +197,7 @@ __devenv_undo() {
     unset) if [ "$__devenv_now" != - ]; then \return 1; fi ;;
     *) if [ "$__devenv_now" != "x$__devenv_v" ]; then \return 1; fi ;;
     esac
+    case $__devenv_o in s) \return 0 ;; esac
     __devenv_put "$__devenv_k" "$__devenv_n" "$__devenv_o"
 }
 

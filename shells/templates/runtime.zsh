@@ -97,12 +97,15 @@ __devenv_do() {
     fi
 }
 
-# __devenv_undo INDEX: undo a step of the journal; 1 if what it did is not there any more.
+# __devenv_undo INDEX: undo a step of the journal; 1 if what it did, or found done already, is not there any more.
 __devenv_undo() {
     local __devenv_now __devenv_rest __devenv_o=$__devenv_old[$1] __devenv_v=$__devenv_value[$1]
     local __devenv_k=$__devenv_kind[$1] __devenv_n=$__devenv_name[$1]
-    if [[ $__devenv_o == s ]]; then return 0; fi
     __devenv_look "$__devenv_k" "$__devenv_n"
+    case $__devenv_o:$__devenv_k:$__devenv_now in
+    (s:default:-) return 1 ;;
+    (s:default:* | s:prepend:* | s:append:* | s:prompt:*) return 0 ;;
+    esac
     case $__devenv_k in
     (prepend | append | prompt)
         if [[ $__devenv_now == - ]]; then return 1; fi
@@ -116,6 +119,7 @@ __devenv_undo() {
     (unset) if [[ $__devenv_now != - ]]; then return 1; fi ;;
     (*) if [[ $__devenv_now != "x$__devenv_v" ]]; then return 1; fi ;;
     esac
+    if [[ $__devenv_o == s ]]; then return 0; fi
     __devenv_put "$__devenv_k" "$__devenv_n" "$__devenv_o"
 }
 

@@ -34,11 +34,12 @@ function do_step(i,    name, there, old, text, wanted) {
     if (done[i]) put(name, wanted, text)
 }
 
-# Whether what the step did was still there.
+# Whether what the step did, or found done already, was still there.
 function undo_step(i,    name, there, entry, whole, at, found, rest, sep, size) {
-    if (!done[i]) return 1
     name = names[i]
     there = look(name)
+    if (!done[i] && kinds[i] == "set") return there && now[name] "" == values[i] ""
+    if (!done[i]) return kinds[i] == "unset" ? !there : kinds[i] != "default" || there
     if (kinds[i] == "prepend" || kinds[i] == "append") {
         if (!there) return 0
         sep = separators[i]

@@ -479,6 +479,25 @@ def test_what_is_appended_is_found_from_both_ends(workshop: Workshop, copied: Co
     assert path.stat().st_size < original + 2 * len(payload) + 8192
 
 
+def test_an_appended_image_that_is_found_from_the_start_is_not_repeated(
+    workshop: Workshop, copied: Copied
+) -> None:
+    path = copied("pie")
+    original = path.stat().st_size
+    payload = b"hsqs" + bytes(range(1, 256)) * 5000
+    with path.open("ab") as file:
+        file.write(payload)
+    number = path.stat().st_ino
+    for more in ("", LONG, "", LONG * 2):
+        edit(path, run_path(f"{workshop.libraries}:{more}"))
+        assert path.read_bytes()[original : original + len(payload)] == payload
+        assert run(path).stdout == "42\n"
+        with Elf.open(str(path)) as elf:  # where such an image is looked for
+            assert elf.shoff + elf.shnum * elf.shentsize == original
+    assert path.stat().st_size < original + len(payload) + 8192
+    assert path.stat().st_ino == number  # changed where it is
+
+
 # Large files.
 
 

@@ -77,6 +77,7 @@ def sentence(item: Item) -> str:
     return {
         "directory": f"programs in {value} are found on PATH",
         "packages": f"programs of the {value} packages of {name} are found before yours",
+        "override": f"the package {name} is made differently: {value}",
         "variable": f"sets {name} to {value!r}",
         "prepend": f"puts {value} in front of {name}",
         "append": f"puts {value} behind {name}",

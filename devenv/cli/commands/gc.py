@@ -14,8 +14,10 @@ from devenv.cli.progress import size_text
 from devenv.errors import raise_problems
 
 if TYPE_CHECKING:
+    from devenv.foreign.leftovers import Swept
     from devenv.store.sweep import Collected
 
+_UNUSED_FOR = 30 * 86400.0  # seconds
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
@@ -65,29 +67,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="delete only until the store has at most SIZE: 500M, 10G; old environments go if they must",
     )
+    parser.add_argument(
+        "--programs-older-than",
+        type=age,
+        default=_UNUSED_FOR,
+        metavar="AGE",
+        help="delete what `devenv run` unpacked and nobody used for so long (default: 30d)",
+    )
+    parser.add_argument(
+        "--programs-max-size",
+        type=size,
+        metavar="SIZE",
+        help="of what it unpacked keep at most SIZE: 500M, 10G; what was not used for longest goes first",
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    from devenv.foreign.leftovers import sweep
     from devenv.store.sweep import Limits, collect
 
     limits = Limits(older_than=arguments.older_than, keep=arguments.keep, max_size=arguments.max_size)
-    done = collect(
-        chosen_layout(context), limits=limits, dry_run=arguments.dry_run, reporter=context.reporter
-    )
+    layout = chosen_layout(context)
+    programs = sweep(
+        layout,
+        unused_for=arguments.programs_older_than,
+        max_size=arguments.programs_max_size,
+        roots_unused_for=arguments.older_than,
+        dry_run=arguments.dry_run,
+    )  # first, so that what only they kept goes in the same run
+    done = collect(layout, limits=limits, dry_run=arguments.dry_run, reporter=context.reporter)
     context.close()
     if arguments.json:
-        print_json(to_json(done))
+        print_json(to_json(done, programs))
     else:
-        print_lines(_lines(done, arguments.dry_run))
-        sys.stderr.write(f"devenv: {_summary(done, arguments.dry_run)}\n")
-    raise_problems(done.problems)
+        print_lines([*_lines_of_programs(programs, arguments.dry_run), *_lines(done, arguments.dry_run)])
+        sys.stderr.write(f"devenv: {_summary(done, programs, arguments.dry_run)}\n")
+    raise_problems([*programs.problems, *done.problems])
     return 0
 
 
-def to_json(done: Collected) -> dict[str, object]:
-    """What was deleted, in the words of `Collected`."""
+def to_json(done: Collected, programs: Swept) -> dict[str, object]:
+    """What was deleted, in the words of `Collected` and `Swept`."""
     return {
+        "programs": [{"path": path, "size": size} for path, size in programs.unpacked.items()],
+        "programRoots": programs.roots,
         "paths": [{"path": path, "narSize": size} for path, size in done.paths.items()],
         "size": sum(done.paths.values()),
         "others": [*done.others, *done.downloads],
@@ -99,8 +123,14 @@ def to_json(done: Collected) -> dict[str, object]:
         "live": done.live,
         "kept": done.kept,
         "freed": done.freed,
-        "problems": [problem.message for problem in done.problems],
+        "problems": [problem.message for problem in (*programs.problems, *done.problems)],
     }
+
+
+def _lines_of_programs(programs: Swept, dry_run: bool) -> Iterator[str]:
+    yield from programs.roots
+    for path, size in programs.unpacked.items():
+        yield f"{path}  {size_text(size)}" if dry_run else path
 
 
 def _lines(done: Collected, dry_run: bool) -> Iterator[str]:
@@ -116,11 +146,14 @@ def _lines(done: Collected, dry_run: bool) -> Iterator[str]:
     yield from done.views
 
 
-def _summary(done: Collected, dry_run: bool) -> str:
-    total = len(done.paths) + len(done.others) + len(done.downloads) + len(done.views)
+def _summary(done: Collected, programs: Swept, dry_run: bool) -> str:
+    unpacked = sum(programs.unpacked.values())
+    total = (
+        len(programs.unpacked) + len(done.paths) + len(done.others) + len(done.downloads) + len(done.views)
+    )
     objects = f"{total} object" if total == 1 else f"{total} objects"
-    size = size_text(sum(done.paths.values()))
+    size = size_text(sum(done.paths.values()) + unpacked)
     stays = f"{done.live} in use stay" + (f", {done.kept} others fit" if done.kept else "")
     if dry_run:
         return f"would delete {objects}, {size}; {stays}"
-    return f"deleted {objects}, {size_text(done.freed)} freed; {stays}"
+    return f"deleted {objects}, {size_text(done.freed + unpacked)} freed; {stays}"

@@ -37,7 +37,7 @@ _DEPENDENCIES = (
 _NOT_WALKED = frozenset((".git", "target", "node_modules"))
 
 
-def unpack_crate(archive: str, target: str, checksum: str) -> tuple[str, ...]:
+def unpack_crate(archive: str, target: str, checksum: str | None) -> tuple[str, ...]:
     """Unpack the .crate file `archive` into the new directory `target`. Raises ArchiveError, OSError."""
     descriptor = os.open(archive, os.O_RDONLY | os.O_CLOEXEC)
     links = 0
@@ -64,14 +64,19 @@ def _finish(tree: Tree, checksum: str | None) -> None:
     tree.finish()
 
 
-def crate_of_repository(source: str, target: str, name: str, version: str | None) -> tuple[str, ...]:
-    """Copy the crate `name` out of the checked-out repository `source`. Raises ArchiveError, OSError."""
+def crate_of_repository(
+    source: str, target: str, name: str, version: str | None, checksum: str | None = None
+) -> tuple[str, ...]:
+    """Copy the crate `name` out of the checked-out repository `source`. Raises ArchiveError, OSError.
+
+    `checksum`: what Cargo.lock has for it, if it has something.
+    """
     folder, manifest = _find(source, name, version)
     whole = _size(folder)
     tree = Tree(target, ceiling=ceiling(whole), members=most_members(whole))
     skipped = _copy(source, folder, tree)
     tree.file(MANIFEST, [toml_text(manifest).encode()])
-    _finish(tree, None)
+    _finish(tree, checksum)
     return (f"{skipped} links that leave the repository were left out",) if skipped else ()
 
 

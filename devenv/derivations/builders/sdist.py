@@ -15,7 +15,7 @@ import json
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from devenv.derivations.builders.tar import CHUNK, Chunks, Member, Source, Stream, Tar
@@ -33,25 +33,35 @@ _DEFAULT_REQUIRES = ["setuptools >= 40.8.0"]
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 
 
-def unpack_source(archive: str, target: str, subdirectory: str) -> tuple[str, ...]:
+def unpack_source(
+    archive: str, target: str, subdirectory: str, change: Callable[[str], None] = lambda source: None
+) -> tuple[str, ...]:
     """Make the new directory `target` of the file or directory `archive`; returns what was left out.
 
-    `subdirectory` is where in it the project is. Raises ArchiveError, OSError.
+    `subdirectory` is where in it the project is, `change` is called with the source before that is looked at. Raises
+    ArchiveError, OSError.
     """
     os.mkdir(target, 0o755)
     source = f"{target}/{SOURCE}"
-    links = 0
-    if os.path.isdir(archive):
-        copy_tree(archive, source)
-    elif _starts_with(archive, b"PK"):
-        _unpack_zip(archive, source)
-    else:
-        links = _unpack_tar(archive, source)
+    notices = unpack_tree(archive, source)
+    change(source)
     text = json.dumps(_description(source, subdirectory), sort_keys=True, indent=1) + "\n"
     with open(f"{target}/{DESCRIPTION}", "x", encoding="utf-8") as file:
         file.write(text)
     canonicalise(f"{target}/{DESCRIPTION}")
     seal(target)
+    return notices
+
+
+def unpack_tree(archive: str, target: str) -> tuple[str, ...]:
+    """Make the new directory `target` of an archive's one directory, or of a directory. Raises ArchiveError, OSError."""
+    links = 0
+    if os.path.isdir(archive):
+        copy_tree(archive, target)
+    elif _starts_with(archive, b"PK"):
+        _unpack_zip(archive, target)
+    else:
+        links = _unpack_tar(archive, target)
     return (f"{links} link{'s' if links > 1 else ''} that leave the source left out",) if links else ()
 
 

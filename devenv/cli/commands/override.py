@@ -1,0 +1,83 @@
+"""devenv override"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+from devenv.cli.context import Context
+from devenv.errors import DevenvError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "package",
+        nargs="?",
+        metavar="PKG",
+        help="esbuild, npm:esbuild, or npm:esbuild@0.21.5 for one version only",
+    )
+    parser.add_argument("--full", action="store_true", help="begin with all that is known of the package")
+    parser.add_argument("--print", action="store_true", help="only print the file's path, open no editor")
+    parser.add_argument("--list", action="store_true", help="what is overridden, and whether it is locked")
+    parser.add_argument("--json", action="store_true", help="for programs, with --list")
+
+
+def run(arguments: argparse.Namespace, context: Context) -> int:
+    from devenv.overriding import find, write
+
+    if arguments.list or arguments.package is None:
+        return _list(arguments, context)
+    project = context.project
+    meant = find(project, arguments.package)
+    written = write(project, meant, full=arguments.full)
+    path = os.path.join(project.root, meant.path)
+    editor = context.environ.get("VISUAL") or context.environ.get("EDITOR")
+    if arguments.print or not editor or not context.interactive:
+        sys.stdout.write(f"{path}\n")
+        return 0
+    context.close()
+    status = _edit(editor, path)
+    if status:
+        raise DevenvError(f"{editor} ended with status {status}; {meant.path} is as it left it")
+    return _look_again(arguments, context, meant.path, written)
+
+
+def _edit(editor: str, path: str) -> int:
+    """Run an editor, which may have arguments. Raises DevenvError."""
+    import shlex
+
+    try:
+        return subprocess.run([*shlex.split(editor), path], check=False).returncode
+    except (OSError, ValueError) as error:
+        raise DevenvError(
+            f"cannot start the editor {editor!r}: {error}", hint="$VISUAL and $EDITOR name it"
+        ) from error
+
+
+def _look_again(arguments: argparse.Namespace, context: Context, name: str, written: bool) -> int:
+    """Say what is wrong with the file now, and what makes it count."""
+    from devenv.project import Project
+
+    Project(context.project.root, context.settings).config  # noqa: B018  # raises what is wrong in the file
+    if not arguments.quiet:
+        sys.stderr.write(f"devenv: {name}: `devenv lock` makes it count\n")
+    return 0
+
+
+def _list(arguments: argparse.Namespace, context: Context) -> int:
+    from devenv.overriding import rows
+
+    found = rows(context.project)
+    if arguments.json:
+        sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in found], indent=2) + "\n")
+        return 0
+    for row in found:
+        what = f"  {', '.join(row.fields)}" if row.fields else ""
+        sys.stdout.write(
+            f"{row.label}{what}  # {' '.join(filter(None, (row.origin + ',' if row.origin else '', row.state)))}\n"
+        )
+    return 0
