@@ -1,4 +1,4 @@
-"""Why a program failed, in words: from the loader's own messages, and from what it looked for in vain.
+"""Why a program failed, in words: from the messages of its loader and its own, and from how it ended.
 
 The loader's texts are those of glibc's elf/dl-load.c, dl-version.c, dl-lookup.c and of musl's ldso/dynlink.c.
 """
@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from devenv.foreign.launching import Launch, command
@@ -112,33 +112,3 @@ def _quietly(words: list[str], environ: dict[str, str]) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout + done.stderr
-
-
-# What C libraries and interpreters try first and do without, on any system.
-_USUAL = re.compile(
-    r"/glibc-hwcaps/|/tls(/|$)|/x86_64(/|$)|/locale(/|$)|ld\.so\.preload|\.pth$|\._pth$|/__init__\.|pyvenv\.cfg|pybuilddir"
-)
-_CALL = re.compile(
-    r'(?:open|openat|access|faccessat2?|execve|stat|newfstatat|readlink)\((?:AT_FDCWD, )?"([^"]+)".*?= (-?\d+)(?: (E[A-Z]+))?'
-)
-
-
-def looked_for(trace: Iterable[str]) -> tuple[list[str], list[str]]:
-    """From strace's lines: libraries that were found nowhere, and other absolute paths that are not there."""
-    libraries: dict[str, bool] = {}
-    files: dict[str, None] = {}
-    for line in trace:
-        match = _CALL.search(line)
-        if match is None:
-            continue
-        path, there = match[1], not match[2].startswith("-")
-        name = os.path.basename(path)
-        if ".so" in name and name.startswith("lib"):
-            libraries[name] = libraries.get(name, False) or there
-        elif (
-            match[3] == "ENOENT" and path.startswith(("/usr/", "/etc/", "/opt/")) and not _USUAL.search(path)
-        ):
-            files[path] = None
-        elif there:
-            files.pop(path, None)
-    return [name for name, there in libraries.items() if not there], list(files)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from devenv.foreign import drivers
 from devenv.foreign.environ import has_locale, variables
-from devenv.foreign.explaining import causes, looked_for, of_status
+from devenv.foreign.explaining import causes, of_status
 from devenv.foreign.memory import Memory
 from devenv.foreign.openings import features_of
 from devenv.foreign.plans import Plan, as_json, from_json
 from devenv.foreign.systems import System
+from devenv.foreign.tracing import of_calls
 from devenv.roots import LocalDeb
 from tests.foreign.conftest import Compile
 from tests.support.devenv import User
@@ -106,7 +107,6 @@ def test_messages_are_translated(message: str, said: str) -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_read(text: str) -> None:
     assert all(cause.text for cause in causes(text))
-    looked_for(text.splitlines())
 
 
 def test_the_real_loaders_messages_are_understood(compile_c: Compile, tmp_path: Path) -> None:
@@ -124,7 +124,8 @@ def test_a_trace_says_what_was_found_nowhere() -> None:
         '12 access("/usr/share/game/data", R_OK) = -1 ENOENT (No such file or directory)',
         '12 newfstatat(AT_FDCWD, "/etc/passwd", {st_mode=S_IFREG|0644}, 0) = 0',
     ]
-    assert looked_for(trace) == (["libEGL.so.1"], ["/usr/share/game/data"])
+    found = of_calls(trace)
+    assert (found.libraries, found.files) == ({"libEGL.so.1": ""}, ["/usr/share/game/data"])
 
 
 def test_ends_have_names() -> None:

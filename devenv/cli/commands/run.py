@@ -7,27 +7,25 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from devenv.cli.context import Context
 from devenv.cli.foreign import add_root_options, surroundings
 from devenv.foreign import drivers, starts
-from devenv.foreign.explaining import causes, loader_says, looked_for, of_status
+from devenv.foreign.explaining import causes, loader_says, of_status
 from devenv.foreign.kinds import kind_of
-from devenv.foreign.launching import command
 from devenv.foreign.memory import Memory
 from devenv.foreign.plans import Plan, as_json, from_json, holds, plan_of
 from devenv.foreign.running import Started, become, ready, watch
 from devenv.foreign.starts import Entered, Start
 from devenv.foreign.surroundings import Surroundings
+from devenv.foreign.tracing import traced
 from devenv.foreign.verdict import HOST, ROOT
 from devenv.roots import link_of
 from devenv.sandbox.probe import probe
 from devenv.stamp import take_signatures
-from devenv.values import replaced
 
 _MOST_SHOWN = 40
 _ATTEMPTS = 3  # each adds what the one before lacked
@@ -181,7 +179,11 @@ def _missing_after(
         return []
     found = causes(loader_says(started.launch, program, started.environ))
     if not found and status in range(1, 126):
-        return []  # the program ran, and has said itself what it did not like
+        if sys.stderr.isatty():  # it ran, and has said itself what it did not like; or has not
+            sys.stderr.write(
+                "devenv: if it should not have ended so, `devenv run --trace` says what it did not find\n"
+            )
+        return []
     sys.stderr.write(f"devenv: {os.path.basename(program)} failed: {of_status(status)}\n")
     packages: list[str] = []
     for cause in found:
@@ -205,38 +207,25 @@ def _supplier(soname: str, plan: Plan, around: Surroundings) -> str | None:
 
 
 def _traced(started: Started, around: Surroundings, plan: Plan) -> int:
-    """Run it below strace, and say at the end what it looked for in vain."""
-    with tempfile.TemporaryDirectory(prefix="devenv-trace-") as folder:
-        log = f"{folder}/log"
-        strace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=%file", "-o", log]
-        if started.launch is not None:
-            argv = command(replaced(started.launch, argv=(*strace, *started.launch.argv), tied=True))
-        else:
-            argv = [*_strace_here(strace), *started.argv]
-        status = watch(replace(started, argv=argv))
-        with open(log, encoding="utf-8", errors="replace") as file:
-            libraries, files = looked_for(file)
-    sys.stderr.write(f"devenv: {of_status(status)}; it looked in vain for\n")
-    for name in libraries:
-        package = _supplier(name, plan, around)
-        sys.stderr.write(f"  {name}" + (f": the package {package} has it\n" if package else "\n"))
-    for path in files[:_MOST_SHOWN]:
-        sys.stderr.write(f"  {path}\n")
-    if len(files) > _MOST_SHOWN:
-        sys.stderr.write(f"  and {len(files) - _MOST_SHOWN} files more\n")
+    """Run it, and say at the end what it looked for in vain."""
+    status, found = traced(started, watch)
+    says = [f"devenv: {of_status(status)}"]
+    for error in found.errors:
+        says += [f"  {cause.text}, for {error.partition(': ')[0]}" for cause in causes(error)]
+    says += [f"  {cause.text}" for cause in causes(found.said)]
+    if found.libraries or found.files:
+        says.append("it looked in vain for")
+    for name, by in found.libraries.items():
+        package = _supplier(os.path.basename(name), plan, around)
+        asker = f", which {by} asks for" if by else ""
+        says.append(f"  {name}{asker}" + (f": the package {package} has it" if package else ""))
+    says += [f"  {path}" for path in found.files[:_MOST_SHOWN]]
+    if len(found.files) > _MOST_SHOWN:
+        says.append(f"  and {len(found.files) - _MOST_SHOWN} files more")
+    if not found.calls:
+        says.append("  hint: with the program strace on this machine, or --root, files are looked at, too")
+    sys.stderr.write("\n".join(says) + "\n")
     return status
-
-
-def _strace_here(words: Sequence[str]) -> list[str]:
-    import shutil
-
-    from devenv.errors import DevenvError
-
-    if shutil.which(words[0]) is None:
-        raise DevenvError(
-            "tracing: the program strace is not on this machine", hint="With --root it comes from a package."
-        )
-    return [*words]
 
 
 def explained(plan: Plan, around: Surroundings) -> Iterator[str]:
