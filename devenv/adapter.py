@@ -126,7 +126,16 @@ class PypiQuery:
 
     @property
     def key(self) -> str:
-        return f"pypi:{self.name}=={self.version}"
+        return f"pypi:{self.name}=={self.version}{self._place}"
+
+    @property
+    def _place(self) -> str:
+        """Two indexes may have one version with other files. A login does not make it another index."""
+        if self.index is None:
+            return ""
+        scheme, mark, rest = self.index.partition("://")
+        host, slash, path = rest.partition("/")
+        return f" of {scheme}{mark}{host.rpartition('@')[2]}{slash}{path.rstrip('/')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

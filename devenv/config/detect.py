@@ -425,7 +425,9 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _project_name(package_json: Mapping[str, Any], pyproject: Mapping[str, Any], directory: str) -> str:
-    for name in (_mapping(pyproject, "project").get("name"), package_json.get("name"), directory):
+    poetry = _mapping(_mapping(pyproject, "tool"), "poetry")
+    named = (_mapping(pyproject, "project"), poetry, package_json)
+    for name in (*(table.get("name") for table in named), directory):
         if isinstance(name, str):
             plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", name.rpartition("/")[2]).strip("-._+")[:100]
             if re.fullmatch(NAME, plain):

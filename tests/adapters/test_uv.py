@@ -444,7 +444,10 @@ def test_a_missing_or_weak_hash_is_asked_for(hash: str) -> None:
     assert chosen(made) == {}
     (query,) = made.queries
     assert isinstance(query, PypiQuery)
-    assert (query.key, query.index) == ("pypi:leaf==1.0", "https://index.test/simple")
+    assert (query.key, query.index) == (
+        "pypi:leaf==1.0 of https://index.test/simple",
+        "https://index.test/simple",
+    )
     name = "leaf-1.0-py3-none-any.whl"
     answer = RemoteFile(file_name=name, url="pypi-files:leaf.whl", hash=Hash.of("sha256", b"leaf"))
     completed = plan(text, completions={query.key: (answer,)})

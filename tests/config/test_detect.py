@@ -235,6 +235,11 @@ def test_there_are_no_notes_where_all_is_well(files: dict[str, str]) -> None:
             "survey",
             id="two",
         ),
+        pytest.param(
+            {"pyproject.toml": '[tool.poetry]\nname = "verse"\n', "package.json": '{"name": "j"}'},
+            "verse",
+            id="poetry",
+        ),
     ],
 )
 def test_the_environment_is_called_like_the_project(files: dict[str, str], name: str) -> None:

@@ -20,18 +20,23 @@ CONFIG = 'name = "sources"\n[packages]\npython = "3"\n[lockfiles]\npip = { path 
 
 
 @pytest.fixture
-def user(tmp_path: Path) -> Iterator[User]:
-    """Somebody whose index has one package, which builds need."""
+def registry() -> Iterator[Registry]:
+    """An index with one package, which builds need."""
     require_sandboxes()
     if shutil.which("cc") is None:
         pytest.skip("needs a C compiler")
-    registry = Registry()
-    registry.add_wheel("helper", "1.5")
-    registry.add_wheel("helper", "2.0")
-    with serve(registry):
-        home = tmp_path / "home"
-        point_clients_at(registry, home)
-        yield User(home)
+    found = Registry()
+    found.add_wheel("helper", "1.5")
+    found.add_wheel("helper", "2.0")
+    with serve(found):
+        yield found
+
+
+@pytest.fixture
+def user(tmp_path: Path, registry: Registry) -> User:
+    home = tmp_path / "home"
+    point_clients_at(registry, home)
+    return User(home)
 
 
 def project(tmp_path: Path, requirements: str) -> Path:
@@ -58,6 +63,32 @@ def test_an_sdist_is_built_with_what_its_build_requires(tmp_path: Path, user: Us
     assert said(user, root, "import ext; print(ext.value(), ext.helper, ext.settings)") == "42 2.0 None"
     user.run("lock", cwd=root)
     assert json.loads((root / "devenv.lock").read_text()) == lock
+
+
+def test_of_a_hundred_packages_only_the_changed_one_is_fetched_and_built(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
+    lines = {
+        f"pkg{n}": f"pkg{n}==1.0 --hash=sha256:{registry.add_wheel(f'pkg{n}', '1.0')}" for n in range(100)
+    }
+    for version in ("1.0", "1.1"):
+        digest = registry.add_sdist("pkg0", version, native_source("pkg0", version))
+        lines["pkg0"] = f"pkg0=={version} --hash=sha256:{digest}"
+        if version == "1.0":
+            root = project(tmp_path, "\n".join(lines.values()) + "\n")
+        else:
+            (root / "requirements.txt").write_text("\n".join(lines.values()) + "\n")
+        user.run("lock", cwd=root)
+        objects = set((user.store_root / "store").glob("*"))
+        registry.requests.clear()
+        done = user.run("enter", "-c", "true", cwd=root)
+    # The source was unpacked when it was locked; what is left are the wheel, its files and their byte code.
+    assert not [path for path in registry.requests if path.startswith("/files/")]
+    assert "building 3 packages" in done.stderr
+    made = {path.name[33:] for path in set((user.store_root / "store").glob("*")) - objects}
+    packages = {name for name in made if not name.endswith((".drv", ".json", "-bytecode"))}
+    assert all("pkg0" in name for name in packages if "pkg" in name), packages
+    assert said(user, root, "import pkg0; print(pkg0.value())") == "42"
 
 
 def test_a_repository_is_built_and_says_where_it_is_from(tmp_path: Path, user: User) -> None:
@@ -187,3 +218,35 @@ def test_real_sources_that_need_a_compiler_cython_and_meson(tmp_path: Path) -> N
     assert {"setuptools", "meson_python", "cython"} <= names
     code = "import markupsafe._speedups, yaml, ext; print(ext.value())"
     assert said(user, root, code) == "42"
+
+
+IN_ROOT = """name = "real"
+base = "debian/bookworm"
+[packages]
+python = "3.11"
+system = ["g++", "pkg-config", "libcairo2-dev", "python3-dev"]
+"""
+SDISTS = {
+    "pycairo==1.27.0": "5cb21e7a00a2afcafea7f14390235be33497a2cce53a98a19389492a60628430",
+    "cymem==2.0.11": "efe49a349d4a518be6b6c6b255d4a80f740a341544bde1a807707c058b88d0bd",
+    "msgpack==1.1.0": "dd432ccc2c72b914e4cb77afce64aab761c1137cc698be3984eee260bcb2896e",
+}
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_real_sdists_are_built_with_compilers_and_libraries_of_system_packages(tmp_path: Path) -> None:
+    """pycairo by meson with a library of the system, cymem by Cython with C++, msgpack by Cython with C."""
+    require_sandboxes()
+    user = User(tmp_path / "home")
+    lines = ["--no-binary :all:", *(f"{pin} --hash=sha256:{digest}" for pin, digest in SDISTS.items())]
+    root = project(tmp_path, "\n".join(lines) + "\n")
+    (root / "devenv.toml").write_text(IN_ROOT)
+    user.run("lock", cwd=root)
+    code = (
+        "import cairo, cymem.cymem, msgpack._cmsgpack as m; "
+        "print(cairo.cairo_version_string(), m.Unpacker.__module__, cairo._cairo.__file__)"
+    )
+    version, module, file = said(user, root, code).split()
+    assert version.startswith("1.") and module == "msgpack._cmsgpack"
+    assert file.startswith(str(root / ".devenv/python"))

@@ -106,7 +106,9 @@ def test_further_indexes_are_asked_for_what_is_still_missing(
 
 def test_a_query_may_name_its_index(server: Server, other_server: Server, client: Client) -> None:
     serve(other_server, json_page(), "/own/x-y/")
-    found = ask(client, query(NAMES[0], index=f"{other_server.url}/own/"))["pypi:X.y==1.0"]
+    own = query(NAMES[0], index=f"{other_server.url}/own/")
+    assert own.key == f"pypi:X.y==1.0 of {other_server.url}/own" != query(NAMES[0]).key
+    found = ask(client, own)[own.key]
     assert found[0].url == f"{other_server.url}/files/{NAMES[0]}"
     assert server.seen == []
 
@@ -233,3 +235,12 @@ def test_the_configured_index_has_numpys_files(tmp_path: Path) -> None:
     wheel = next(file for file in files if "cp311-manylinux" in file.file_name and "x86_64" in file.file_name)
     assert wheel.hash.algorithm == "sha256"
     assert wheel.url.startswith(("pypi:", "pypi-files:"))
+
+
+def test_a_login_makes_no_other_index_and_is_in_no_key() -> None:
+    keys = {
+        PypiQuery(name="a", version="1", index=f"https://{login}index.test/simple{end}").key
+        for login in ("", "me:secret@")
+        for end in ("", "/")
+    }
+    assert keys == {"pypi:a==1 of https://index.test/simple"}

@@ -10,11 +10,13 @@ import json
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.sdists import sdist
 
 
 def npm_tarball(name: str, version: str, files: dict[str, str] | None = None, **manifest: Any) -> bytes:
@@ -79,6 +81,12 @@ class Registry:
         """Publish; returns the SHA-256 in hexadecimal."""
         file_name, data = wheel(name, version, files, entry_points)
         self.wheels.setdefault(name, {})[file_name] = data
+        return hashlib.sha256(data).hexdigest()
+
+    def add_sdist(self, name: str, version: str, files: Mapping[str, str]) -> str:
+        """Publish a source; returns the SHA-256 in hexadecimal."""
+        data = sdist(files, f"{name}-{version}")
+        self.wheels.setdefault(name, {})[f"{name}-{version}.tar.gz"] = data
         return hashlib.sha256(data).hexdigest()
 
     def tarball_path(self, name: str, version: str) -> str:
