@@ -11,16 +11,18 @@ from devenv.foreign import others
 from devenv.foreign.bundles import Bundle, bundle_of, main_program, open_bundle
 from devenv.foreign.errors import ForeignError
 from devenv.foreign.families import best
-from devenv.foreign.kinds import kind_of, shebang
+from devenv.foreign.kinds import HEAD, compression_of, kind_of, shebang
 from devenv.foreign.needs import Needs, needs_of
 from devenv.foreign.program import ALSO_RUNS, Program, read_program
 from devenv.foreign.suppliers import newest
 from devenv.foreign.supplying import in_root, listed
 from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.systems import System
-from devenv.foreign.unpacking import ARCHIVES, unpacked
+from devenv.foreign.unpacking import ARCHIVES, archive_offset, unpacked
 from devenv.foreign.verdict import HOST, NOTHING, ROOT, WORDS, Verdict, dotted
 
+# What a root may lack that a self-extracting script calls.
+_UNPACKERS = {"bzip2": "bzip2", "xz": "xz-utils", "zstd": "zstd"}
 _MOST_PROGRAMS = 24  # of a bundle whose launcher is a script
 
 
@@ -32,7 +34,9 @@ def judge(path: str, around: Surroundings) -> Verdict:
     if kind in ARCHIVES:
         place = unpacked(path, kind, around.cache)
         verdict = _judge_directory(path, place, kind, open_bundle(place), around)
-        return _with_declared(verdict, place, around) if kind == "deb" else verdict
+        if kind == "deb":
+            return _with_declared(verdict, place, around)
+        return _unpacks_itself(verdict, path) if kind == "run" else verdict
     if kind == "elf":
         return _judge_elf(path, around)
     if kind == "script":
@@ -56,6 +60,19 @@ def _with_declared(verdict: Verdict, place: str, around: Surroundings) -> Verdic
         base=base,
         packages=tuple(sorted({*verdict.packages, *found})),
     )
+
+
+def _unpacks_itself(verdict: Verdict, path: str) -> Verdict:
+    """The verdict on a self-extracting script: it is started itself, because it knows where to and what comes then."""
+    if verdict.route == NOTHING:
+        return verdict
+    with open(path, "rb") as file:
+        file.seek(archive_offset(path))
+        tool = _UNPACKERS.get(compression_of(file.read(HEAD)))
+    more = (tool,) if tool is not None and verdict.route == ROOT else ()
+    words = shebang(path) or ("/bin/sh",)
+    packages = tuple(dict.fromkeys((*verdict.packages, *more)))
+    return replace(verdict, start=path, prefix=words, packages=packages)
 
 
 def _judge_elf(path: str, around: Surroundings) -> Verdict:

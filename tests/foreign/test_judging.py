@@ -199,10 +199,35 @@ def test_archives_are_looked_into(kind: str, compile_c: Compile, around: Around,
     assert kind_of(str(archive)) == kind
     verdict = judge(str(archive), around())
     assert verdict.route == "host" and verdict.start is not None
+    if kind == "run":
+        assert (verdict.prefix, verdict.start) == (("/bin/sh",), str(archive))
+        return
     assert os.path.realpath(verdict.start).endswith("bin/tool")
     data = os.path.join(os.path.dirname(os.path.realpath(verdict.start)), "../share/data")
     assert Path(data).read_bytes() == (tmp_path / "app/share/data").read_bytes()
     assert subprocess.run([verdict.start]).returncode == 0
+
+
+@pytest.mark.parametrize("compression", ["gzip", "bzip2", "xz", "nocomp"])
+def test_a_self_extracting_archive_is_looked_into_and_left_to_itself(
+    compression: str, compile_c: Compile, around: Around, tmp_path: Path
+) -> None:
+    """Made by makeself: its header changes into what it has unpacked, and starts what its maker named."""
+    packages = {"libnowhere.so.7": "libnowhere7", "libc.so.6": "libc6"}
+    missing_library(compile_c)
+    (tmp_path / "app/setup.sh").write_text("#!/bin/sh\nls; echo $#; exit 3\n")
+    (tmp_path / "app/setup.sh").chmod(0o755)
+    makeself = os.path.realpath(program("makeself"))
+    header = os.path.join(os.path.dirname(makeself), "../share/makeself/makeself-header.sh")
+    words = [makeself, "--header", header, f"--{compression}", "app", "thing.run", "A thing", "./setup.sh"]
+    subprocess.run(["sh", *words], cwd=tmp_path, check=True, capture_output=True)
+    verdict = judge(str(tmp_path / "thing.run"), around(packages))
+    assert verdict.kind == "run" and [each.package for each in verdict.missing] == ["libnowhere7"]
+    unpacker = {"bzip2": {"bzip2"}, "xz": {"xz-utils"}}.get(compression, set())
+    assert set(verdict.packages) == {"libc6", "libnowhere7", *unpacker}
+    started = [*verdict.prefix, verdict.start or "", "--", "one", "two"]
+    done = subprocess.run(started, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[-3:]) == (3, ["main", "setup.sh", "2"])
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
