@@ -10,7 +10,6 @@ import json
 import shutil
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from tests.support.devenv import User, devenv_program
 from tests.support.programs import program
 from tests.support.sandboxes import require_sandboxes
 from tests.support.screen import Screen, screen
-from tests.support.subjects import DRAWN, SUBJECTS, Made, newest_shell
+from tests.support.subjects import DRAWN, SUBJECTS, Drawn, Made, newest_shell
 
 pytestmark = pytest.mark.network
 slow = pytest.mark.slow
@@ -140,25 +139,23 @@ def test_a_game_is_seen(
     told = alone(name, made, subject.fails, bare, folder, table)
     verdict = inspected(made, subject.facts, bare, folder)
     assert subject.packages <= set(verdict["packages"])
-    seen = shown(made, bare, display, folder, colours=subject.colours)
-    assert subject.looks(seen), seen.most_common(10)
+    check_shown(subject, made, bare, display, folder)
     table.rows[name] = told, check_foretold(verdict, made, bare, folder)
     assert ended(Path(made.alone[0]).name)  # with the devenv that watched it
 
 
-def shown(made: Made, bare: BareHost, display: Screen, folder: Path, *, colours: int) -> Counter[int]:
-    """The colours of what a program shows."""
+def check_shown(subject: Drawn, made: Made, bare: BareHost, display: Screen, folder: Path) -> None:
     command = bare.words(devenv_program(), "run", "--yes", "--base", BASE, *made.words)
     with open(folder / "log", "wb") as log:
         environ = {**bare.user.env, "DISPLAY": display.display, "USER": "guest"}
         process = subprocess.Popen(command, env=environ, cwd=folder, stdout=log, stderr=log)
         try:
-            seen = display.wait_for(colours, seconds=150, process=process)
+            seen = display.wait_for(subject.looks, seconds=150, process=process)
         finally:
             process.kill()
             process.wait(20)
-    assert len(seen) >= colours, (len(seen), (folder / "log").read_text(errors="replace")[-2000:])
-    return seen
+    told = (folder / "log").read_text(errors="replace")[-2000:]
+    assert subject.looks(seen), (len(seen), seen.most_common(10), told)
 
 
 def ended(name: str) -> bool:

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,12 +31,14 @@ class Screen:
         self._user.run(*words, cwd=self._folder, DISPLAY=self.display)
         return read_xwd(path.read_bytes())
 
-    def wait_for(self, colours: int, *, seconds: float, process: subprocess.Popen[bytes]) -> Counter[int]:
-        """What is seen as soon as there are that many colours, or at the end of the time or the process."""
+    def wait_for(
+        self, looks: Callable[[Counter[int]], bool], *, seconds: float, process: subprocess.Popen[bytes]
+    ) -> Counter[int]:
+        """What is seen as soon as it looks so, or at the end of the time or the process."""
         until = time.monotonic() + seconds
         while True:
             seen = self.colours()
-            if len(seen) >= colours or time.monotonic() > until or process.poll() is not None:
+            if looks(seen) or time.monotonic() > until or process.poll() is not None:
                 return seen
             time.sleep(1)
 

@@ -46,15 +46,14 @@ class Subject:
 class Drawn:
     """A program that shows something on a screen of 800 x 600.
 
-    packages: some of those that it needs; colours: how many are to be waited for; looks: is it what the program shows?
-    Counters have the colours, 0xRRGGBB, and how many pixels have each.
+    packages: some of those that it needs
+    looks: whether that is what it shows, by the colours that are seen, 0xRRGGBB, and how many pixels have each
     """
 
     make: Callable[[Path, User], Made]
     fails: str
     facts: dict[str, Any]
     packages: frozenset[str]
-    colours: int
     looks: Callable[[Counter[int]], bool]
 
 
@@ -256,29 +255,34 @@ def _share(seen: Counter[int], like: Callable[[int, int, int], bool]) -> float:
     return found / seen.total()
 
 
+def _green(red: int, green: int, blue: int) -> bool:
+    return green > 2 * red and green > 2 * blue
+
+
+def _blue(red: int, green: int, blue: int) -> bool:
+    return blue > red + 20 and blue > green
+
+
 DRAWN = {
     "a 32-bit game": Drawn(
         make=_deb("chromium-bsu", "i386", "usr/games/chromium-bsu"),
         fails="",
         facts={"architecture": "i386"},
         packages=frozenset({"libgl1:i386", "libsdl2-2.0-0:i386", "chromium-bsu-data"}),
-        colours=5000,
-        looks=lambda seen: True,
+        looks=lambda seen: len(seen) > 5000 and _share(seen, _blue) > 0.2,  # lights behind its name
     ),
     "a 3D game": Drawn(
         make=_deb("foobillardplus", "amd64", "usr/games/foobillardplus"),
         fails="cannot open shared object file",
         facts={"architecture": "amd64"},
         packages=frozenset({"libgl1", "libsdl1.2debian", "foobillardplus-data"}),
-        colours=5000,
-        looks=lambda seen: True,
+        looks=lambda seen: len(seen) > 5000 and _share(seen, _green) > 0.4,  # the cloth of the table
     ),
     "a wheel that draws": Drawn(
         make=_wheel("pygame", _PYGAME),
         fails="AssertionError: offscreen",
         facts={"kind": "script"},
         packages=frozenset({"libx11-6", "libxcursor1"}),
-        colours=200,
         looks=lambda seen: seen[0xFAC828] > 30_000,
     ),
     "a wheel that draws in 3D": Drawn(
@@ -286,7 +290,8 @@ DRAWN = {
         fails="libstdc++.so.6: cannot open",
         facts={"kind": "script"},
         packages=frozenset({"libgl1", "libx11-6"}),
-        colours=100,
-        looks=lambda seen: seen[0x696969] > 200_000,
+        looks=lambda seen: (
+            300_000 < seen[0x696969] < 450_000 and len(seen) > 100
+        ),  # a panda, in front of grey
     ),
 }
