@@ -162,8 +162,8 @@ VERBS = (
         module="export",
         description=(
             "sh: a script for POSIX shells that needs no devenv. json: what changes in this shell. dotenv, systemd (EnvironmentFile), "
-            "github (to GITHUB_ENV and GITHUB_PATH in a workflow), gitlab (a dotenv report), direnv (an .envrc), nix (as nix print-dev-env "
-            "--json), vscode, devcontainer. oci: an image for docker and podman, without either. dockerfile: the same as a directory to "
+            "github (to GITHUB_ENV and GITHUB_PATH in a workflow), gitlab (a dotenv report), direnv (an .envrc), direnv-lib (what it uses), nix (as nix print-dev-env "
+            "--json), vscode, jetbrains (.run/devenv.run.xml), devcontainer. oci: an image for docker and podman, without either. dockerfile: the same as a directory to "
             "build from. See docs/exports.md."
         ),
         examples=(

@@ -7,6 +7,8 @@
 | github | "Setting an environment variable" and "Adding a system path" of GitHub Actions' workflow commands |
 | gitlab | artifacts:reports:dotenv of GitLab CI/CD, which has no quotes and no line breaks |
 | nix | `nix print-dev-env --json` |
+| jetbrains | run configurations as `.run/*.run.xml`, "Run/debug configurations" in the manuals of the editors |
+| direnv | `use` in direnv-stdlib(1) |
 | devcontainer | devContainer.base.schema.json of containers.dev |
 """
 
@@ -16,7 +18,9 @@ import json
 import shlex
 import uuid
 from collections.abc import Callable, Iterator
+from xml.sax.saxutils import quoteattr
 
+from devenv.config.lockfile_names import LOCKFILES, found_by_themselves
 from devenv.exporting.steps import BASE_PATH, Exported, ExportError, Step
 
 Writer = Callable[[Exported], str]
@@ -46,12 +50,33 @@ def _in_sh(step: Step) -> Iterator[str]:
         yield f'if [ "${{{name}:-}}" ]; then export {name}="${name}"{separator}{value}; else export {name}={value}; fi'
 
 
+# For ~/.config/direnv/lib/devenv.sh; direnv calls it for `use devenv [DIR]`. A lockfile that appears later counts as well, and
+# devenv writes the stamp when it makes an environment, so that one is looked at last.
+_DIRENV_LIBRARY = """# Written by `devenv export direnv-lib`: `use devenv [DIR]` in an .envrc.
+use_devenv() {{
+    local devenv_directory=${{1:-$PWD}} devenv_file devenv_script
+    for devenv_file in devenv.toml devenv.lock {lockfiles}; do
+        watch_file "$devenv_directory/$devenv_file"
+    done
+    devenv_script=$(devenv export sh --project "$devenv_directory") || return
+    watch_file "$devenv_directory/.devenv/stamp"
+    eval "$devenv_script"
+}}
+"""
+
+
+def direnv_library() -> str:
+    """The function behind `use devenv`, for direnv's library; the same for all projects."""
+    names = [name for ecosystem in LOCKFILES for name in found_by_themselves(ecosystem)]
+    return _DIRENV_LIBRARY.format(lockfiles=" ".join(names))
+
+
 def direnv(exported: Exported) -> str:
     """An .envrc that follows the environment."""
     return (
-        "# Written by `devenv export direnv`.\n"
-        "watch_file devenv.toml devenv.lock\n"
-        'eval "$(devenv export sh)"\n'
+        "# Written by `devenv export direnv`. The library makes the first line unnecessary: docs/exports.md.\n"
+        'declare -F use_devenv >/dev/null || eval "$(devenv export direnv-lib)"\n'
+        "use devenv\n"
     )
 
 
@@ -125,6 +150,42 @@ def vscode(exported: Exported) -> str:
     return _json(settings)
 
 
+# Kinds of run configurations that take variables: type and factory, as the editors' own files have them.
+_JETBRAINS = (
+    ("PythonConfigurationType", "Python"),
+    ("tests", "py.test"),
+    ("NodeJSConfigurationType", "Node.js"),
+    ("js.build_tools.npm", "npm"),
+    ("ShConfigurationType", "Shell Script"),
+)
+
+
+def jetbrains(exported: Exported) -> str:
+    """Templates of run configurations: what is created from them has the environment. For `.run/` of the project.
+
+    Raises ExportError for every value that XML 1.0 cannot hold.
+    """
+    values = exported.values()
+    wrong = [name for name, value in values.items() if any(not _in_xml(letter) for letter in value)]
+    if wrong:
+        raise ExportError(
+            f"{', '.join(wrong)}: a file of XML cannot hold control characters",
+            hint="Leave these out, or read them from a file of `devenv export dotenv`.",
+        )
+    envs = "".join(f"      <env name={quoteattr(k)} value={quoteattr(v)} />\n" for k, v in values.items())
+    templates = "".join(
+        f'  <configuration default="true" type={quoteattr(kind)} factoryName={quoteattr(factory)}>\n'
+        f'    <option name="PARENT_ENVS" value="true" />\n    <envs>\n{envs}    </envs>\n  </configuration>\n'
+        for kind, factory in _JETBRAINS
+    )
+    return f'<component name="ProjectRunConfigurationManager">\n{templates}</component>\n'
+
+
+def _in_xml(letter: str) -> bool:
+    """The production Char of XML 1.0."""
+    return letter in "\t\n\r" or " " <= letter < "\ud800" or "\ue000" <= letter not in "\ufffe\uffff"
+
+
 def devcontainer(exported: Exported) -> str:
     """devcontainer.json for the image that `devenv export oci` writes, loaded under the environment's name."""
     return _json(
@@ -169,5 +230,6 @@ WRITERS: dict[str, Writer] = {
     "gitlab": gitlab,
     "nix": nix,
     "vscode": vscode,
+    "jetbrains": jetbrains,
     "devcontainer": devcontainer,
 }

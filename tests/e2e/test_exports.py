@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -141,14 +142,40 @@ def test_a_dockerfile_that_cannot_be_is_not_begun(user: User, root: Path, tmp_pa
     assert not (tmp_path / "context").exists()
 
 
-def test_direnv_follows_the_environment(user: User, root: Path) -> None:
-    (root / ".envrc").write_text(exported(user, root, "direnv"))
+def with_direnv(user: User, root: Path) -> dict[str, str]:
+    """The environment of a program that direnv starts there."""
     beside = os.path.dirname(devenv_program())
     env = user.env | {"PATH": f"{beside}:{user.env['PATH']}"}
     for words in (["allow", "."], ["exec", ".", "env", "-0"]):
         done = subprocess.run([program("direnv"), *words], cwd=root, env=env, capture_output=True, check=True)
-    found = environment_of(done.stdout)
+    return environment_of(done.stdout)
+
+
+def test_direnv_follows_the_environment(user: User, root: Path) -> None:
+    (root / ".envrc").write_text(exported(user, root, "direnv"))
+    found = with_direnv(user, root)
     assert {name: found.get(name) for name in NASTY} == NASTY
+    watched = subprocess.run(
+        [program("direnv"), "exec", ".", "direnv", "show_dump", found["DIRENV_WATCHES"]],
+        cwd=root,
+        env=user.env | {"PATH": f"{os.path.dirname(program('direnv'))}:{user.env['PATH']}"},
+        capture_output=True,
+        check=False,
+    )
+    shown = watched.stdout + watched.stderr
+    assert all(name.encode() in shown for name in ("devenv.toml", "uv.lock", ".devenv/stamp")), shown
+
+
+def test_the_library_of_direnv_serves_all_projects(user: User, root: Path, tmp_path: Path) -> None:
+    library = user.home / ".config/direnv/lib"
+    library.mkdir(parents=True)
+    (library / "devenv.sh").write_text(user.run("export", "direnv-lib", cwd=tmp_path).stdout)
+    below = root / "deep er"
+    below.mkdir()
+    (below / ".envrc").write_text("use devenv ..\n")
+    found = with_direnv(user, below)
+    assert {name: found.get(name) for name in NASTY} == NASTY
+    assert found["DEVENV_PROJECT"] == str(root)
 
 
 def test_the_form_of_nix_is_that_of_nix(user: User, root: Path) -> None:
@@ -187,6 +214,20 @@ DEVELOPMENT_CONTAINER: dict[str, Any] = {
 def test_a_development_container_fits_its_schema(user: User, root: Path) -> None:
     found = json.loads(exported(user, root, "devcontainer"))
     jsonschema.validate(found, DEVELOPMENT_CONTAINER, jsonschema.Draft201909Validator)
+
+
+def test_run_configurations_of_jetbrains_have_the_variables(user: User, root: Path) -> None:
+    component = ElementTree.fromstring(exported(user, root, "jetbrains"))
+    assert component.attrib == {"name": "ProjectRunConfigurationManager"}
+    for configuration in component:
+        found = {each.get("name"): each.get("value") for each in configuration.iter("env")}
+        assert {name: found.get(name) for name in NASTY} == NASTY
+    kinds = {each.get("type") for each in component}
+    assert {"PythonConfigurationType", "NodeJSConfigurationType", "ShConfigurationType"} <= kinds
+    (root / "devenv.toml").write_text('[env]\nBELL = "\\u0007"\nNUMBER = 1\n')
+    done = user.run("export", "jetbrains", cwd=root, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "BELL: a file of XML cannot hold control characters" in done.stderr
 
 
 def test_files_are_asked_for_where_they_are_needed(user: User, root: Path) -> None:

@@ -117,3 +117,9 @@ def test_the_reference_implementation_opens_the_development_container(made: Made
     shown = made.engine.among("sh", "-c", f"{up} && echo UP && {shlex.join(command)}")
     assert shown.partition("UP\n")[2] == f"{SAID}\nown\n{made.root}\nfrom outside\n"
     assert os.listdir(made.root / ".devcontainer") == ["devcontainer.json"]
+
+
+def test_who_exports_variables_alone_hears_what_they_lack(made: Made) -> None:
+    done = made.user.run("export", "sh", cwd=made.root)
+    assert "the system packages are not in this" in done.stderr
+    assert made.user.run("export", "devcontainer", cwd=made.root).stderr == ""

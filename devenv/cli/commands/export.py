@@ -13,11 +13,13 @@ from devenv.errors import DevenvError
 from devenv.exporting import steps, text
 
 _FILES = ("oci", "dockerfile")
+# Formats that bring the root of system packages along, or enter it.
+_WITH_ROOT = (*_FILES, "devcontainer")
 _GITHUB = {"GITHUB_ENV": text.github_environment, "GITHUB_PATH": text.github_path}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    formats = ("json", *text.WRITERS, *_FILES)
+    formats = ("json", *text.WRITERS, "direnv-lib", *_FILES)
     parser.add_argument("format", choices=formats, metavar="FORMAT", help=", ".join(formats))
     parser.add_argument(
         "-o",
@@ -28,11 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    if arguments.format == "direnv-lib":  # of no project
+        _write(text.direnv_library(), arguments.output)
+        return 0
     project = context.project
     if arguments.format in _FILES and not arguments.output:
         raise DevenvError(f"devenv export {arguments.format} writes files", hint="Say where: -o PATH")
     ask_before_entering(context, project)
     exported = steps.read(_spec(context), project.root)
+    if arguments.format not in _WITH_ROOT:
+        _say_what_lacks(exported, context)
     if arguments.format in _FILES:
         from devenv.exporting import image
 
@@ -51,6 +58,16 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     else:
         _write(text.WRITERS[arguments.format](exported), arguments.output)
     return 0
+
+
+def _say_what_lacks(exported: steps.Exported, context: Context) -> None:
+    """System packages lie in a root, which variables alone cannot enter."""
+    from devenv.fhs.entering import root_of
+
+    if root_of(exported.spec) is not None and not context.arguments.quiet:
+        sys.stderr.write(
+            "devenv: the system packages are not in this: oci and dockerfile have them, and so has `devenv enter -c`\n"
+        )
 
 
 def _spec(context: Context) -> str:
