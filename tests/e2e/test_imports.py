@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,60 @@ def test_a_shell_of_nix_is_entered_from_any_shell(user: User, tmp_path: Path, pr
             "homeless"
             not in user.run("enter", "--shell", program(shell), "-c", "echo $HOME", cwd=root).stdout
         )
+
+
+FLAKE = """{
+  outputs = { self }: {
+    devShells.%s.default = derivation {
+      name = "shell"; system = "%s"; builder = "/bin/bash"; args = [ "-c" "true" ];
+      NASTY = %s; EMPTY = ""; PLAIN = "x"; stdenv = ./stdenv; outputs = [ "out" ];
+    };
+  };
+}
+"""
+
+
+def test_the_shell_of_a_flake_becomes_a_spec_and_passes_back_through_nix(user: User, tmp_path: Path) -> None:
+    """flake -> nix print-dev-env -> our environment -> nix print-dev-env and nix develop -> our environment again."""
+    env = nix_environment(Layout.find(None, user.env), tmp_path)
+    env["NIX_CONFIG"] = (
+        f"{env.get('NIX_CONFIG', '')}\nexperimental-features = nix-command flakes\nflake-registry ="
+    )
+    flake, first, second = (tmp_path / name for name in ("flake", "first", "second"))
+    (flake / "stdenv").mkdir(parents=True)
+    (flake / "stdenv/setup").write_text(SETUP)
+    system = f"{os.uname().machine}-linux"
+    (flake / "flake.nix").write_text(FLAKE % (system, system, nix_text(NASTY)))
+
+    def nix(*words: str) -> bytes:
+        command = [program("nix"), *words]
+        done = subprocess.run(command, env=env, cwd=flake, capture_output=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def adopt(root: Path, printed: bytes) -> str:
+        root.mkdir()
+        (root / "shell.json").write_bytes(printed)
+        user.run("import", "shell.json", "--name", "shell", cwd=root)
+        user.run("lock", cwd=root)
+        user.run("enter", "-c", "true", cwd=root)
+        return str((root / ".devenv/shell.drv").readlink())
+
+    drv = adopt(first, nix("print-dev-env", "--json", f"path:{flake}"))
+    again = nix("print-dev-env", "--json", drv)
+    ours = {"NASTY": NASTY, "EMPTY": "", "PLAIN": "x", "DEVENV_PROJECT": str(first)}
+    variables = json.loads(again)["variables"]
+    assert {name: variables[name] for name in ours} == {
+        name: {"type": "exported", "value": value} for name, value in ours.items()
+    }
+    inside = nix("develop", drv, "--command", "/usr/bin/env", "-0").decode().split("\0")
+    found = dict(line.split("=", 1) for line in inside if line)
+    assert {name: found[name] for name in ours} == ours
+    assert found["PATH"].startswith("/tool/bin:/other/bin:")
+    adopt(second, again)
+    specs = [json.loads((root / ".devenv/env/env.json").read_text()) for root in (first, second)]
+    for name in ("NASTY", "EMPTY", "PLAIN"):
+        assert specs[1]["variables"][name][0]["value"] == specs[0]["variables"][name][0]["value"]
 
 
 def test_an_existing_file_is_not_written_over(user: User, tmp_path: Path) -> None:
