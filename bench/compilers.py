@@ -3,17 +3,21 @@
     python bench/compilers.py [--runs N] [--files N] [--base debian/bookworm]
 
 Some C++ files with headers of the standard library, compiled with -O2. Each is measured with an empty cache, and with one that
-the other has filled; and the build without ccache among its packages. The packages are fetched when they are missing, which
-is not counted. In turns, medians.
+the other has filled; and the build without ccache among its packages. Then the same files as a Python package of a lockfile, of which an
+override patches one, with ccache and without. The packages are fetched when they are missing, which is not counted. In turns,
+medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import os
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -51,8 +55,44 @@ int number{number}(const std::string &text) {{
     return found.size();
 }}
 """
+PACKAGE_TOML = """
+base = "{base}"
+[packages]
+python = "3"
+system = [{packages}]
+[lockfiles]
+pip = {{ path = "requirements.txt" }}
+"""
+PYPROJECT = """[build-system]
+requires = []
+build-backend = "own"
+backend-path = ["."]
+[project]
+name = "ext"
+version = "1.0"
+"""
+BACKEND = """import glob, os, subprocess, zipfile
+def build_wheel(directory, settings=None, metadata=None):
+    for each in sorted(glob.glob("src/*.cc")):
+        subprocess.run(["g++", "-O2", "-fPIC", "-c", each], check=True)
+    subprocess.run(["g++", "-shared", "-o", "native.so", *sorted(glob.glob("*.o"))], check=True)
+    info, made = "ext-1.0.dist-info/", "ext-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(directory, made), "w") as wheel:
+        wheel.write("native.so", "ext/native.so")
+        wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: ext\\nVersion: 1.0\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "RECORD", "")
+    return made
+"""
+PATCH = """--- a/src/main.cc
++++ b/src/main.cc
+@@ -1 +1 @@
+-int main() {{}}
++int number() {{ return {number}; }}
+"""
+PACKAGE = "package, one file patched"
 MAKE, BUILD, PLAIN = "make in the shell", "build in the sandbox", "build without ccache"
-EMPTY, FILLED = "empty cache", "filled by the other"
+EMPTY, FILLED, NONE = "empty cache", "filled by the other", "without ccache"
 
 
 class Bench:
@@ -61,6 +101,10 @@ class Bench:
     def __init__(self, folder: str, base: str, files: int) -> None:
         self.cached = self._project(f"{folder}/cached", base, files, ("g++", "make", "ccache"))
         self.plain = self._project(f"{folder}/plain", base, files, ("g++", "make"))
+        self.packages = {
+            FILLED: self._package(f"{folder}/package", base, files, ("g++", "ccache")),
+            NONE: self._package(f"{folder}/package-plain", base, files, ("g++",)),
+        }
         self.seconds: dict[tuple[str, str], list[float]] = {}
         self.caches = 0
         self.folder = folder
@@ -79,6 +123,38 @@ class Bench:
         self._run(place, "", "enter", "--", "true")
         return place
 
+    def _package(self, place: str, base: str, files: int, packages: tuple[str, ...]) -> str:
+        """A project with a Python package that is built of these files, built once."""
+        os.makedirs(f"{place}/devenv.d/pip")
+        texts = {f"src/file{number}.cc": FILE.format(number=number) for number in range(files)}
+        texts |= {"src/main.cc": "int main() {}\n", "pyproject.toml": PYPROJECT, "own.py": BACKEND}
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+            for name, text in texts.items():
+                member = tarfile.TarInfo(f"ext-1.0/{name}")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+        with open(f"{place}/ext-1.0.tar.gz", "wb") as file:
+            file.write(raw.getvalue())
+        digest = hashlib.sha256(raw.getvalue()).hexdigest()
+        listed = ", ".join(f'"{name}"' for name in packages)
+        for name, text in {
+            "requirements.txt": f"./ext-1.0.tar.gz --hash=sha256:{digest}\n",
+            "devenv.toml": PACKAGE_TOML.format(base=base, packages=listed),
+            "devenv.d/pip/ext.toml": 'patches = ["ext.patch"]\n',
+        }.items():
+            with open(f"{place}/{name}", "w", encoding="utf-8") as file:
+                file.write(text)
+        self._patched(place, -1)
+        return place
+
+    def _patched(self, project: str, number: int) -> float:
+        """The seconds that the environment takes with another patch. Locking is not counted."""
+        with open(f"{project}/ext.patch", "w", encoding="utf-8") as file:
+            file.write(PATCH.format(number=number))
+        self._run(project, "", "lock")
+        return self._run(project, "", "enter", "--", "true")
+
     def _run(self, project: str, cache: str, *words: str) -> float:
         environ = dict(os.environ) | ({"CCACHE_DIR": cache} if cache else {})
         began = time.perf_counter()
@@ -96,6 +172,8 @@ class Bench:
         self.seconds.setdefault((what, state), []).append(self._run(project, cache, *words))
 
     def once(self) -> None:
+        for state, project in self.packages.items():
+            self.seconds.setdefault((PACKAGE, state), []).append(self._patched(project, self.caches))
         self._timed(PLAIN, "", self.plain, "")
         for first, second in ((MAKE, BUILD), (BUILD, MAKE)):
             self.caches += 1
@@ -106,7 +184,9 @@ class Bench:
     def show(self, files: int) -> None:
         print(f"{files} C++ files, seconds")
         for (what, state), seconds in sorted(self.seconds.items()):
-            print(f"  {what:<22} {state:<20} {statistics.median(seconds):7.2f}")
+            print(f"  {what:<26} {state:<20} {statistics.median(seconds):7.2f}")
+        patched = [statistics.median(self.seconds[PACKAGE, state]) for state in (FILLED, NONE)]
+        print(f"  {PACKAGE}: {patched[0] / patched[1]:.2f} of the time without ccache   target <= 0.5")
         for what in (BUILD, MAKE):
             ratio = statistics.median(self.seconds[what, FILLED]) / statistics.median(
                 self.seconds[what, EMPTY]

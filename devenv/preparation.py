@@ -23,6 +23,7 @@ from devenv.stamp import store_request as requested_store
 from devenv.stamp import take_signatures, write_stamp
 
 if TYPE_CHECKING:
+    from devenv.derivations.process import BuildOptions
     from devenv.formats.store_path import StorePath
     from devenv.store.generations import Generation
     from devenv.store.local import Store
@@ -84,6 +85,7 @@ def realise_bytecode(project: Project) -> None:
             pythons=_pythons(made),
             reporter=project.settings.reporter,
             jobs=project.workplace.jobs,
+            options=_build_options(project),
             bring=substitution(project.workplace, store),
         )
 
@@ -123,6 +125,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
                     pythons={},
                     reporter=project.settings.reporter,
                     jobs=place.jobs,
+                    options=_build_options(project),
                     bring=bring,
                 )
                 made, notices = instantiate_project(project)
@@ -134,6 +137,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
                 pythons=_pythons(made),
                 reporter=project.settings.reporter,
                 jobs=place.jobs,
+                options=_build_options(project),
                 bring=bring,
             )
             if bring is not None:
@@ -154,6 +158,13 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
         if lasting:
             write_stamp(project.root, requested_store(environ), composed.spec, signatures)
     return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
+
+
+def _build_options(project: Project) -> BuildOptions:
+    from devenv.derivations.process import BuildOptions
+    from devenv.env.compiler_cache import packages_directory
+
+    return BuildOptions(package_caches=packages_directory(project.root))
 
 
 def _present_files(project: Project) -> list[str]:

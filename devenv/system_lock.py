@@ -56,7 +56,9 @@ def lock_system(
     base = _resolve(config.base, (*config.system, *python, *r, *_for_node(config), *added), asking, kept)
     outside: tuple[str, ...] = ()
     if r and (config.system or python):
-        outside = _outside(base, _resolve(config.base, (*r, *added), asking, base))
+        # Compilers that use a cache make the same of everything, so packages are built with them as well.
+        cache = [name for name in config.system if name == "ccache"]
+        outside = _outside(base, _resolve(config.base, (*r, *added, *cache), asking, base))
     return LockedSystem(base=base, outside=outside)
 
 

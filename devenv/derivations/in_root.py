@@ -23,7 +23,7 @@ from devenv.derivations.program import Program, attributes_of
 from devenv.env import compiler_cache
 from devenv.formats.derivation import Derivation
 from devenv.formats.errors import FormatError
-from devenv.formats.store_path import StorePath
+from devenv.formats.store_path import StorePath, sanitize_name
 from devenv.sandbox.spec import Bind, SandboxSpec
 from devenv.store.errors import explaining
 from devenv.store.local import Store
@@ -33,6 +33,9 @@ ATTRIBUTE = "devenvRoot"
 # What to write in devenv.toml so that the root has further packages, with NAMES in it; for people.
 SETTING = "devenvSetting"
 PACKAGES, CONFIGURED = "packages", "configured"
+
+# Whose cache of compiled objects the builder may use: "pip-numpy".
+CACHE = "devenvCache"
 
 # What is shown of it: name inside -> place in the composed root. The links of a merged /usr as mounts of their own.
 _SHOWN = {
@@ -57,6 +60,30 @@ def root_node(graph: Graph, packages: Mapping[str, Node], configured: Node) -> N
     links = {f"{PACKAGES}/{key}": str(node.out) for key, node in packages.items()}
     links[CONFIGURED] = configured.out
     return link_node(graph, "build-root", links, (*packages.values(), configured))
+
+
+def cached_compilers(root: Node | None, owner: str) -> dict[str, str]:
+    """The attributes of a build in `root` whose compilers use a cache; {} where the root has none.
+
+    `owner`: a name for all builds of one package. They share a cache with each other and with nobody else, for what a build lays
+    into it wrongly would get into what others make.
+    """
+    if root is None or f'"{PACKAGES}/ccache:' not in root.derivation.env.get("links", ""):
+        return {}
+    return {CACHE: sanitize_name(owner), **compiler_cache.package_variables()}
+
+
+def search_path(path: str, attributes: Mapping[str, str]) -> str:
+    """`path` with the compilers that use a cache before all others, if `attributes` are of a build that has one."""
+    return f"{compiler_cache.COMPILERS}:{path}" if CACHE in attributes else path
+
+
+def package_cache(derivation: Derivation, directory: str | None) -> str | None:
+    """The cache of a package's build below `directory`, None where it has none."""
+    owner = derivation.env.get(CACHE, "")
+    if directory is None or not owner or owner.startswith(".") or "/" in owner:
+        return None
+    return f"{directory}/{owner}"
 
 
 def root_of(derivation: Derivation) -> str | None:
@@ -107,9 +134,11 @@ def with_compiler_cache(
         return sandbox, program
     with explaining("making the cache of compilers", directory):
         os.makedirs(directory, exist_ok=True)
-    environment = dict(program.environment)
-    for name, value in compiler_cache.build_variables(root).items():
-        environment.setdefault(os.fsencode(name), os.fsencode(value))
+    environment = {os.fsencode(k): os.fsencode(v) for k, v in compiler_cache.build_variables(root).items()}
+    if os.fsencode(CACHE) in program.environment:  # which has a place for a cache of its own
+        environment = {**program.environment, **environment}
+    else:
+        environment |= program.environment
     mount = Bind(directory, compiler_cache.INSIDE, writable=True)
     return replaced(sandbox, mounts=(*sandbox.mounts, mount)), replace(program, environment=environment)
 

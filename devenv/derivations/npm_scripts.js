@@ -107,6 +107,7 @@ function environment(data) {
     if (path.basename(above) !== "node_modules") commands.push(path.join(above, "node_modules/.bin"));
   }
   if (gyp) commands.push(gyp.directory);
+  if (job.compilers) commands.push(job.compilers);
   commands.push(path.dirname(process.execPath), "/usr/local/bin", "/usr/bin", "/bin");
   const headers = path.dirname(path.dirname(fs.realpathSync(process.execPath)));
   const home = path.join(build, "home");
@@ -134,6 +135,9 @@ function environment(data) {
   if (fs.existsSync(path.join(headers, "include/node/node.h"))) found.npm_config_nodedir = headers;
   for (const name of ["http_proxy", "https_proxy", "no_proxy"]) {
     if (process.env[name]) found[name] = process.env[name];
+  }
+  for (const name of Object.keys(process.env)) {
+    if (name.startsWith("CCACHE_")) found[name] = process.env[name];
   }
   return { ...found, ...job.variables };
 }

@@ -5,7 +5,8 @@ what became of them. It sees no network, and compilers either of the root of sys
 (`on_host`). The builder is `npm_scripts.js`, run by Node with this as `$jobPath`:
 
     { "name", "version", "place", "packages": { PLACE: store path }, "optional", "fixed", "failed": FAILED,
-      "npm": store path | null, "npmVersion", "variables": { NAME: value } }       variables: only where there are some
+      "npm": store path | null, "npmVersion", "variables": { NAME: value },
+      "compilers": directory }        the last two only where there are some
 
 Where the script of an optional package fails, the output is a directory with nothing but FAILED, a file which says how: a
 derivation cannot fail softly, and what to do without the package is decided when a tree is composed. npm's manual,
@@ -26,8 +27,10 @@ from importlib.resources import files
 from devenv.adapter import InstallScripts, Package
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE as ROOT
+from devenv.derivations.in_root import cached_compilers
 from devenv.derivations.on_host import ATTRIBUTE as HOST
 from devenv.derivations.packages import write_node
+from devenv.env.compiler_cache import COMPILERS
 from devenv.formats.hashes import Hash
 from devenv.formats.npm_manifest import FAILED
 from devenv.formats.store_path import sanitize_name
@@ -109,7 +112,10 @@ class ScriptRuns:
         }
         if variables := package.changes.variables:
             job["variables"] = variables
-        env = {}
+        cached = cached_compilers(tools.root, f"npm-{package.name.replace('/', '-').lstrip('@')}")
+        if cached:
+            job["compilers"] = COMPILERS
+        env = dict(cached)
         if optional and tools.root is None:
             env["tools"] = " ".join(_tools_here())
         if fixed is not None:

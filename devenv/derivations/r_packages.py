@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from devenv.adapter import Changes, Package, RLibrary
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.in_root import ATTRIBUTE, SETTING
+from devenv.derivations.in_root import ATTRIBUTE, SETTING, cached_compilers, search_path
 from devenv.derivations.packages import UNPACK, fetch_node, git_node, is_git, patches_of
 from devenv.formats.store_path import sanitize_name
 
@@ -76,8 +76,11 @@ def r_package_node(
     `source` is its archive or repository, `directory` its place in that; `provenance` are fields for its DESCRIPTION.
     """
     fields = {key: value for key, value in provenance.items() if key != "Repository"}
+    cached = cached_compilers(root, f"r-{package.name}")
     env = {
         **_ENVIRONMENT,
+        **cached,
+        "PATH": search_path(_ENVIRONMENT["PATH"], cached),
         ATTRIBUTE: root.out,
         SETTING: "renv = { system = [NAMES] } under [lockfiles]",
         "src": source.out,

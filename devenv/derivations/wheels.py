@@ -20,6 +20,7 @@ from functools import lru_cache
 from devenv.adapter import Package, WheelBuild
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE as ROOT
+from devenv.derivations.in_root import cached_compilers, search_path
 from devenv.derivations.on_host import ATTRIBUTE as HOST
 from devenv.derivations.packages import (
     UNPACK,
@@ -99,19 +100,21 @@ def backend_node(
     script = write_node(graph, _SCRIPT, {_SCRIPT: _script()})
     build = package.build or WheelBuild(requires=())
     label = f"{package.name} {package.version}".rstrip()
+    cached = cached_compilers(surroundings.root, f"pip-{package.name}")
     env = {
         "src": source.out,
         "package": package.name,
         "subdirectory": build.subdirectory,
         "settings": json.dumps(dict(build.settings)),
         "task": task,
-        "PATH": f"{environment.out}/bin:{_PATH}",
+        "PATH": f"{environment.out}/bin:{search_path(_PATH, cached)}",
         "PYTHONNOUSERSITE": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": "315532800",
         "LC_ALL": "C.UTF-8",
+        **cached,
         **_version(package),
     }
     if variables := package.changes.variables:

@@ -17,6 +17,9 @@ COMPILERS = "/usr/lib/ccache"
 # Where a sandbox has the cache.
 INSIDE = "/ccache"
 _DEFAULT = "/.devenv/state/ccache"
+_PACKAGES = "/.devenv/state/ccache-packages"
+# Of each package: what is older makes room.
+_PACKAGE_SIZE = "1G"
 
 
 def is_in(root: str) -> bool:
@@ -45,6 +48,11 @@ def directory(project: str, environ: Mapping[str, str]) -> str:
     return own if own and not own.endswith(_DEFAULT) else project + _DEFAULT
 
 
+def packages_directory(project: str) -> str:
+    """Where a project has the caches of the packages of its lockfiles, a directory for each package."""
+    return project + _PACKAGES
+
+
 def shell_variables(root: str, project: str, environ: Mapping[str, str]) -> dict[str, str]:
     """What a shell in `root` has in addition to `environ`, {} where there is no ccache.
 
@@ -67,3 +75,15 @@ def search_path(path: str) -> str:
 def build_variables(root: str) -> dict[str, str]:
     """What a builder in `root` finds where a cache is mounted at INSIDE."""
     return {**identity(root), "CCACHE_DIR": INSIDE, "CCACHE_CONFIGPATH": os.devnull}
+
+
+def package_variables() -> dict[str, str]:
+    """What the builder of a package always has, so that nothing depends on whether a cache is there.
+
+    The paths of sources are left as they are: objects are to the byte what the compiler alone makes of them.
+    """
+    return {
+        "CCACHE_DIR": "/tmp/ccache",  # noqa: S108 - inside the sandbox
+        "CCACHE_CONFIGPATH": os.devnull,
+        "CCACHE_MAXSIZE": _PACKAGE_SIZE,
+    }
