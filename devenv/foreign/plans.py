@@ -88,9 +88,7 @@ def _deciding(verdict: Verdict) -> Iterator[str]:
 
 def _installed(verdict: Verdict) -> tuple[str, tuple[LocalDeb, ...]]:
     """The program of a Debian package where the root will have it, and the package."""
-    place = verdict.start or ""
-    while place != "/" and not os.path.isdir(f"{place}/var/lib/dpkg/info"):
-        place = os.path.dirname(place)
+    place = package_files(verdict.start or "/")
     folder = f"{place}/var/lib/dpkg/info"
     control = next(name for name in sorted(os.listdir(folder)) if name.endswith(".control"))
     with open(f"{folder}/{control}", encoding="utf-8", errors="replace") as file:
@@ -105,6 +103,14 @@ def _installed(verdict: Verdict) -> tuple[str, tuple[LocalDeb, ...]]:
         size=os.path.getsize(path),
     )
     return f"/{os.path.relpath(verdict.start or place, place)}", (package,)
+
+
+def package_files(path: str) -> str:
+    """The directory of the unpacked Debian package that a file lies in."""
+    place = path
+    while place != "/" and not os.path.isdir(f"{place}/var/lib/dpkg/info"):
+        place = os.path.dirname(place)
+    return place
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

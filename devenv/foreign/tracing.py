@@ -29,7 +29,7 @@ _LOADED = re.compile(r"\tfile=(.+) \[\d+\];  generating link map$")
 _ERROR = re.compile(r"\t(.*): error: (.*) \(fatal\)$")
 # What C libraries and interpreters try first and do without, on any system.
 _USUAL = re.compile(
-    r"/glibc-hwcaps/|/tls(/|$)|/x86_64(/|$)|/locale(/|$)|ld\.so\.preload|\.pth$|\._pth$|/__init__\.|pyvenv\.cfg|pybuilddir"
+    r"/glibc-hwcaps/|/tls(/|$)|/x86_64(/|$)|/locale(/|$)|ld\.so\.preload|\.pth$|\._pth$|/__init__\.|pyvenv\.cfg|pybuilddir|/(dist|site)-packages(/|$)"
 )
 _CALL = re.compile(
     r'(?:open|openat|access|faccessat2?|execve|stat|newfstatat|readlink)\((?:AT_FDCWD, )?"((?:[^"\\]|\\.)+)".*?= (-?\d+)(?: (E[A-Z]+))?'

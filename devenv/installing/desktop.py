@@ -16,11 +16,12 @@ _TAKEN = (
 _LOCALIZED = re.compile(r"(Name|GenericName|Comment|Keywords)\[[A-Za-z0-9_.@-]+\]")
 _FIELD_CODES = ("%U", "%u", "%F", "%f")
 _LARGEST = 4 << 20
+_MOST_ENTRIES = 50
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_entry(text: str) -> dict[str, str]:
-    """The keys of the group [Desktop Entry]; the field code of Exec as "Field"."""
+    """The keys of the group [Desktop Entry]; the field code of Exec as "Field", the program's name as "Program"."""
     found: dict[str, str] = {}
     inside = False
     for line in text.splitlines():
@@ -35,6 +36,7 @@ def read_entry(text: str) -> dict[str, str]:
             found.setdefault(key, value)
         elif key == "Exec":
             found["Field"] = next((code for code in _FIELD_CODES if code in value.split()), "")
+            found["Program"] = os.path.basename(value.split()[0].strip('"')) if value else ""
     return found
 
 
@@ -42,7 +44,8 @@ def entry_text(launcher: str, name: str, given: Mapping[str, str], icon: str | N
     """A desktop entry that starts `launcher`."""
     keys = {"Type": "Application", "Name": name, "Terminal": "false", **given}
     field = keys.pop("Field", "")
-    keys.pop("Icon", None)
+    for key in ("Icon", "Program"):
+        keys.pop(key, None)
     keys["Exec"] = f"{quoted(launcher)} {field}".rstrip()
     if icon is not None:
         keys["Icon"] = icon
@@ -55,16 +58,23 @@ def quoted(path: str) -> str:
     return '"' + inner.replace("\\", "\\\\") + '"'
 
 
-def find_entry(directory: str, files: tuple[str, ...]) -> dict[str, str]:
-    """What the first desktop entry of a bundle says; {} if it has none."""
-    names = [name for name in files if name.endswith(".desktop") and name.count("/") in (0, 3)]
-    for name in sorted(names, key=lambda each: (each.count("/"), each)):
+def find_entry(directory: str, files: tuple[str, ...], program: str, *, only: bool) -> dict[str, str]:
+    """What a bundle's desktop entry for `program` says, else that of its first one; {} if it has none.
+
+    only: of several programs that may lie beside each other, so that an entry for another is none.
+    """
+    first: dict[str, str] = {}
+    names = [name for name in files if name.endswith(".desktop")]
+    for name in sorted(names, key=lambda each: (each.count("/"), each))[:_MOST_ENTRIES]:
         try:
             with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as file:
-                return read_entry(file.read(_LARGEST))
+                found = read_entry(file.read(_LARGEST))
         except OSError:
             continue
-    return {}
+        if found.pop("Program", "") in (os.path.basename(program), "AppRun"):
+            return found
+        first = first or found
+    return {} if only else first
 
 
 def find_icon(directory: str, files: tuple[str, ...], wanted: str) -> tuple[str, str, bytes] | None:

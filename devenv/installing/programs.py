@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from devenv.errors import DevenvError
 from devenv.fhs.session import PATHS, find_program, prepared
 from devenv.fhs.session import variables as session_variables
-from devenv.foreign.bundles import open_bundle
+from devenv.foreign.bundles import Bundle, bundle_of, open_bundle
 from devenv.foreign.environ import MACHINES_OWN
 from devenv.foreign.launching import Launch
-from devenv.foreign.plans import Plan
+from devenv.foreign.plans import Plan, package_files
 from devenv.foreign.running import Started
 from devenv.foreign.verdict import Verdict
 from devenv.installing.calls import calls
@@ -42,6 +42,7 @@ class Places:
     """Where a user's programs, menu entries and icons go: the XDG base directories and ~/.local/bin."""
 
     layout: Layout
+    home: str
     programs: str
     data: str
 
@@ -50,7 +51,7 @@ class Places:
         home = environ.get("HOME", "/")
         data = environ.get("XDG_DATA_HOME", "")
         data = data if os.path.isabs(data) else f"{home}/.local/share"
-        return cls(layout=layout, programs=f"{home}/.local/bin", data=data)
+        return cls(layout=layout, home=home, programs=f"{home}/.local/bin", data=data)
 
     def own(self, name: str) -> str:
         return os.path.join(self.layout.root, "state", "installed", name)
@@ -163,16 +164,14 @@ def _found(launch: Launch, path: str) -> str:
 
 def _menu_files(places: Places, name: str, program: str, plan: Plan, verdict: Verdict) -> list[str]:
     """The desktop entry and the icon: where the bundle has an entry, or the program makes windows."""
-    directory = os.path.dirname(plan.start)
-    if verdict.kind not in ("elf", "script"):
-        files = places.own(name) + "/files"
-        directory = files if os.path.isdir(files) else os.path.abspath(verdict.path)
-    if not os.path.isdir(directory) or verdict.kind in ("elf", "script"):
-        given, found = {}, None
-    else:
-        bundle = open_bundle(directory)
-        given = find_entry(directory, bundle.files)
-        found = find_icon(directory, bundle.files, given.get("Icon", ""))
+    given: dict[str, str] = {}
+    found = None
+    bundle = _bundle(places, name, verdict)
+    if bundle is not None:
+        alone = verdict.kind in ("elf", "script")
+        given = find_entry(bundle.directory, bundle.files, plan.start, only=alone)
+        if given or not alone:
+            found = find_icon(bundle.directory, bundle.files, given.get("Icon", ""))
     if not given and not _GRAPHICAL & set(plan.features):
         return []
     made = []
@@ -185,6 +184,18 @@ def _menu_files(places: Places, name: str, program: str, plan: Plan, verdict: Ve
     made.append(f"{places.data}/applications/devenv-{name}.desktop")
     write(made[-1], entry_text(program, name, given, icon).encode(), 0o644)
     return made
+
+
+def _bundle(places: Places, name: str, verdict: Verdict) -> Bundle | None:
+    """What came with the program: an archive's files, those of a Debian package, the directory that it lies in."""
+    files = f"{places.own(name)}/files"
+    if verdict.kind in ("elf", "script"):
+        return bundle_of(verdict.path, places.home)
+    if os.path.isdir(files):
+        return open_bundle(files)
+    if verdict.kind == "deb" and verdict.start is not None:
+        return open_bundle(package_files(verdict.start))
+    return open_bundle(os.path.abspath(verdict.path)) if os.path.isdir(verdict.path) else None
 
 
 def installed(places: Places, name: str) -> Sequence[str] | None:

@@ -94,6 +94,36 @@ def test_a_bundle_is_installed_with_its_entry_and_its_largest_icon_and_taken_awa
     assert again.returncode == 1 and "it is not installed" in again.stderr
 
 
+def test_what_lies_in_a_directory_of_the_archive_has_its_entry_and_icon(
+    user: User, bundle: Path, tmp_path: Path
+) -> None:
+    top = tmp_path / "tool-1.2"
+    (top / "AppRun").rename(top / "tool")
+    (top / "tool.desktop").write_text(ENTRY.replace("AppRun", '"/opt/it/tool"'))
+    (top / "another.desktop").write_text(ENTRY.replace("AppRun", "another").replace("The Tool", "Another"))
+    archive = tmp_path / "other.tar"
+    with tarfile.open(archive, "w") as file:
+        file.add(top, "tool-1.2")
+    for path in (archive, top, top / "tool"):  # an archive, a directory, the program in it
+        user.run("install", "--name", "x", str(path), cwd=tmp_path)
+        text = (user.home / ".local/share/applications/devenv-x.desktop").read_text()
+        assert "Name=The Tool\n" in text and "Icon=devenv-x\n" in text and "Program" not in text
+        icon = user.home / ".local/share/icons/hicolor/128x128/apps/devenv-x.png"
+        assert icon.read_bytes() == png(128)
+        user.run("uninstall", "x", cwd=tmp_path)
+        assert not icon.exists()
+
+
+def test_an_entry_beside_a_program_that_starts_another_is_not_its_own(
+    user: User, bundle: Path, tmp_path: Path
+) -> None:
+    top = tmp_path / "tool-1.2"
+    (top / "AppRun").rename(top / "other")
+    (top / "tool.desktop").write_text(ENTRY.replace("AppRun", "tool"))
+    done = user.run("install", str(top / "other"), cwd=tmp_path)
+    assert done.stdout.splitlines() == [str(user.home / ".local/bin/other")]
+
+
 def test_somebody_elses_program_is_not_replaced(user: User, bundle: Path, tmp_path: Path) -> None:
     other = user.home / ".local/bin/tool"
     other.parent.mkdir(parents=True)
