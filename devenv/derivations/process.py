@@ -83,8 +83,8 @@ class BuildOptions:
 class BuilderFailed(BuildError):
     """A builder ended badly. `log` is the file with all that it printed, `kept` its build directory if that was kept.
 
-    `missing`: what it said that it did not find, by kind and name. `place`: where its log is, for people. `setting`: what
-    to write so that builds like it have further packages, NAMES in it for these.
+    `missing`: what it said that it did not find, by kind and name, and `advice` the sentences about that. `place`: where
+    its log is, for people. `setting`: what to write so that builds like it have further packages, NAMES in it for these.
     """
 
     def __init__(
@@ -97,13 +97,13 @@ class BuilderFailed(BuildError):
         self.missing = missing(printed)
         self.place = f"The whole log: {log}.{where}"
         self.setting = setting or "system = [NAMES] under [packages]"
-        advice = missing_tools(printed)
-        if advice is None and wants_network(printed):
-            advice = "It wanted to reach a server, and builds have no network."
+        self.advice = missing_tools(printed)
+        if self.advice is None and wants_network(printed):
+            self.advice = "It wanted to reach a server, and builds have no network."
         super().__init__(
             f"cannot build {package}: its builder {how}{last}",
             package=package,
-            hint=f"{advice} {self.place}" if advice else self.place,
+            hint=f"{self.advice} {self.place}" if self.advice else self.place,
         )
         self.log = log
         self.kept = kept

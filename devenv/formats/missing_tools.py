@@ -83,6 +83,8 @@ _PROGRAM = tuple(
     re.compile(pattern)
     for pattern in (
         rf"(?:^|[\s:])(?:sh|dash|bash|/bin/sh)(?:: \d+|: line \d+)?: {_NAME}: (?:command )?not found",
+        # A script by its path, and a file that it reads: "a.sh: 3: b.sh: cc: not found".
+        rf": (?:line )?\d+: (?:[^\s:]+: )?{_NAME}: (?:command )?not found$",
         rf"^{_NAME}: (?:command )?not found$",
         rf"/usr/bin/env: [‘'\"]?{_NAME}['’\"]?: No such file",
         rf"spawn {_NAME} ENOENT",

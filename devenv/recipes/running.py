@@ -53,13 +53,16 @@ class RecipeFailed(BuilderFailed):
 
     def __init__(self, planned: Planned, phase: str, how: str, *, lines: list[str], log: str) -> None:
         name = planned.build.name
-        super().__init__(f"{planned.build.full_name} (phase {phase})", how, lines=lines, log=log, kept=None)
+        setting = f'system = [NAMES] under [packages] and inputs = ["system"] under [build.{name}]'
+        label = f"{planned.build.full_name} (phase {phase})"
+        super().__init__(label, how, lines=lines, log=log, kept=None, setting=setting)
         self.recipe = name
         self.phase = phase
-        self.hint = (
+        self.place = (
             f"`devenv enter --build {name}` opens a shell where it stopped. Once it is mended, `devenv build {name}` "
             f"goes on from there. The whole log: {log}"
         )
+        self.hint = f"{self.advice} {self.place}" if self.advice else self.place
 
 
 def scratch_node(planned: Planned) -> Node:

@@ -13,6 +13,8 @@ from devenv.formats.missing_tools import missing, missing_tools, wants_network
         ("/bin/sh: 1: cmake: not found", ("program", "cmake")),
         ("sh: line 1: node-gyp: command not found", ("program", "node-gyp")),
         ("bash: swig: command not found", ("program", "swig")),
+        ("/x/a-builder.sh: 1: /x/b-build.sh: autopoint: not found", ("program", "autopoint")),
+        ("./configure: line 2041: m4: command not found", ("program", "m4")),
         ("/usr/bin/env: ‘python’: No such file or directory", ("program", "python")),
         ("Error: spawn autoreconf ENOENT", ("program", "autoreconf")),
         ("gyp ERR! stack Error: not found: make", ("program", "make")),
