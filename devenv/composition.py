@@ -13,7 +13,7 @@ from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
 from devenv.env.nix_shell import shell_derivation
 from devenv.env.object import render_object
-from devenv.environment import CargoLocks, Instantiated, Recipe, RPackages, object_name
+from devenv.environment import CargoLocks, Instantiated, Recipe, RPackages, object_name, shared_directory
 from devenv.errors import DevenvError
 from devenv.events import Reporter
 from devenv.formats.derivation import references
@@ -180,12 +180,16 @@ def _views_of(
 def _cargo_view(project: str, recipe: Recipe, view: CargoLocks) -> PlannedView:
     from devenv.views.cargo import cargo_ops
 
-    root = os.path.join(project, recipe.root)
     return PlannedView(
-        root=root,
-        # Its configuration names directories by absolute paths: in another place it is another view.
-        key=f"{recipe.path} {root}",
-        operations=lambda: cargo_ops(view.locks, recipe.trees, root=root, default_index=view.default_index),
+        root=os.path.join(project, recipe.root),
+        key=recipe.path,
+        operations=lambda: cargo_ops(
+            view.locks,
+            sources=view.sources,
+            shared=shared_directory(view.sources),
+            around=view.around,
+            default_index=view.default_index,
+        ),
     )
 
 

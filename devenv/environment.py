@@ -61,10 +61,24 @@ class PlannedLockfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoLocks:
-    """The Cargo projects of one environment: `locks` are their directories and what each lock means."""
+    """The Cargo projects of one environment: `locks` are their directories and what each lock means.
+
+    `sources` is the tree of directories that stand for their sources. `around` tells compilers' surroundings apart: a
+    name for the system packages, or for having none.
+    """
 
     locks: tuple[tuple[str, CargoSources], ...]
     default_index: str | None
+    sources: StorePath
+    around: str
+
+
+def shared_directory(sources: StorePath) -> str:
+    """Where checkouts share what cargo compiled of these sources: a view beside the store, as `Layout` has it."""
+    from devenv.store.views import COMPILED
+
+    store, name = os.path.split(sources)
+    return os.path.join(os.path.dirname(store), "state/views", f"{name}{COMPILED}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +173,7 @@ def instantiate(
         recipes.append(maker.python_view(views, python))
     cargo = [entry for entry in lockfiles if isinstance(entry.plan.view, CargoSources)]
     if cargo:
-        recipes.append(maker.cargo_view(cargo, cargo_index() if cargo_index is not None else None))
+        recipes.append(maker.cargo_view(cargo, cargo_index() if cargo_index is not None else None, root))
     r_locks = [entry for entry in lockfiles if isinstance(entry.plan.view, RLibrary)]
     if r_locks:
         builds = root
@@ -375,22 +389,30 @@ class ViewMaker:
         view = SitePackages(packages=packages, editables=editables)
         return self._recipe("python", PYTHON_VIEW, document, trees.values(), view, trees, bytecode)
 
-    def cargo_view(self, entries: Sequence[PlannedLockfile], default_index: str | None) -> Recipe:
+    def cargo_view(
+        self, entries: Sequence[PlannedLockfile], default_index: str | None, root: RootPlan | None = None
+    ) -> Recipe:
         """The crates of all Cargo locks of the project; a crate that several of them name is one object."""
-        from devenv.views.cargo import crate_key
+        from devenv.views.cargo import crate_key, source_links
 
-        trees, locks, documents = {}, [], []
+        nodes, locks, documents = {}, [], []
         for entry in entries:
             view = entry.plan.view
             assert isinstance(view, CargoSources)
             locks.append((entry.directory, view))
             for source, crates in view.crates.items():
                 for name, package in crates.items():
-                    trees[crate_key(source, name)] = self.package(package).out
+                    nodes[crate_key(source, name)] = self.package(package)
             documents.append({"lockfile": entry.path, "sources": list(view.sources)})
+        trees = {key: node.out for key, node in nodes.items()}
+        links = self.target(
+            link_node(self.graph, "cargo-sources", source_links(locks, trees), nodes.values())
+        )
+        around = "host" if root is None else os.path.basename(root.configured.out)
         document = {"kind": "cargo", "locks": documents, "crates": trees, "default": default_index}
-        view_value = CargoLocks(locks=tuple(locks), default_index=default_index)
-        return self._recipe("cargo", CARGO_VIEW, document, trees.values(), view_value, trees, {})
+        document |= {"directories": links.out, "around": around}
+        value = CargoLocks(locks=tuple(locks), default_index=default_index, sources=links.out, around=around)
+        return self._recipe("cargo", CARGO_VIEW, document, [*trees.values(), links.out], value, trees, {})
 
     def r_view(
         self,

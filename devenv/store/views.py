@@ -2,7 +2,8 @@
 
 `state/views/NAME` is a view whose recipe is the store path with the same name. The recipe refers to all that the view is
 made of, so a view is in use as long as its recipe is valid; one without is garbage. `NAME.new` is one in the making, and
-`NAME.lock` held by who makes it. `NAME.relocated` is made of the view NAME, and goes with its recipe.
+`NAME.lock` held by who makes it. `NAME.relocated` is made of the view NAME, `NAME.compiled` is what cargo compiled of the
+sources in the object NAME; they go with it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from devenv.store.layout import Layout
 from devenv.store.locks import try_lock
 
 NEW, LOCK = ".new", ".lock"
-RELOCATED = ".relocated"
+RELOCATED, COMPILED = ".relocated", ".compiled"
 
 # Which of some store paths are valid.
 Valid = Callable[[Iterable[str]], Collection[str]]
@@ -28,7 +29,7 @@ def dead_views(layout: Layout, valid: Valid) -> list[str]:
     except FileNotFoundError:
         return []
     whole = {
-        name: f"{layout.store}/{name.removesuffix(RELOCATED)}"
+        name: f"{layout.store}/{name.removesuffix(RELOCATED).removesuffix(COMPILED)}"
         for name in names
         if not name.endswith((NEW, LOCK))
     }

@@ -1,8 +1,10 @@
 """The sources of Cargo projects as a view: directories that cargo takes in place of registries and repositories.
 
-    vendor/<number>/<crate>-<version>   -> the store object, for each source of each lock
-    locks/<number>/{Cargo.lock,config.toml,directory}
+    locks/<number>/{Cargo.lock,config.toml,directory,crates,shared,around}
     bin/cargo                           a small program in front of the machine's own cargo
+
+The directories are a store object, `<source>/<crate>-<version>` -> the crate's own object: what cargo compiles tells
+sources apart by their paths, and these are the same in all checkouts and in sandboxes.
 
 cargo takes no replacement of sources from environment variables, a CARGO_HOME of ours would hide the user's own
 settings, logins and programs, and a file in the project's .cargo would be a change of the project. What is left is
@@ -15,137 +17,83 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from devenv.adapter import CargoSource, CargoSources
-from devenv.views.operations import File, Op, Symlink
+from devenv.views.cargo_program import cargo_program
+from devenv.views.operations import File, Op
 
-# What has to see the registries themselves.
-_PLAIN_COMMANDS = (
-    *(
-        "add",
-        "update",
-        "search",
-        "info",
-        "publish",
-        "login",
-        "logout",
-        "owner",
-        "yank",
-        "install",
-        "uninstall",
-    ),
-    *("generate-lockfile", "vendor", "new", "init"),
-)
-
-_WRAPPER = """\
-#!/bin/sh
-# cargo with the crates of this environment in place of its registries and repositories, wherever Cargo.lock is
-# the one that they were taken for. Written by devenv. DEVENV_CARGO=plain switches it off.
-view=$(CDPATH= cd -- "${0%/*}/.." && pwd -P) || exit 1
-old_ifs=$IFS IFS=: real=
-set -f
-for directory in $PATH; do
-    candidate=${directory:-.}/cargo
-    if [ -f "$candidate" ] && [ -x "$candidate" ] && ! [ "$candidate" -ef "$view/bin/cargo" ]; then
-        real=$candidate
-        break
-    fi
-done
-set +f
-IFS=$old_ifs
-if [ -z "$real" ]; then
-    echo "devenv: there is no cargo on PATH; install it (rustup, or your distribution's package cargo)" >&2
-    exit 127
-fi
-toolchain=
-case ${1-} in
-    +*) toolchain=$1; shift ;;
-esac
-command= manifest= skip= next=
-for word do
-    if [ -n "$next" ]; then manifest=$word next=; continue; fi
-    if [ -n "$skip" ]; then skip=; continue; fi
-    case $word in
-        --) break ;;
-        --manifest-path) next=1 ;;
-        --manifest-path=*) manifest=${word#*=} ;;
-        --config | --color | -Z | -C) [ -n "$command" ] || skip=1 ;;
-        -*) ;;
-        *) [ -n "$command" ] || command=$word ;;
-    esac
-done
-plain=${DEVENV_CARGO-}
-case $command in
-    '' | @PLAIN@) plain=plain ;;
-esac
-config=
-if [ "$plain" != plain ]; then
-    place=$PWD
-    case $manifest in
-        '') ;;
-        /*) place=${manifest%/*} ;;
-        */*) place=$PWD/${manifest%/*} ;;
-    esac
-    place=$(CDPATH= cd -- "$place" 2>/dev/null && pwd -P) || place=
-    while [ -n "$place" ] && ! [ -f "$place/Cargo.lock" ]; do place=${place%/*}; done
-    for lock in "$view"/locks/*; do
-        if [ -n "$place" ] && cmp -s "$place/Cargo.lock" "$lock/Cargo.lock"; then
-            config=$lock/config.toml
-            break
-        fi
-    done
-    if [ -z "$config" ] && [ -n "$place" ]; then
-        for lock in "$view"/locks/*; do
-            if [ "$place" -ef "$view/../../$(cat "$lock/directory")" ]; then
-                echo "devenv: Cargo.lock has changed, so cargo asks its registries;" \\
-                    '`devenv lock` and `devenv enter` bring the new crates' >&2
-            fi
-        done
-    fi
-fi
-if [ -n "$config" ]; then set -- --config "$config" "$@"; fi
-if [ -n "$toolchain" ]; then set -- "$toolchain" "$@"; fi
-exec "$real" "$@"
-"""
+PROGRAM = "bin/cargo"
 
 
 def cargo_ops(
     views: Sequence[tuple[str, CargoSources]],
-    trees: Mapping[str, str],
     *,
-    root: str,
+    sources: str,
+    shared: str,
+    around: str,
     default_index: str | None,
 ) -> list[Op]:
-    """The operations of the view in the directory `root`.
+    """The operations of the view.
 
-    `views`: each lock's directory relative to the project, and what it means. `trees`: the unpacked crate by
-    `crate_key`. `default_index`: the registry that cargo takes by default, as locks name it.
+    `views`: each lock's directory relative to the project, and what it means. `sources`: the directory of `source_links`.
+    `shared`: where what cargo compiles of them is shared, an absolute path; `around`: a name for what compilers find
+    around them. `default_index`: the registry that cargo takes
+    by default, as locks name it.
     """
-    ops: list[Op] = [File(dest="bin/cargo", contents=_wrapper(), executable=True)]
-    numbers: dict[str, int] = {}
+    files = cargo_files(views, sources=sources, shared=shared, around=around, default_index=default_index)
+    return [File(dest=name, contents=files[name], executable=name == PROGRAM) for name in sorted(files)]
+
+
+def cargo_files(
+    views: Sequence[tuple[str, CargoSources]],
+    *,
+    sources: str,
+    shared: str,
+    around: str,
+    default_index: str | None,
+) -> dict[str, bytes]:
+    """The files of the view by their places; see `cargo_ops`."""
+    files = {PROGRAM: cargo_program()}
+    numbers = _numbers(views)
     for index, (directory, view) in enumerate(views):
-        places = {}
-        for key in view.sources:
-            number = numbers.setdefault(key, len(numbers))
-            places[key] = f"{root}/vendor/{number}"
-            ops += _links(key, number, view, trees)
-        text = "\n".join(_config(view.sources, places, default_index))
-        ops.append(File(dest=f"locks/{index}/Cargo.lock", contents=view.lock.encode()))
-        ops.append(File(dest=f"locks/{index}/config.toml", contents=text.encode() + b"\n"))
-        ops.append(File(dest=f"locks/{index}/directory", contents=f"{directory or '.'}\n".encode()))
-    return list(dict.fromkeys(ops))
+        places = {key: f"{sources}/{numbers[key]}" for key in view.sources}
+        texts = {
+            "Cargo.lock": view.lock,
+            "config.toml": "\n".join(_config(view.sources, places, default_index)) + "\n",
+            "directory": f"{directory or '.'}\n",
+            "crates": "".join(f"{name}\n" for name in _foreign_names(view)),
+            "shared": f"{shared}\n",
+            "around": f"{around}\n",
+        }
+        files |= {f"locks/{index}/{name}": text.encode() for name, text in texts.items()}
+    return files
+
+
+def source_links(views: Sequence[tuple[str, CargoSources]], trees: Mapping[str, str]) -> dict[str, str]:
+    """The links of the directories that stand for sources. `trees`: the unpacked crate by `crate_key`."""
+    numbers = _numbers(views)
+    return {
+        f"{numbers[key]}/{name}": trees[crate_key(key, name)]
+        for _, view in views
+        for key in view.sources
+        for name in view.crates[key]
+    }
+
+
+def _numbers(views: Sequence[tuple[str, CargoSources]]) -> dict[str, int]:
+    keys = dict.fromkeys(key for _, view in views for key in view.sources)
+    return {key: number for number, key in enumerate(keys)}
+
+
+def _foreign_names(view: CargoSources) -> list[str]:
+    """The names of crates, but for those that the project's own packages have, too."""
+    import tomllib
+
+    own = {each["name"] for each in tomllib.loads(view.lock).get("package", ()) if "source" not in each}
+    return sorted({package.name for package in view.packages} - own)
 
 
 def crate_key(source: str, name: str) -> str:
     """The key of a crate's tree: its source as the lock has it, and "NAME-VERSION"."""
     return f"{source} {name}"
-
-
-def _links(key: str, number: int, view: CargoSources, trees: Mapping[str, str]) -> Iterator[Op]:
-    for name in view.crates[key]:
-        yield Symlink(dest=f"vendor/{number}/{name}", target=trees[crate_key(key, name)])
-
-
-def _wrapper() -> bytes:
-    return _WRAPPER.replace("@PLAIN@", " | ".join(_PLAIN_COMMANDS)).encode()
 
 
 def _config(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from devenv.adapter import CargoSources
-from devenv.views.cargo import cargo_ops, crate_key
+from devenv.views.cargo import cargo_ops, crate_key, source_links
 from devenv.views.compose import compose
 
 # How every lock names the registry that cargo takes by default.
@@ -42,7 +42,14 @@ def project(lock: Path, view: CargoSources, place: Path) -> Path:
     root = home / ".devenv/cargo"
     root.parent.mkdir()
     default = next((key.removeprefix("registry+") for key in view.sources if key.endswith(_DEFAULT)), None)
-    compose(str(root), cargo_ops([("", view)], trees, root=str(root), default_index=default), key="k")
+    sources = place / "sources"
+    for name, tree in source_links([("", view)], trees).items():
+        (sources / name).parent.mkdir(parents=True, exist_ok=True)
+        (sources / name).symlink_to(tree)
+    operations = cargo_ops(
+        [("", view)], sources=str(sources), shared="/nowhere", around="host", default_index=default
+    )
+    compose(str(root), operations, key="k")
     return root / "locks/0/config.toml"
 
 

@@ -100,3 +100,13 @@ def test_only_what_is_locked_is_there(workspace: Workspace) -> None:
     """No crate was fetched by cargo itself."""
     assert not list(workspace.user.home.glob(".cargo/registry/cache/*/*"))
     assert not os.path.exists(workspace.user.home / ".cargo/git/db")
+
+
+def test_a_second_checkout_compiles_only_its_own_packages(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.enter(BUILD)
+    other = tmp_path / "another place"
+    shutil.copytree(workspace.project, other, ignore=shutil.ignore_patterns(".devenv", "target"))
+    said = workspace.user.run("enter", "-c", f"{BUILD} 2>&1; target/debug/app", cwd=other).stdout
+    compiled = [line.split()[1] for line in said.splitlines() if line.strip().startswith("Compiling")]
+    assert sorted(compiled) == ["app", "geo"]
+    assert json.loads(said.splitlines()[-1]) == SAID

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from devenv.adapter import CargoSource, CargoSources, Package, RemoteFile
 from devenv.formats.hashes import Hash
-from devenv.views.cargo import cargo_ops, crate_key
+from devenv.views.cargo import cargo_ops, crate_key, source_links
 from devenv.views.compose import compose
 
 INDEX = "registry+https://index.test/default"
@@ -42,10 +42,13 @@ def project(tmp_path: Path) -> Path:
     found = tmp_path / "it's a project"
     view = found / ".devenv/cargo"
     view.parent.mkdir(parents=True)
-    trees = {
-        crate_key(key, name): f"{tmp_path}/store/{name}" for key in SOURCES.sources for name in ("a-1.0.0",)
-    }
-    ops = cargo_ops([("", SOURCES)], trees, root=str(view), default_index="https://index.test/default")
+    ops = cargo_ops(
+        [("", SOURCES)],
+        sources=f"{tmp_path}/store/sources",
+        shared=f"{tmp_path}/shared",
+        around="host",
+        default_index="https://index.test/default",
+    )
     compose(str(view), ops, key="k")
     (found / "Cargo.lock").write_text(LOCK)
     (found / "member/src").mkdir(parents=True)
@@ -79,7 +82,7 @@ def config(project: Path) -> str:
 def test_every_source_is_replaced_by_a_directory_of_its_crates(project: Path) -> None:
     with open(config(project), "rb") as file:
         found = tomllib.load(file)["source"]
-    view = str(project / ".devenv/cargo/vendor")
+    view = str(project.parent / "store/sources")
     assert found["crates-io"] == {"replace-with": "devenv-directory-1"}
     assert found["devenv-0"] == {
         "git": "https://git.test/a",
@@ -90,7 +93,8 @@ def test_every_source_is_replaced_by_a_directory_of_its_crates(project: Path) ->
     assert [found[f"devenv-directory-{number}"]["directory"] for number in range(3)] == [
         f"{view}/{number}" for number in range(3)
     ]
-    assert os.readlink(f"{view}/0/a-1.0.0").endswith("/store/a-1.0.0")
+    trees = {crate_key(key, "a-1.0.0"): f"/store/{number}" for number, key in enumerate(SOURCES.sources)}
+    assert source_links([("", SOURCES)], trees) == {"0/a-1.0.0": "/store/0", "1/a-1.0.0": "/store/1"}
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
@@ -160,3 +164,111 @@ def test_without_cargo_it_says_what_to_install(project: Path, tmp_path: Path) ->
     )
     assert done.returncode == 127
     assert b"no cargo on PATH" in done.stderr
+
+
+# A cargo that compiles: a crate of the lock, a package of the project, and a crate that it does not finish.
+COMPILER = """#!/bin/sh
+mkdir -p target/debug/deps target/debug/build
+unit() {
+    [ -e "target/debug/.fingerprint/$1/lib.json" ] && return
+    mkdir -p "target/debug/.fingerprint/$1" "target/debug/build/$1"
+    echo compiled >>"target/debug/deps/lib$1.rlib"
+    echo compiling "$1"
+    [ "$1" = a-03 ] || echo {} >"target/debug/.fingerprint/$1/lib.json"
+}
+unit a-01
+unit own-02
+unit a-03
+exit 3
+"""
+OWN = LOCK + '[[package]]\nname = "own"\nversion = "1.0.0"\n'
+
+
+def checkout(place: Path, lock: str = OWN) -> Path:
+    """Another checkout of the project, whose cargo compiles."""
+    view = replace(SOURCES, lock=lock)
+    ops = cargo_ops(
+        [("", view)],
+        sources=f"{place.parent}/store/sources",
+        shared=f"{place.parent}/state/shared",
+        around="host",
+        default_index=None,
+    )
+    (place / "project/.devenv").mkdir(parents=True)
+    compose(str(place / "project/.devenv/cargo"), ops, key="k")
+    (place / "project/Cargo.lock").write_text(lock)
+    (place / "bin").mkdir()
+    (place / "bin/cargo").write_text(COMPILER)
+    (place / "bin/cargo").chmod(0o755)
+    (place / "bin/rustc").write_text("#!/bin/sh\necho rustc 1\n")
+    (place / "bin/rustc").chmod(0o755)
+    return place / "project"
+
+
+def compiled(project: Path, *words: str, **environ: str) -> list[str]:
+    """What cargo compiled; its exit code comes through."""
+    view = project / ".devenv/cargo/bin"
+    path = f"{view}:{project.parent / 'bin'}:/usr/bin:/bin"
+    done = subprocess.run(
+        ["sh", str(view / "cargo"), *words], cwd=project, env={"PATH": path, **environ}, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (3, b"")
+    return done.stdout.decode().splitlines()
+
+
+ALL = ["compiling a-01", "compiling own-02", "compiling a-03"]
+
+
+def test_what_one_checkout_compiled_the_next_begins_with(tmp_path: Path) -> None:
+    one, two = checkout(tmp_path / "the one"), checkout(tmp_path / "two")
+    assert compiled(one, "build") == ALL
+    # Neither the project's own packages nor what is not complete.
+    assert compiled(two, "test") == ALL[1:]
+    assert (two / "target/debug/deps/liba-01.rlib").read_text() == "compiled\n"
+    assert compiled(two, "build") == ALL[2:]
+
+
+def test_a_target_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    one, two = checkout(tmp_path / "one"), checkout(tmp_path / "two")
+    compiled(one, "build")
+    (two / "target").mkdir()
+    assert compiled(two, "build") == ALL
+
+
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [
+        pytest.param(["build"], {"DEVENV_CARGO": "unshared"}, id="switched off"),
+        pytest.param(["build"], {"DEVENV_CARGO": "plain"}, id="another cargo"),
+        pytest.param(["check", "--message-format=json"], {}, id="an editor's"),
+        pytest.param(["build", "--target-dir", "x"], {}, id="another directory"),
+        pytest.param(["metadata"], {}, id="a command that compiles nothing"),
+    ],
+)
+def test_nothing_is_shared(tmp_path: Path, words: list[str], environ: dict[str, str]) -> None:
+    one, two = checkout(tmp_path / "one"), checkout(tmp_path / "two")
+    compiled(one, *words, **environ)
+    assert not (tmp_path / "state").exists()
+    assert compiled(two, "build") == ALL
+
+
+def test_a_directory_that_is_configured_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    one = checkout(tmp_path / "one")
+    (one / ".cargo").mkdir()
+    (one / ".cargo/config.toml").write_text('[build]\ntarget-dir = "/elsewhere"\n')
+    compiled(one, "build")
+    assert not (tmp_path / "state").exists()
+
+
+def test_another_compiler_begins_anew(tmp_path: Path) -> None:
+    one, two = checkout(tmp_path / "one"), checkout(tmp_path / "two")
+    compiled(one, "build")
+    (two.parent / "bin/rustc").write_text("#!/bin/sh\necho rustc 2\n")
+    assert compiled(two, "build") == ALL
+
+
+def test_a_crate_with_the_name_of_the_projects_own_is_not_shared(tmp_path: Path) -> None:
+    lock = OWN.replace('"own"', '"a"')
+    one, two = checkout(tmp_path / "one", lock), checkout(tmp_path / "two", lock)
+    compiled(one, "build")
+    assert compiled(two, "build") == ALL
