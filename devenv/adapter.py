@@ -339,10 +339,14 @@ class Editable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitePackages:
-    """The packages of one Python environment, no two of the same name."""
+    """The packages of one Python environment, no two of the same name.
+
+    isolated: name of a package -> packages that it alone imports, in place of those of the environment
+    """
 
     packages: tuple[Package, ...]
     editables: tuple[Editable, ...] = ()
+    isolated: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

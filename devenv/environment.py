@@ -30,6 +30,7 @@ from devenv.env.spec import Operation, PackageRef, Prepend, Set, Spec, Unset, Vi
 from devenv.errors import DevenvError
 from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
 from devenv.providers.python_host import HostPython
+from devenv.views.isolated import tree_key
 
 PYTHON_VIEW = ".devenv/python"
 NPM_PREFIX = ".devenv/npm"
@@ -377,7 +378,7 @@ class ViewMaker:
             compiled = bytecode_node(self.graph, unpacked, minor)
             self.later[compiled.path] = compiled
             bytecode[package.name] = compiled.out
-        document = {
+        document: dict[str, object] = {
             "kind": "python",
             "python": minor,
             "packages": {
@@ -386,7 +387,18 @@ class ViewMaker:
             },
             "editables": {editable.name: editable.path for editable in editables},
         }
-        view = SitePackages(packages=packages, editables=editables)
+        isolated = {owner: inner for entry in entries for owner, inner in _isolated(entry).items()}
+        for owner, inner in isolated.items():
+            trees |= {tree_key(owner, package.name): self.package(package).out for package in inner}
+        if isolated:
+            document["isolated"] = {
+                owner: {
+                    each.name: {"version": each.version, "path": trees[tree_key(owner, each.name)]}
+                    for each in inner
+                }
+                for owner, inner in isolated.items()
+            }
+        view = SitePackages(packages=packages, editables=editables, isolated=isolated)
         return self._recipe("python", PYTHON_VIEW, document, trees.values(), view, trees, bytecode)
 
     def cargo_view(
@@ -499,6 +511,10 @@ def merge_site_packages(
             place = os.path.normpath(os.path.join(entry.directory, editable.path))
             editables[editable.name] = Editable(name=editable.name, path=place)
     return _one_of_each(entries), tuple(editable for _, editable in sorted(editables.items()))
+
+
+def _isolated(entry: PlannedLockfile) -> Mapping[str, tuple[Package, ...]]:
+    return entry.plan.view.isolated if isinstance(entry.plan.view, SitePackages) else {}
 
 
 def merge_r_libraries(entries: Sequence[PlannedLockfile]) -> RLibrary:

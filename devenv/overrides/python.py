@@ -44,6 +44,7 @@ def overridden_python(
     packages = {package.name: package for package in view.packages}
     queries = {query.key: query for query in plan.queries}
     problems: list[DevenvError] = []
+    isolated: dict[str, tuple[Package, ...]] = dict(view.isolated)
     for name, override in _chosen(plan, view, overrides).items():
         if name not in packages and not _replaces(override):
             continue  # until the adapter knows it
@@ -59,8 +60,16 @@ def overridden_python(
             packages[name] = found
         else:
             queries[found.key] = found
+        try:
+            inner = _isolated(override, completions, target.python)
+        except DevenvError as error:
+            problems.append(error)
+            continue
+        queries |= {each.key: each for each in inner if not isinstance(each, Package)}
+        if known := tuple(each for each in inner if isinstance(each, Package)):
+            isolated[name] = known
     raise_problems(problems)
-    changed = replace(view, packages=tuple(packages[name] for name in sorted(packages)))
+    changed = replace(view, packages=tuple(packages[name] for name in sorted(packages)), isolated=isolated)
     return replace(plan, view=changed, queries=tuple(queries[key] for key in sorted(queries)))
 
 
@@ -116,6 +125,19 @@ def _overridden(
         build = replace(package.build, settings=tuple(sorted(settings.items())))
         return replace(package, version=version, build=build, changes=override.changes)
     return _of_file(override, file, version, completions, python)
+
+
+def _isolated(override: Override, completions: Completions, python: PythonTarget) -> list[Package | Query]:
+    """The packages that an overridden one alone imports, and what must be asked about them."""
+    found: list[Package | Query] = []
+    for name, version in override.isolated:
+        plain = Override(kind="pip", name=name, version=version, origin=override.origin)
+        file = _in_index(plain, version, completions, python)
+        if isinstance(file, RemoteFile):
+            found.append(_of_file(plain, file, version, completions, python))
+        else:
+            found.append(file)
+    return found
 
 
 def _in_index(

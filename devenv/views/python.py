@@ -28,6 +28,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from devenv.adapter import Package, SitePackages
 from devenv.errors import DevenvError, raise_problems
 from devenv.views.editables import EditableFiles, editable_files, manifest_path
+from devenv.views.isolated import isolated_ops
 from devenv.views.launchers import console_script, with_interpreter
 from devenv.views.operations import File, Op, Symlink, Tree, ViewError
 from devenv.views.wheel_tree import (
@@ -65,7 +66,7 @@ def site_packages_ops(
 ) -> list[Op]:
     """What lies where in the environment at `root`, its final absolute path.
 
-    trees: package name -> unpacked wheel. bytecode: package name -> its __pycache__ directories.
+    trees: package name -> unpacked wheel, of isolated ones by `tree_key`. bytecode: package name -> its __pycache__ directories.
     project: the directory that editables' paths are relative to.
     Reads the wheels and the editables' pyproject.toml. Raises ViewError for packages that own one path with
     different contents, and for wheels that cannot be installed; all problems together.
@@ -85,8 +86,11 @@ def site_packages_ops(
         except DevenvError as error:
             problems.append(error)
     problems += environment.conflicts()
+    isolated: list[Op] = []
+    if not problems:
+        isolated = isolated_ops(view, trees=trees, site=environment.site, root=root)
     raise_problems(problems, summary=f"{root} cannot be composed:" if len(problems) > 1 else None)
-    return environment.operations()
+    return [*environment.operations(), *isolated]
 
 
 def pip_ops(view: SitePackages, *, root: str, runner: str) -> list[Op]:

@@ -262,3 +262,49 @@ def test_a_full_copy_changes_nothing_until_it_is_edited(native: Overridden, kind
         f"{kind}:ext  source, source.hash, version  # devenv.d/{kind}/ext.toml, in devenv.lock"
         in native.run("override", "--list")
     )
+
+
+def test_one_package_imports_another_version_than_all_others(project: Overridden) -> None:
+    """By plain imports, from inside the other version, and by importlib; everybody else sees the locked one."""
+    registry = project.registry
+    lib = {"lib/part.py": "import lib, lib.__init__ as again\nfrom lib import __version__ as version\n"}
+    files = {
+        "old/__init__.py": (
+            "import importlib, lib.part, lib as renamed\nfrom lib import __version__ as seen\nfrom lib.part import version\n"
+            "def report(): return seen, version, lib.part.version, renamed.__version__, lib.__name__,"
+            " importlib.import_module('lib').__version__\n"
+        ),
+        "old/__main__.py": "import lib\nprint(lib.__version__)\n",
+    }
+    hashes = {
+        "old": registry.add_wheel("old", "1.0", files),
+        "new": registry.add_wheel("new", "1.0", {"new/__init__.py": "import lib\nseen = lib.__version__\n"}),
+        "lib": registry.add_wheel("lib", "2.0", lib),
+    }
+    registry.add_wheel("lib", "1.0", lib)
+    project.pip(
+        "".join(f"{n}=={'2.0' if n == 'lib' else '1.0'} --hash=sha256:{h}\n" for n, h in hashes.items())
+    )
+    first = project.locked()
+    project.write(
+        "devenv.toml",
+        (project.root / "devenv.toml").read_text() + '[overrides.pip.old.isolated]\nlib = "1.0"\n',
+    )
+    project.locked()
+    shown = project.python(
+        "import old, new, lib; print(*old.report(), new.seen, lib.__version__, lib.__name__)"
+    )
+    assert shown == "1.0 1.0 1.0 1.0 _isolated_for_old.lib 1.0 2.0 2.0 lib"
+    assert project.user.run("enter", "--", "python", "-m", "old", cwd=project.root).stdout == "1.0\n"
+    assert "pypi:lib==1.0" in json.loads((project.root / "devenv.lock").read_text())["files"]
+    # Where names do not tell packages apart.
+    registry.add_wheel("lib", "3.0", {"new/extra.py": ""})
+    project.write("devenv.d/pip/new.toml", '[isolated]\nlib = "3.0"\n')
+    project.run("lock")
+    said = project.run("enter", "-c", "true", check=False)
+    assert "lib 3.0 cannot be isolated for new: both have modules in new" in said
+    assert "docs/overrides.md" in said
+    (project.root / "devenv.d/pip/new.toml").unlink()
+    project.write("devenv.toml", (project.root / "devenv.toml").read_text().partition("[overrides")[0])
+    assert project.locked() == first
+    assert project.python("import old; print(*old.report()[:2])") == "2.0 2.0"
