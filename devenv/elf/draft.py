@@ -22,11 +22,14 @@ class Draft:
 
     interpreter: the new name without NUL, None to leave it; dynamic: (tag, value) without DT_NULL;
     changes: offset in the file -> bytes to put there; segments: copies that may be altered and appended to.
+    note: a note for a section of its own, and for the segment `note_segment`, which is one of `segments`.
     """
 
     def __init__(self, elf: Elf) -> None:
         self.elf = elf
         self.interpreter: bytes | None = None
+        self.note = b""
+        self.note_segment: Segment | None = None
         self.dynamic: list[tuple[int, int]] = list(elf.dynamic)
         self.segments: list[Segment] = [segment.copy() for segment in elf.segments]
         self.changes: dict[int, bytes] = {}

@@ -13,6 +13,7 @@ from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf, text
 from devenv.elf.errors import ElfError
 from devenv.elf.moving import NOTE_SEGMENTS, Part, Terrain
+from devenv.elf.noting import ALIGN, LongerTable
 from devenv.elf.numbers import (
     DT_MIPS_RLD_MAP_REL,
     DT_STRSZ,
@@ -27,6 +28,7 @@ from devenv.elf.numbers import (
     PT_INTERP,
     PT_LOAD,
     PT_PHDR,
+    SHN_XINDEX,
     SHT_DYNSYM,
     SHT_SYMTAB,
     STRING_TAGS,
@@ -156,6 +158,7 @@ class _Planner:
         self.tail: Segment | None = None
         self.tail_was: Segment | None = None
         self.payload = self.elf.source.size
+        self.longer: LongerTable | None = None
 
     def patch(self) -> Patch:
         self._what_must_grow()
@@ -180,6 +183,9 @@ class _Planner:
             self._move_unless(ground.strings, len(draft.strings))
         if ground.dynamic is not None and draft.dynamic != self.elf.dynamic:
             self._move_unless(ground.dynamic, (len(draft.dynamic) + 1) * self.shape.dyn.size, fixed=True)
+        if draft.note:
+            part = Part("note", -1, 0, 0, ALIGN, len(self.elf.sections))
+            self.moving[part.key] = part
 
     def _move_unless(self, part: Part, size: int, *, fixed: bool = False) -> None:
         if size > part.size and (fixed or size > self.ground.room(part)):
@@ -316,6 +322,8 @@ class _Planner:
             return len(self.draft.interpreter) + 1
         if part.kind == "strings":
             return len(self.draft.strings)
+        if part.kind == "note":
+            return len(self.draft.note)
         if part.kind == "dynamic":
             return max(part.size, (len(self.draft.dynamic) + 1 + SPARE_ENTRIES) * self.shape.dyn.size)
         return part.size
@@ -355,6 +363,10 @@ class _Planner:
             self._set_segment(PT_INTERP, offset, addr, self._size(part))
         elif part.kind == "dynamic":
             self._set_segment(PT_DYNAMIC, offset, addr, self._size(part))
+        elif self.draft.note_segment is not None and part.kind == "note":
+            segment = self.draft.note_segment
+            segment.offset, segment.vaddr, segment.paddr = offset, addr, addr
+            segment.filesz = segment.memsz = self._size(part)
         else:
             for segment, old in zip(self._old_order(), self.elf.segments, strict=True):
                 if segment.type in NOTE_SEGMENTS and part.holds(old.offset) and old.filesz:
@@ -449,6 +461,8 @@ class _Planner:
             return self._header_bytes()
         if part.kind == "strings":
             return bytes(self.draft.strings)
+        if part.kind == "note":
+            return self.draft.note
         if part.kind == "dynamic":
             return self._dynamic_bytes(part)
         if part.kind == "interpreter" and self.draft.interpreter is not None:
@@ -471,6 +485,10 @@ class _Planner:
             for part in self.moving.values():
                 writes.append((self.placed[part.key][0], self._bytes(part)))
             end, extends = self.tail.end, min(at for at, _ in writes) >= old_size
+            self.longer = self._longer_table(end)
+            if self.longer is not None:
+                writes += self.longer.writes
+                end = self.longer.end
             size = max(end, old_size) if extends else end
             if self.payload < old_size and not self._found_from_the_start():
                 copies.append((self.payload, old_size - self.payload, end))
@@ -484,11 +502,26 @@ class _Planner:
         for at, data in sorted(self.draft.changes.items()):
             if not any(start <= at < stop for start, stop in gone):
                 writes.append((at, data))
-        for number, section in sorted(self.sections.items()):
+        for number, section in sorted(self.sections.items()) if self.longer is None else ():
             at = self.elf.shoff + number * self.shape.shdr.size
             writes.append((at, self.shape.pack_section(section)))
         writes += self._clearing(size)
         return Patch(writes, copies, size, extends)
+
+    def _longer_table(self, end: int) -> LongerTable | None:
+        """The section headers with that of a new note, from `end` of the other parts; None where there are none, or no note."""
+        if not self.draft.note or not self.elf.sections:
+            return None
+        if self.payload < self.elf.source.size and self._found_from_the_start():
+            raise self.draft.unsupported(
+                "its image is looked for behind its section headers, which one more would move"
+            )
+        offset, address = self.placed["note", -1]
+        names_in = self.elf.shstrndx
+        if names_in == SHN_XINDEX:
+            names_in = self.elf.sections[0].link
+        note = (offset, address, len(self.draft.note))
+        return LongerTable(self.elf, self.sections, note, end, names_in)
 
     def _found_from_the_start(self) -> bool:
         """Is what follows the ELF file never looked for from the end of the file? Of anything else nobody knows that.
@@ -504,6 +537,9 @@ class _Planner:
         wide = self.shape.bits == 64
         struct.pack_into(order + ("Q" if wide else "I"), header, 32 if wide else 28, self.phoff)
         struct.pack_into(order + "H", header, 56 if wide else 44, len(self.segments))
+        if self.longer is not None:
+            struct.pack_into(order + ("Q" if wide else "I"), header, 40 if wide else 32, self.longer.offset)
+            struct.pack_into(order + "H", header, 60 if wide else 48, self.longer.count)
         for at, data in self.draft.changes.items():
             if at < len(header):
                 header[at : at + len(data)] = data

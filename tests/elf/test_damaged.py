@@ -17,6 +17,7 @@ from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf
 from devenv.elf.errors import ElfError
 from devenv.elf.notes import build_id, dlopen_notes, notes
+from devenv.elf.noting import declare
 from devenv.elf.patch import Patch, plan
 from devenv.elf.renaming import rename_symbols
 from devenv.elf.rewriting import rewrite
@@ -121,6 +122,7 @@ def steps() -> list[Callable[[Draft], object]]:
         lambda draft: edits.clear_symbol_version(draft, ["alpha"]),
         lambda draft: edits.rename_version(draft, {"LIBC_1.0": "LIBC_2.0"}),
         lambda draft: rename_symbols(draft, {"alpha": "omega"}),
+        lambda draft: declare(draft, [(("libnew.so.1", "libold.so.1"), "required")]),
         edits.remove_run_path,
         edits.shrink_run_path,
     ]
@@ -142,7 +144,7 @@ def test_a_damaged_file_is_read_or_refused(
     seed=st.sampled_from(SEEDS),
     damages=DAMAGES,
     cut=st.just(1.0) | st.floats(0.5, 1),
-    number=st.integers(0, 10),
+    number=st.integers(0, 11),
 )
 def test_an_edit_of_a_damaged_file_is_refused_or_done(
     seed: bytes, damages: list[tuple[float, int, int]], cut: float, number: int
@@ -173,7 +175,7 @@ def test_an_edit_of_a_damaged_file_is_refused_or_done(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-@given(seed=st.sampled_from(SEEDS), damages=DAMAGES, number=st.integers(0, 10))
+@given(seed=st.sampled_from(SEEDS), damages=DAMAGES, number=st.integers(0, 11))
 def test_a_refused_file_is_left_as_it_was(
     tmp_path: Path, seed: bytes, damages: list[tuple[float, int, int]], number: int
 ) -> None:

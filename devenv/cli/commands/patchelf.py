@@ -11,6 +11,8 @@ import sys
 from devenv.elf import edits
 from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf
+from devenv.elf.notes import dlopen_notes
+from devenv.elf.noting import PRIORITIES, declare
 from devenv.elf.numbers import PT_DYNAMIC, SHT_NOBITS
 from devenv.elf.patch import plan
 from devenv.elf.rewriting import rewrite
@@ -57,6 +59,11 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "--set-execstack": ("", ""),
     "--rename-dynamic-symbols": ("NAME_MAP_FILE", "lines of two names: old new"),
     "--rename-symbol-version": ("VERSION NEW_VERSION", "devenv's own: ask for, or define, another version"),
+    "--print-dlopen": ("", "devenv's own: what notes say that it opens, as --add-dlopen takes it"),
+    "--add-dlopen": (
+        "LIBRARIES",
+        "devenv's own: note that it opens one of LIBRARY[,LIBRARY...][:required|recommended|suggested]",
+    ),
     "--no-clobber-old-sections": ("", "leave old copies of what has moved"),
     "--output": ("FILE", "leave the input alone and write here"),
     "--debug": ("", "say what is done"),
@@ -142,6 +149,10 @@ def check(request: Request) -> None:
         raise Refused("--output option only allowed with single input file")
     if "--set-rpath" in request and "--add-rpath" in request:
         raise Refused("--set-rpath option not allowed with --add-rpath")
+    for text in request.all("--add-dlopen"):
+        sonames, priority = _opened(text)
+        if not all(sonames) or priority not in PRIORITIES:
+            raise Refused(f"invalid argument to --add-dlopen: {text}")
     size = request.last("--page-size")
     if size is not None and not (size.isascii() and size.isdigit() and 0 < int(size) <= 1 << 24):
         raise Refused(f"invalid argument to --page-size: {size}")
@@ -274,6 +285,8 @@ def _printed(request: Request, elf: Elf, draft: Draft) -> list[str]:
     if "--print-needed" in request:
         draft.require_dynamic()
         lines += elf.needed
+    if "--print-dlopen" in request:
+        lines += [f"{','.join(each.sonames)}:{each.priority}" for each in dlopen_notes(elf)]
     return lines
 
 
@@ -312,6 +325,14 @@ def _edit(request: Request, draft: Draft) -> None:
         edits.no_default_library_path(draft)
     if "--add-debug-tag" in request:
         edits.add_debug_tag(draft)
+    if "--add-dlopen" in request:
+        declare(draft, [_opened(text) for text in request.all("--add-dlopen")])
+
+
+def _opened(text: str) -> tuple[tuple[str, ...], str]:
+    """LIBRARY[,LIBRARY...][:PRIORITY]"""
+    names, _, priority = text.partition(":")
+    return tuple(names.split(",")), priority or "recommended"
 
 
 def _edit_run_path(request: Request, draft: Draft) -> None:
