@@ -117,6 +117,6 @@ def _resolve(layout: Layout, packages: Sequence[Package], text: str) -> StorePat
             raise
         close = difflib.get_close_matches(text, sorted({entry.name for entry in packages}), n=1)
         raise DevenvError(
-            f"{text} is neither a package of the environment nor a path in the store",
+            f"{text} is neither a package, variable, entry of a list or command of the environment, nor a path in the store",
             hint=f"Did you mean {close[0]}?" if close else "`devenv env` shows the environment.",
         ) from None

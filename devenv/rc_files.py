@@ -3,12 +3,14 @@
 A shell that is started inside an environment (by an editor, in a tmux pane) reads the user's files after the environment
 was set. Here such a shell is started on a terminal of its own, runs what it runs before a first prompt, and writes down
 its variables. bash and zsh trace what they execute, and `PS4` makes them write the watched variables before each command,
-so the line that changed one is the last before the value changed; fish calls a function for each change.
+so the line that changed one is the last before the value changed; fish calls a function for each change. Of the other shells
+only the variables afterwards are known.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import select
@@ -68,7 +70,7 @@ def find_overrides(
         )
     inside = apply_steps(place, project, environ)
     found: list[Override] = []
-    for login in (False, True):
+    for login in (False, True) if _WATCHERS[shell].has_logins else (False,):
         changes, after = _watch(shell, program, spec, place, project, inside, login=login)
         known = {each.departure for each in found}
         for name, todo in sorted(operations(spec, place).items()):
@@ -116,9 +118,9 @@ def _watch(
         dump, trace = os.path.join(folder, "variables"), os.path.join(folder, "trace")
         watcher = _WATCHERS[shell]
         arguments, variables = watcher.prepare(names, folder, inside)
-        line = f"{watcher.prompt}\ncommand env -0 > {shlex.quote(dump)}"
-        words = [program, *(["-l"] if login else []), "-i", *arguments, "-c", line]
-        _run(words, {**inside, **variables}, project, trace)
+        words = [program, *watcher.words(login, arguments, watcher.prompt, dump)]
+        typed = watcher.typed.format(dump=shlex.quote(dump))
+        _run(words, {**inside, **variables}, project, trace, typed)
         try:
             with open(dump, encoding="utf-8", errors="surrogateescape") as file:
                 after = dict(entry.split("=", 1) for entry in file.read().split("\0") if "=" in entry)
@@ -131,8 +133,8 @@ def _watch(
             return list(watcher.read(file.read(), names)), after
 
 
-def _run(words: Sequence[str], environ: Mapping[str, str], directory: str, errors: str) -> None:
-    """Run a shell on a terminal of its own; standard error goes into the file `errors`."""
+def _run(words: Sequence[str], environ: Mapping[str, str], directory: str, errors: str, typed: str) -> None:
+    """Run a shell on a terminal of its own, where `typed` is typed; standard error goes into the file `errors`."""
     control, terminal = os.openpty()
     try:
         with open(errors, "wb") as file:
@@ -146,6 +148,7 @@ def _run(words: Sequence[str], environ: Mapping[str, str], directory: str, error
                 start_new_session=True,
                 preexec_fn=_own_terminal,  # noqa: PLW1509 - nothing else runs in this process by now
             )
+        os.write(control, typed.encode("utf-8", "surrogateescape"))
         _wait(process, control, words[0])
     finally:
         os.close(control)
@@ -215,6 +218,25 @@ def _trace_fish(
     return [], {"XDG_DATA_DIRS": f"{folder}:{dirs or '/usr/local/share:/usr/share'}"}
 
 
+def _elvish_rc(
+    names: Sequence[str], folder: str, inside: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """elvish reads one file, and no command beside it: a file that reads the user's, and goes on as `_elvish` says."""
+    config = inside.get("XDG_CONFIG_HOME") or os.path.join(inside.get("HOME", "/"), ".config")
+    own = _quote_elvish(os.path.join(config, "elvish/rc.elv"))
+    lines = ["use path", f"if (path:is-regular &follow-symlink=$true {own}) {{ eval (slurp < {own}) }}"]
+    lines += ["for each $edit:before-readline { $each }"]
+    lines += [f"e:env -0 > {_quote_elvish(os.path.join(folder, 'variables'))}", "exit"]
+    rc = os.path.join(folder, "rc.elv")
+    with open(rc, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("\n".join(lines) + "\n")
+    return [rc], {}
+
+
+def _quote_elvish(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _quote_fish(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
@@ -257,16 +279,54 @@ def _read_fish(text: str, names: Sequence[str]) -> Iterator[_Change]:
             yield _Change(file, int(line), name.strip(), value[0] if len(value) > 1 else None)
 
 
+# Arguments by which shells of several families read the user's files, run what they run before a prompt, and dump.
+
+
+def _posix(login: bool, arguments: Sequence[str], prompt: str, dump: str) -> list[str]:
+    line = f"{prompt}\ncommand env -0 > {shlex.quote(dump)}"
+    return [*(["-l"] if login else []), "-i", *arguments, "-c", line]
+
+
+def _nu(login: bool, arguments: Sequence[str], prompt: str, dump: str) -> list[str]:
+    return [*(["--login"] if login else []), "--execute", f"^env -0 o> {json.dumps(dump)}; exit"]
+
+
+def _xonsh(login: bool, arguments: Sequence[str], prompt: str, dump: str) -> list[str]:
+    return [*(["-l"] if login else []), "-i", "-c", f"{prompt}\nenv -0 > {dump!r}"]
+
+
+def _elvish(login: bool, arguments: Sequence[str], prompt: str, dump: str) -> list[str]:
+    return ["-rc", *arguments]
+
+
+def _tcsh(login: bool, arguments: Sequence[str], prompt: str, dump: str) -> list[str]:
+    # With a line to run it would have no prompt, which is what files ask for; -l stands alone.
+    return ["-l" if login else "-i"]
+
+
+def _unprepared(
+    names: Sequence[str], folder: str, inside: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    return [], {}
+
+
+def _untraced(text: str, names: Sequence[str]) -> Iterator[_Change]:
+    return iter(())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Watcher:
     """How a shell is watched: its arguments and variables, what its trace says, what it runs before a prompt.
 
-    It does not run that by itself where it is given a line.
+    It does not run that by itself where it is given a line. `typed` is typed at its terminal, `{dump}` in it is a file.
     """
 
-    prepare: Callable[[Sequence[str], str, Mapping[str, str]], tuple[list[str], dict[str, str]]]
-    read: Callable[[str, Sequence[str]], Iterator[_Change]]
-    prompt: str
+    words: Callable[[bool, Sequence[str], str, str], list[str]] = _posix
+    typed: str = ""
+    has_logins: bool = True
+    prepare: Callable[[Sequence[str], str, Mapping[str, str]], tuple[list[str], dict[str, str]]] = _unprepared
+    read: Callable[[str, Sequence[str]], Iterator[_Change]] = _untraced
+    prompt: str = ":"
 
 
 _WATCHERS = {
@@ -284,7 +344,11 @@ _WATCHERS = {
     # Their traces do not say which file a line is of.
     **dict.fromkeys(
         ("sh", "dash", "ash", "ksh", "ksh93", "mksh"),
-        _Watcher(prepare=lambda *_: ([], {}), read=lambda *_: iter(()), prompt=":"),
+        _Watcher(),
     ),
+    "nu": _Watcher(words=_nu),
+    "xonsh": _Watcher(words=_xonsh, prompt="events.on_pre_prompt.fire()"),
+    "elvish": _Watcher(words=_elvish, has_logins=False, prepare=_elvish_rc),
+    "tcsh": _Watcher(words=_tcsh, typed="env -0 > {dump}; exit\n"),
     "fish": _Watcher(prepare=_trace_fish, read=_read_fish, prompt="emit fish_prompt"),
 }

@@ -143,7 +143,9 @@ def nix(exported: Exported) -> str:
 
 def vscode(exported: Exported) -> str:
     """settings.json of a workspace: terminals, and the interpreter of the Python view."""
-    settings: dict[str, object] = {"terminal.integrated.env.linux": _with_old_path(exported, "${env:PATH}")}
+    gone = {step.name: None for step in exported.steps if step.kind == "unset"}
+    terminal = {**gone, **_with_old_path(exported, "${env:PATH}")}  # null takes a variable away
+    settings: dict[str, object] = {"terminal.integrated.env.linux": dict(sorted(terminal.items()))}
     python = exported.values().get("VIRTUAL_ENV")
     if python is not None:
         settings["python.defaultInterpreterPath"] = f"{python}/bin/python"

@@ -168,6 +168,27 @@ def test_posix_shells_are_compared_without_a_line(user: User, plain: Path, shell
     assert "your shell's files: COLOUR = 'blue'\n" in done.stdout
 
 
+OTHERS = {
+    "nu": (".config/nushell/config.nu", '$env.COLOUR = "blue"\n'),
+    "elvish": (".config/elvish/rc.elv", "set-env COLOUR blue\n"),
+    "xonsh": (".config/xonsh/rc.xsh", "$COLOUR = 'blue'\n"),
+    "tcsh": (".tcshrc", "if ($?prompt) setenv COLOUR blue\n"),
+}
+
+
+@pytest.mark.parametrize("shell", OTHERS)
+def test_the_other_shells_are_compared_without_a_line(user: User, plain: Path, shell: str) -> None:
+    rc, text = OTHERS[shell]
+    words = ("check", "--rc", "--json", "--shell", program(shell))
+    before = json.loads(user.run(*words, cwd=plain, check=False).stdout)
+    assert [each for each in before if not each["login"]] == []
+    (user.home / rc).parent.mkdir(parents=True, exist_ok=True)
+    (user.home / rc).write_text(text)
+    after = json.loads(user.run(*words, cwd=plain, check=False).stdout)
+    found = [(each["variable"], each["found"]) for each in after if not each["login"]]
+    assert found == [("COLOUR", "= 'blue'")]
+
+
 @pytest.mark.parametrize("shell", RC)
 def test_files_that_leave_the_environment_alone_are_praised(user: User, plain: Path, shell: str) -> None:
     rc = user.home / RC[shell][0]

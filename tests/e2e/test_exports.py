@@ -187,6 +187,7 @@ def test_the_form_of_nix_is_that_of_nix(user: User, root: Path) -> None:
 def test_editors_and_containers_read_json(user: User, root: Path) -> None:
     terminal = json.loads(exported(user, root, "vscode"))["terminal.integrated.env.linux"]
     assert terminal["PATH"] == f"{root}/bin:${{env:PATH}}"
+    assert terminal["GONE"] is None
     container = json.loads(exported(user, root, "devcontainer"))
     assert container["image"] == "p:latest"
     assert container["containerEnv"]["QUOTES"] == NASTY["QUOTES"]

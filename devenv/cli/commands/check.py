@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rc", action="store_true", help="which of your shell's own files override the environment"
     )
-    parser.add_argument(
-        "--shell", metavar="NAME", help="with --rc: bash, zsh, fish or a POSIX shell (default: your own)"
-    )
+    parser.add_argument("--shell", metavar="NAME", help="with --rc: which shell (default: your own)")
     parser.add_argument("--json", action="store_true", help="with --rc: for programs")
     parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="with this value of a parameter")
     parser.add_argument("--profile", action="append", metavar="NAME", help="with this profile")
