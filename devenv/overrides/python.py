@@ -21,7 +21,7 @@ from devenv.adapter import (
 )
 from devenv.config.overrides import Override, OverrideError, normal_name
 from devenv.errors import DevenvError, raise_problems
-from devenv.overrides.sources import file_of_source
+from devenv.overrides.sources import file_of_source, is_of_source
 from devenv.providers.wheel_choice import best_wheels
 
 _SOURCES = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")
@@ -46,10 +46,10 @@ def overridden_python(
     problems: list[DevenvError] = []
     isolated: dict[str, tuple[Package, ...]] = dict(view.isolated)
     for name, override in _chosen(plan, view, overrides).items():
-        if name not in packages and not _replaces(override):
-            continue  # until the adapter knows it
         before = packages.get(name)
         queries = {key: each for key, each in queries.items() if not _is_moot(each, name, override)}
+        if before is None and any(_is_about(each, name) for each in queries.values()):
+            continue  # until the adapter knows it
         try:
             found = _overridden(before, _version(plan, name, before), override, completions, target.python)
         except DevenvError as error:
@@ -96,13 +96,18 @@ def _version(plan: Plan, name: str, package: Package | None) -> str:
     return next(query.version for query in asked)
 
 
-def _replaces(override: Override) -> bool:
-    return override.version is not None or override.source is not None or override.from_source
+def _is_about(query: Query, name: str) -> bool:
+    return isinstance(query, PypiQuery | BuildQuery) and query.name == name
 
 
 def _is_moot(query: Query, name: str, override: Override) -> bool:
     """Whether the adapter asks about a file in whose place another one comes."""
-    return _replaces(override) and isinstance(query, PypiQuery | BuildQuery) and query.name == name
+    if not isinstance(query, PypiQuery | BuildQuery) or query.name != name:
+        return False
+    if override.source is not None:
+        # Only who knows the locked file can tell whether it is another one.
+        return isinstance(query, BuildQuery) and not is_of_source(query.file, override.source)
+    return override.from_source or override.version not in (None, query.version)
 
 
 def _overridden(

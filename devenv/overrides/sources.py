@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from devenv.adapter import Completions, FileQuery, GitQuery, RemoteFile
@@ -17,7 +18,7 @@ def file_of_source(
     """
     source = override.source
     assert source is not None
-    if known is not None and (known.url, known.hash) == (source.url, source.hash or known.hash):
+    if known is not None and is_of_source(known, source):
         return known
     if source.url.startswith("git+"):
         url, _, commit = source.url.removeprefix("git+").rpartition("#")
@@ -35,7 +36,12 @@ def file_of_source(
 
 def file_name(source: Source) -> str:
     """The last part of its URL."""
-    return unquote(source.url.partition("?")[0].rpartition("/")[2]).rpartition("/")[2]
+    return unquote(re.split("[/:]", source.url.partition("?")[0])[-1]).rpartition("/")[2]
+
+
+def is_of_source(file: RemoteFile, source: Source) -> bool:
+    """Whether a locked file is the one that a source means."""
+    return (file.url, file.hash) == (source.url, source.hash or file.hash)
 
 
 def _answer(
