@@ -22,8 +22,8 @@ NAMES = tuple(DIALECTS)
 # Those whose sourced files cannot tell where they are.
 NEED_PLACE = ("sh", "elvish", "tcsh")
 # What a shell changes by itself from one child to the next; ksh93 tells its children about attributes, nushell how long
-# the last line took.
-_OWN = ("_", "SHLVL", "PWD", "OLDPWD", "A__z", "CMD_DURATION_MS")
+# the last line took and how it ended.
+_OWN = ("_", "SHLVL", "PWD", "OLDPWD", "A__z", "CMD_DURATION_MS", "LAST_EXIT_CODE")
 _ENV = shutil.which("env") or "/usr/bin/env"
 
 

@@ -100,9 +100,7 @@ def test_the_whole_table_in_and_out(shell: str, locale: str, tmp_path: Path) -> 
     script.dump()
     outside, inside, after = script.environments(environ, cwd=tmp_path)
     wanted = expected(shell, spec, outside, project=project, place=place)
-    assert {name: inside.get(name) for name in spec.variables} == {
-        name: wanted.get(name) for name in spec.variables
-    }
+    assert {name: (inside.get(name), text) for name, text in wanted.items() if inside.get(name) != text} == {}
     assert inside == wanted
     assert after == outside
 
@@ -339,6 +337,30 @@ def test_aliases_run_their_words_and_give_way_to_the_users(shell: str, when: str
     done = script.run(base_environ(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode() == "it's\n$x\na b\n-n\n*\nlast\nmine more\n"
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+@pytest.mark.parametrize("shell", NAMES)
+def test_the_whole_table_as_arguments_of_an_alias(shell: str, locale: str, tmp_path: Path) -> None:
+    values = {name: value for name, value in NASTY.items() if can_hold(shell, value)}
+    spec = Spec(name="alias", aliases={"show-all": ("/usr/bin/printf", "%s\\0", *values.values())})
+    place = write_object(spec, tmp_path / "spec")
+    script = Script(shell, tmp_path / "run")
+    if shell == "bash":
+        script.add("shopt -s expand_aliases")
+    script.dump()
+    script.enter(place)
+    script.add("show-all last")
+    script.leave_last()
+    script.dump()
+    done = script.run(base_environ(tmp_path) | {"LC_ALL": locale}, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    *shown, last = done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    found = dict(zip(values, shown, strict=True))
+    assert {name: found[name][:80] for name, value in values.items() if found[name] != value} == {}
+    assert last == "last"
+    before, after = (read_dump(tmp_path / "run" / f"dump-{number}") for number in range(2))
+    assert after == before
 
 
 @pytest.mark.parametrize("shell", NAMES)
