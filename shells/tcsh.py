@@ -53,8 +53,15 @@ def files(spec: Spec) -> Mapping[str, str]:
         "change.tcsh": template("change.tcsh"),
         "tcsh.sh": template("tcsh.sh"),
         "tcsh.awk": template("tcsh.awk"),
+        "high.tcsh": _high_bytes(),
         "tcsh/.tcshrc": template("enter.tcsh"),
     }
+
+
+def _high_bytes() -> str:
+    """Code that makes a list of all bytes above ASCII, in their order."""
+    words = " ".join(f"'{chr(0xDC00 + byte)}'" for byte in range(0x80, 0x100))
+    return f"set __devenv_high = ({words})\n"
 
 
 def interactive() -> Launch:

@@ -45,7 +45,9 @@ if ($?__devenv_spec || $?__devenv_home) then
     end
     # tcsh expands what stands between backquotes and quotes nothing there, so all of it is handed over by variables. What
     # comes back is one line of quoted words.
+    source "$__devenv_home:q/high.tcsh"
     eval "`printenv __devenv_program | /bin/sh`"
+    unset __devenv_high
     alias devenv_leave 'set __devenv_action = leave __devenv_id = -; source $__devenv_home:q/change.tcsh'
 else if ($__devenv_action == enter) then
     echo 'devenv: where this environment lies cannot be told from here: go to its project, or set __devenv_spec'

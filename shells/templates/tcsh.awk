@@ -122,7 +122,18 @@ function quote(text,    parts, size, i, result) {
     size = split(result, parts, "\n")
     result = ""
     for (i = 1; i <= size; i++) result = result (i > 1 ? "'\"$__devenv_n:q\"'" : "") parts[i]
-    return "'" result "'"
+    return "'" ascii(result) "'"
+}
+
+# tcsh loses bytes of what it reads from a program where they are no characters of its locale, so these come from a list.
+function ascii(text,    size, i, letter, result) {
+    if (text !~ /[^\001-\177]/) return text
+    size = length(text)
+    for (i = 1; i <= size; i++) {
+        letter = substr(text, i, 1)
+        result = result (letter in high ? "'\"$__devenv_high[" high[letter] "]:q\"'" : letter)
+    }
+    return result
 }
 
 function next_field() { return whole(fields[++at]) }
@@ -144,6 +155,7 @@ BEGIN {
     action = ENVIRON["__devenv_action"]; place = ENVIRON["__devenv_home"]; project = ENVIRON["__devenv_project"]
     identity = ENVIRON["__devenv_id"] == "-" ? "" : ENVIRON["__devenv_id"]
     escapes["t"] = "\t"; escapes["n"] = "\n"
+    for (i = 128; i < 256; i++) high[sprintf("%c", i)] = i - 127
     while (("__devenv_w" ++pieces) in ENVIRON) journal = journal substr(ENVIRON["__devenv_w" pieces], 2)
     field_count = split(journal, fields, "\t")
     journal = ""

@@ -42,6 +42,9 @@ NASTY = {
     "unicode": "ünïcødé → 環境 😀 \u202e",
     "next-line": "a\x85b\u2028c\u2029d",
     "wide-spaces": "a\u3000b\u00a0c\u200bd",
+    # More than what tcsh reads at once.
+    "many-wide": "aé\x85\u2028" * 600,
+    "many-bytes": "\udcff\udc80a" * 1500,
     "one-byte": "\xe9",
     "private-use": "\uf600\uf6ff\ue000\U0010ffff",
     "bytes": "\udcff\udc80\udcc3(",
