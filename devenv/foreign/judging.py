@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -39,6 +40,8 @@ def judge(path: str, around: Surroundings) -> Verdict:
         return _unpacks_itself(verdict, path) if kind == "run" else verdict
     if kind == "elf":
         return _judge_elf(path, around)
+    if kind == "jar":
+        return _judge_jar(path, around)
     if kind == "script":
         return _judge_script(path, path, kind, bundle_of(path, around.home), around)
     return others.judge_other(path, kind, around.base, around.path)
@@ -133,6 +136,29 @@ def _elf_files(bundle: Bundle) -> list[str]:
     return [*more[:_MOST_PROGRAMS], *sorted(libraries)]
 
 
+def _judge_jar(path: str, around: Surroundings) -> Verdict:
+    """Java runs it; the libraries that it has in it, and unpacks when it runs, need what they need."""
+    verdict = others.judge_other(path, "jar", around.base, around.path)
+    with zipfile.ZipFile(path) as archive:
+        if not any(name.endswith(".so") for name in archive.namelist()):
+            return verdict
+    bundle = open_bundle(unpacked(path, "jar", around.cache))
+    parts = list(_readable(bundle.path(name) for name in bundle.library_files()))
+    natives = _judge_natives(path, "jar", path, parts, bundle, around)
+    verdict = replace(
+        verdict, subject=f"{verdict.subject}, with {natives.subject}", libraries=natives.libraries
+    )
+    if natives.route == NOTHING:  # it may do without them
+        return replace(verdict, notes=(*verdict.notes, *natives.reasons), missing=natives.missing)
+    if natives.route == HOST:
+        return verdict
+    # A root has no Java, whoever has one outside.
+    packages = dict.fromkeys((*others.JAVA.packages, *natives.packages))
+    return replace(
+        natives, subject=verdict.subject, start=path, prefix=verdict.prefix, packages=tuple(packages)
+    )
+
+
 def _readable(paths: Iterable[str]) -> Iterable[Program]:
     for path in paths:
         try:
@@ -218,7 +244,8 @@ def _judge_natives(
             path=path, kind=kind, subject=f"{WORDS.get(kind, kind)} without native parts", route=HOST, reasons=reasons,
             start=start, frameworks=frameworks,
         )  # fmt: skip
-    fitting.sort(key=lambda each: each.role != "program")
+    # Packages bring their parts twice, for glibc and for musl.
+    fitting.sort(key=lambda each: (each.libc == "musl", each.role != "program"))
     first = fitting[0]
     verdict = _judge_program(path, kind, start or first.path, first, bundle, around, with_it=fitting[1:])
     return replace(verdict, frameworks=frameworks, start=start)

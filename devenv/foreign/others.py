@@ -33,6 +33,9 @@ class Reader(NamedTuple):
     note: str = ""
 
 
+JAVA = Reader(("java", "-jar"), ("default-jre",))
+
+
 def judge_other(path: str, kind: str, base: str, search: str) -> Verdict:
     """The verdict on a file that the kernel does not start."""
     refused = _refused(path, kind)
@@ -78,8 +81,7 @@ def _reader(path: str, kind: str) -> Reader | None:
         if any(os.path.exists(f"{stem}.{end}") for end in ("runtimeconfig.json", "deps.json")):
             return Reader(("dotnet",), (), _DOTNET)
         return Reader(("mono",), ("mono-runtime",), _DOTNET)
-    table = {"jar": Reader(("java", "-jar"), ("default-jre",)), "dos": Reader(("dosbox",), ("dosbox",))}
-    return table.get(kind)
+    return {"jar": JAVA, "dos": Reader(("dosbox",), ("dosbox",))}.get(kind)
 
 
 def _handed(path: str, kind: str, reader: Reader, base: str, search: str) -> Verdict:

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devenv.cli.commands.patchelf import main
 from devenv.foreign.judging import judge
 from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.windows import portable
+from tests.foreign.conftest import Compile
+from tests.foreign.test_judging import foreign_program
 
 Around = Callable[..., Surroundings]
 I386, AMD64, ARM64 = 0x14C, 0x8664, 0xAA64
@@ -106,6 +109,30 @@ def test_a_jar_is_handed_to_java(around: Around, tmp_path: Path) -> None:
     assert (verdict.prefix, verdict.packages) == (("java", "-jar"), ("default-jre",))
     within = judge(str(tmp_path), around(path="/nonexistent"))
     assert within.start == str(tmp_path / "tool.jar") and within.frameworks == ("Java",)
+
+
+def test_the_libraries_in_a_jar_count(compile_c: Compile, around: Around, tmp_path: Path) -> None:
+    """As database drivers have it: one for each system, unpacked when it runs."""
+    shared = ("-shared", "-fPIC")
+    compile_c("absent/libabsent.so.1", "int f(void) { return 0; }", *shared, "-Wl,-soname,libabsent.so.1")
+    library = str(tmp_path / "absent/libabsent.so.1")
+    native = compile_c("native.so", "int f(void); int g(void) { return f(); }", *shared, library)
+    musl = compile_c("musl.so", "int f(void); int g(void) { return f(); }", *shared, library)
+    assert main(["--replace-needed", "libc.so.6", "libc.musl-x86_64.so.1", str(musl)]) == 0
+    with zipfile.ZipFile(tmp_path / "driver.jar", "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Main-Class: Tool\n")
+        archive.write(musl, "org/a/Linux-Musl/x86_64/libdriver.so")
+        archive.write(native, "org/driver/Linux/x86_64/libdriver.so")
+        archive.writestr("org/driver/Linux/arm64/libdriver.so", foreign_program(183, 64, "<"))
+        archive.writestr("org/driver/Windows/x86_64/driver.dll", windows_program(AMD64, flags=DLL))
+    packages = {"libabsent.so.1": "libabsent1", "libc.so.6": "libc6"}
+    verdict = judge(str(tmp_path / "driver.jar"), around(packages, path="/nonexistent"))
+    assert (verdict.kind, verdict.route, verdict.prefix) == ("jar", "root", ("java", "-jar"))
+    assert verdict.start == str(tmp_path / "driver.jar")
+    assert {"default-jre", "libabsent1"} <= set(verdict.packages)
+    assert [(each.soname, each.package) for each in verdict.missing] == [("libabsent.so.1", "libabsent1")]
+    nobody = judge(str(tmp_path / "driver.jar"), around({"libc.so.6": "libc6"}, path="/nonexistent"))
+    assert nobody.route == "root" and any("no package has libabsent.so.1" in note for note in nobody.notes)
 
 
 @given(st.binary(max_size=300), st.integers(0, 400))
