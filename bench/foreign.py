@@ -81,7 +81,7 @@ def starters(folder: str) -> list[Contestant]:
 
 
 def look_up(base: str) -> None:
-    """Libraries in the index of a base's archive, within this process: the index is there, its pages are read once."""
+    """Libraries in the index of a base's archive, within one process; the index has been made."""
     from devenv.debian.suites import Places
     from devenv.events import Reporter
     from devenv.fetch.endpoints import Endpoints
@@ -91,17 +91,17 @@ def look_up(base: str) -> None:
 
     cache = Layout.find(None, os.environ).cache
     endpoints = Endpoints.load(project=HERE, environ=os.environ, registries={}, cache=cache)
-    with Client(endpoints) as client:
-        for kind in ("first, in a new process", "again"):
-            began = time.perf_counter()
-            with Suppliers(
-                Places(client, cache, Reporter()), base, machine="amd64", max_age=7 * 86400.0
-            ) as suppliers:
-                found = [suppliers.library(name, "amd64") for name in LOOKED_UP]
-            milliseconds = (time.perf_counter() - began) * 1000
-            print(
-                f"packages of {len(found)} libraries, {kind}: {milliseconds:.1f} ms   target <= 20 within one process"
-            )
+    places = Places(Client(endpoints), cache, Reporter())
+    with places.client, Suppliers(places, base, machine="amd64", max_age=7 * 86400.0) as suppliers:
+        began = time.perf_counter()
+        suppliers.library("libc.so.6", "amd64")
+        opened = time.perf_counter()
+        for name in LOOKED_UP:
+            suppliers.library(name, "amd64")
+        each = (time.perf_counter() - opened) / len(LOOKED_UP)
+    print("who has a library, milliseconds")
+    print(f"  opening the index: signatures, digests    {(opened - began) * 1000:7.1f}")
+    print(f"  each look-up                              {each * 1000:7.2f}   target <= 20")
 
 
 if __name__ == "__main__":

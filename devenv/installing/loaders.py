@@ -27,12 +27,17 @@ USUAL = (
 _HEAD = 1 << 15
 
 
+def architecture_of(path: str) -> str:
+    """For which programs a loader of this name is: those of 32 bits by the names that their C libraries use."""
+    return "i386" if os.path.basename(path) in ("ld-linux.so.2", "ld-musl-i386.so.1") else "amd64"
+
+
 def check_place(path: str) -> str:
     """The place as an absolute path. Raises DevenvError where something else is there, or nothing can be made."""
     place = os.path.abspath(path)
     if os.uname().machine != "x86_64":
         raise DevenvError(
-            f"installing a loader at {place}: it is made for x86-64, this is {os.uname().machine}"
+            f"installing a loader at {place}: it is made for x86-64 and its 32-bit programs, this is {os.uname().machine}"
         )
     if os.path.isdir(place):
         raise DevenvError(
@@ -55,10 +60,10 @@ def _is_ours(place: str) -> bool:
         return False
 
 
-def place_loader(place: str, loader: str, libraries: Sequence[str]) -> None:
+def place_loader(place: str, loader: str, libraries: Sequence[str], architecture: str = "amd64") -> None:
     """Write it: the old file or the new one. Raises DevenvError."""
     try:
-        data = shim(loader, libraries)
+        data = shim(loader, libraries, architecture)
     except ValueError as error:
         raise DevenvError(f"installing a loader at {place}: {error}") from error
     write(

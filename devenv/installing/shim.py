@@ -1,8 +1,9 @@
 """A loader for machines that have none: a static ELF file to lie where programs look for theirs, such as /lib64/ld-linux-x86-64.so.2.
 
-What it does is in shim_x86_64.S. It finds the real loader by DEVENV_LD, else NIX_LD, else by what was written into it when it was
-made, and libraries by DEVENV_LD_LIBRARY_PATH, NIX_LD_LIBRARY_PATH and what was written into it. Each name may end in
-_x86_64_linux, which counts more. A program with rights that its user has not gets only what was written, and no library path.
+What it does is in shim_x86_64.S and shim_i386.S. It finds the real loader by DEVENV_LD, else NIX_LD, else by what was written into it
+when it was made, and libraries by DEVENV_LD_LIBRARY_PATH, NIX_LD_LIBRARY_PATH and what was written into it. Each name may end in
+_x86_64_linux or _i686_linux, which counts more. A program with rights that its user has not gets only what was written, and no
+library path.
 """
 
 from __future__ import annotations
@@ -10,88 +11,95 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
-# What `as` makes of shim_x86_64.S; a test does that and compares.
-CODE = bytes.fromhex(
-    """
-    4989e4488d2df67f00004c896558498b04244d8d6cc4104c89eb488b034883c3084885c075f448895d504531f6488b03
-    488d4b084883c3104883f809750448894d084883f807750448894d204883f8174c0f44314885c075d4488d3d10070000
-    4c8b3f4901ff4d85f6755b488d3506050000e8d6000000740b4989c748c7452801000000488d35a3050000e8bd000000
-    4889453048895510488d351a050000e8a90000004889453848837d28007517488d3dba060000488b47084801f8803800
-    74044889454041803f000f8475040000e8b9000000488b4508488d0d20ffffff4839080f84ff03000048837d48007405
-    e82d010000e8e0010000488b4d204885c97403488911488b4d08488b1148895500488d150d000000488911488b655831
-    d231edffe0f30f1efa488d0dd07e0000488b41104885c074074c8b59184c8918488b41084c8b194c891841ffe331c031
-    d2803e00742d4c89ea488b3a4885ff742631c98a040e84c0740f3a040f488d490174f04883c208ebe0803c0f0074f448
-    8d040f4885c0c3ac84c075fbebbf488b4538480b4540750548894510c3be4000000031c9488b7ccd304885ff740c48ff
-    c648ffc7807fff0075f4ffc183f90372e331ffba0300000041ba2200000049c7c0ffffffff4531c9b8090000000f0548
-    3d01f0ffff0f833d030000488945484889c7488d3535040000b910000000f3a431c9488b74cd304885f6740aacaa84c0
-    75fac647ff3affc183f90372e5c647ff00c3488b55104885d2753f488d350e040000e816ffffff75314c89ea488b3a48
-    85ff74394883c2088b0725ffffff003d4c445f0074e68b073d474c494274dd3d4d414c4c74d64883ea08488b02488945
-    1848895510488b4548488902c34889d84c29e04c89e74829c74883ef084883e7f048897d584c89e64889d14c29e148c1
-    e903f348a548897d10488b454848ab488d4708482b45504801450848837d20007404480145204889d94829d148c1e903
-    5a488b6558f348a5ffe24c89ffbe00000800b8020000000f0585c00f88370200004189c64881ec0010000089c74889e6
-    ba0010000031c00f054883f8400f8c1502000048b97f454c4602010100488b142448beffffffffffffff004821f24839
-    ca0f85f1010000817c241003003e000f85e301000066837c2436380f85d7010000440fb76c2438488b5c24204881fb00
-    1000000f83bf010000496bcd384801d94839c10f87af0100004801e348c7c7ffffffff31f64889da4489e9ffc9782a83
-    3a030f8490010000833a017516488b42104839f8480f42f8480342284839f0480f47f04883c238ebd24881e700f0ffff
-    4829fe0f865f0100005731ff31d241ba2200000049c7c0ffffffff4531c9b8090000000f055f483d01f0ffff0f833601
-    00004829f85041ffcd0f88ce000000833b010f85bc0000008b430489c283e20289c1c1e90283e10109ca83e001c1e002
-    09c2488b7b104889fe4881e6ff0f00004c8b4b084929f148033c244881e700f0ffff488b4b204885c9741f4801ce41ba
-    120000004589f0b8090000000f05483d01f0ffff0f83be000000488b7b1048033c244889fe48037b20480373284839fe
-    764248837b2000741031c04889f948f7d981e1ff0f0000f3aa4881e700f0ffff4829fe761f41ba3200000049c7c0ffff
-    ffff4531c9b8090000000f05483d01f0ffff73644883c338e929ffffff4489f7b8030000000f055a488b4424184801d0
-    4881c400100000c3498b0c246a004883f9017e0941ff34cc48ffc9ebf1488b45484885c0740d4883c01050488d056701
-    00005041ff7424084c89ff4889e64c89eab83b0000000f05488d3559010000e8290000004c89fee821000000488d3557
-    010000eb07488d35b5010000e80c000000bf7f000000b8e70000000f0531d248ffca48ffc2803c160075f7bf02000000
-    b8010000000f05c3444556454e565f4c445f7838365f36345f6c696e75783d00444556454e565f4c443d004e49585f4c
-    445f7838365f36345f6c696e75783d004e49585f4c443d0000444556454e565f4c445f4c4942524152595f504154485f
-    7838365f36345f6c696e75783d00444556454e565f4c445f4c4942524152595f504154483d004e49585f4c445f4c4942
-    524152595f504154485f7838365f36345f6c696e75783d004e49585f4c445f4c4942524152595f504154483d00004c44
-    5f4c4942524152595f504154483d00004c445f4c4942524152595f5041544800444556454e565f4c44004e49585f4c44
-    0053484c564c3d004f4c445057443d005f3d005057443d00002d2d6c6962726172792d7061746800646576656e762773
-    206c6f616465723a20002063616e6e6f74206265206c6f616465640a202068696e743a206974206d7573742062652074
-    6865206c6f61646572206f6620612043206c69627261727920666f72207838362d36343b20444556454e565f4c442063
-    616e206e616d6520616e6f746865720a00646576656e762773206c6f616465723a20697420646f6573206e6f74206b6e
-    6f7720746865207265616c206f6e650a202068696e743a206c657420444556454e565f4c44206e616d652069742c206f
-    72207365653a20646576656e76206c6f61646572202d2d68656c700a000f1f00
-    """
-)
-_EHDR, _PHDR = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
-_MACHINE, _SHARED, _LOAD, _STACK = 62, 3, 1, 0x6474E551
+from devenv.installing.shim_code import CODE
+
+
+class _Format(NamedTuple):
+    """An ELF class and machine: layouts of headers, which of the fields of a program header comes second, a number."""
+
+    ehdr: struct.Struct
+    phdr: struct.Struct
+    flags_last: bool
+    number: struct.Struct
+    machine: int
+    marks: bytes
+
+
+_FORMATS = {
+    "amd64": _Format(
+        struct.Struct("<16sHHIQQQIHHHHHH"),
+        struct.Struct("<IIQQQQQQ"),
+        False,
+        struct.Struct("<2Q"),
+        62,
+        b"\2\1\1",
+    ),
+    "i386": _Format(
+        struct.Struct("<16sHHIIIIIHHHHHH"), struct.Struct("<8I"), True, struct.Struct("<2I"), 3, b"\1\1\1"
+    ),
+}
+_SHARED, _LOAD, _STACK = 3, 1, 0x6474E551
 _PAGE = 0x1000
-_HEAD = _EHDR.size + 3 * _PHDR.size
 # Behind the start of the code, as the code knows; what it keeps there, and no more text than fits before.
 _STATE, _STATE_SIZE, _MOST = 0x8000, 128, 0x7000
 
 
-def shim(loader: str = "", libraries: Sequence[str] = ()) -> bytes:
+def shim(loader: str = "", libraries: Sequence[str] = (), architecture: str = "amd64") -> bytes:
     """The file. loader: the real one, libraries: directories, for where no variable says so. Raises ValueError.
 
     It can be loaded at any address, as an interpreter must be: programs choose theirs.
     """
+    form = _FORMATS[architecture]
     path = os.fsencode(":".join(libraries))
     texts = os.fsencode(loader) + b"\0" + path + b"\0"
     if texts.count(b"\0") != 2 or any(":" in each for each in libraries):
         raise ValueError(f"{loader!r} and {libraries!r} cannot be written into a loader")
-    data = CODE + struct.pack("<2Q", 16, 16 + len(os.fsencode(loader)) + 1) + texts
+    first = form.number.size
+    data = CODE[architecture] + form.number.pack(first, first + len(os.fsencode(loader)) + 1) + texts
     if len(data) > _MOST:
         raise ValueError(f"{len(libraries)} directories of libraries are more than a loader has room for")
-    size = _HEAD + len(data)
-    state = _HEAD + _STATE
+    return _file(form, data)
+
+
+def _file(form: _Format, data: bytes) -> bytes:
+    head = form.ehdr.size + 3 * form.phdr.size
+    size, state = head + len(data), head + _STATE
     offset = -(-size // _PAGE) * _PAGE + state % _PAGE
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = _EHDR.pack(
-        ident, _SHARED, _MACHINE, 1, _HEAD, _EHDR.size, 0, 0, _EHDR.size, _PHDR.size, 3, 0, 0, 0
+    ident = (b"\x7fELF" + form.marks).ljust(16, b"\0")
+    header = form.ehdr.pack(
+        ident,
+        _SHARED,
+        form.machine,
+        1,
+        head,
+        form.ehdr.size,
+        0,
+        0,
+        form.ehdr.size,
+        form.phdr.size,
+        3,
+        0,
+        0,
+        0,
     )
     segments = (
-        (_LOAD, 5, 0, 0, 0, size, size, _PAGE),
-        (_LOAD, 6, offset, state, state, _STATE_SIZE, _STATE_SIZE, _PAGE),
-        (_STACK, 6, 0, 0, 0, 0, 0, 16),
+        (_LOAD, 5, 0, 0, size, _PAGE),
+        (_LOAD, 6, offset, state, _STATE_SIZE, _PAGE),
+        (_STACK, 6, 0, 0, 0, 16),
     )
-    text = header + b"".join(_PHDR.pack(*each) for each in segments) + data
-    return text.ljust(offset, b"\0") + bytes(_STATE_SIZE)
+    headers = b"".join(_segment(form, *each) for each in segments)
+    return (header + headers + data).ljust(offset, b"\0") + bytes(_STATE_SIZE)
+
+
+def _segment(form: _Format, kind: int, flags: int, offset: int, address: int, size: int, align: int) -> bytes:
+    places = (offset, address, address, size, size)
+    if form.flags_last:
+        return form.phdr.pack(kind, *places, flags, align)
+    return form.phdr.pack(kind, flags, *places, align)
 
 
 def is_shim(data: bytes) -> bool:
     """Was this made here, perhaps by another release? By the text in its code."""
-    return data[:4] == b"\x7fELF" and b"DEVENV_LD_x86_64_linux=\0" in data[: _MOST + _HEAD]
+    return data[:4] == b"\x7fELF" and b"\0DEVENV_LD=\0" in data[: 2 * _MOST]

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
-import devenv.installing.shim as module
+import devenv.installing.shim_code as module
 from devenv.elf.elf import Elf
 from devenv.errors import DevenvError
 from devenv.foreign.program import LOADERS
-from devenv.installing.loaders import check_place, place_loader
-from devenv.installing.shim import CODE, is_shim, shim
+from devenv.installing.loaders import architecture_of, check_place, place_loader
+from devenv.installing.shim import is_shim, shim
+from devenv.installing.shim_code import CODE
 from devenv.sandbox import enter
 from devenv.sandbox.spec import Bind, Directory, Mount, SandboxSpec
 from tests.foreign.conftest import Compile
+from tests.support import downloads
 from tests.support.devenv import User
 from tests.support.programs import program
 from tests.support.sandboxes import require_sandboxes
@@ -95,7 +97,13 @@ def tool(compile_c: Compile, libraries: Path) -> Tool:
 
 
 def started(
-    root: Path, words: list[str], environ: dict[str, str], tmp_path: Path, *, loader: bytes | None
+    root: Path,
+    words: list[str],
+    environ: dict[str, str],
+    tmp_path: Path,
+    *,
+    loader: bytes | None,
+    usual: str = USUAL,
 ) -> tuple[int, list[str]]:
     """Status and output of a program in a root in which there is `root`, and `loader` where programs look for one."""
     require_sandboxes()
@@ -103,12 +111,12 @@ def started(
         Directory("/proc"),
         Bind("/proc", "/proc"),
         Bind(str(root), str(root)),
-        Directory(os.path.dirname(USUAL)),
+        Directory(os.path.dirname(usual)),
     ]
     if loader is not None:
         (tmp_path / "shim").write_bytes(loader)
         (tmp_path / "shim").chmod(0o755)
-        mounts.append(Bind(str(tmp_path / "shim"), USUAL))
+        mounts.append(Bind(str(tmp_path / "shim"), usual))
     spec = SandboxSpec(mounts=tuple(mounts), processes=False, uid=None, gid=None)
     out = tmp_path / "out"
     with open(out, "w") as file:
@@ -124,18 +132,25 @@ def expected(path: Path, name: str, environ: dict[str, str], count: int = 1) -> 
     ]
 
 
-def test_the_code_is_what_the_assembler_makes_of_its_source(tmp_path: Path) -> None:
-    source = Path(module.__file__).with_name("shim_x86_64.S")
-    subprocess.run([program("gcc"), "-c", "-x", "assembler", source, "-o", tmp_path / "o"], check=True)
+@pytest.mark.parametrize(
+    ("architecture", "source", "option"),
+    [("amd64", "shim_x86_64.S", "-m64"), ("i386", "shim_i386.S", "-m32")],
+    ids=["64", "32"],
+)
+def test_the_code_is_what_the_assembler_makes_of_its_source(
+    architecture: str, source: str, option: str, tmp_path: Path
+) -> None:
+    path = Path(module.__file__).with_name(source)
     files = [str(tmp_path / name) for name in ("o", "code")]
-    command = [program("objcopy"), "-O", "binary", "-j", ".text", *files]
-    subprocess.run(command, check=True)
-    assert (tmp_path / "code").read_bytes() == CODE
+    subprocess.run([program("gcc"), option, "-c", "-x", "assembler", path, "-o", files[0]], check=True)
+    subprocess.run([program("objcopy"), "-O", "binary", "-j", ".text", *files], check=True)
+    assert (tmp_path / "code").read_bytes() == CODE[architecture]
 
 
-def test_it_is_a_file_that_a_kernel_loads_anywhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("architecture", ["amd64", "i386"])
+def test_it_is_a_file_that_a_kernel_loads_anywhere(architecture: str, tmp_path: Path) -> None:
     path = tmp_path / "shim"
-    path.write_bytes(shim("/ld.so", ["/a"] * 300))
+    path.write_bytes(shim("/ld.so", ["/a"] * 300, architecture))
     with Elf.open(str(path)) as elf:
         assert elf.interpreter is None and elf.dynamic == []
     done = subprocess.run([program("readelf"), "-lW", path], capture_output=True, check=True)
@@ -302,3 +317,42 @@ def test_a_loader_with_packages_runs_programs_in_a_root_without_any_and_survives
         status, said = started(tmp_path, [str(path)], {}, tmp_path, loader=place.read_bytes())
         assert status == 0 and said == ["1 1 0"], said
         user.run("gc", cwd=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"A": "1", "B": "2"},
+        {"LD_LIBRARY_PATH": "/own"},
+        {"LD_LIBRARY_PATH": "", "A": "1"},
+        {"LD_BIND_NOW": "1"},
+        {},
+    ],
+    ids=["usual", "own path", "empty path", "only the loader's", "none"],
+)
+def test_32_bit_programs_and_their_children_run_and_see_no_variable_of_it(
+    environ: dict[str, str], packages_32: Path, tmp_path: Path
+) -> None:
+    libraries = next(packages_32.rglob("i386-linux-gnu/ld-linux.so.2")).parent
+    busybox = next(packages_32.rglob("bin/busybox"))
+    loader = shim(str(libraries / "ld-linux.so.2"), [str(libraries)], "i386")
+    for words in ([str(busybox), "env"], [str(busybox), "env", str(busybox), "env"]):
+        status, said = started(packages_32, words, environ, tmp_path, loader=loader, usual=LOADERS["i386"])
+        assert (status, said) == (0, [f"{key}={value}" for key, value in environ.items()])
+
+
+@pytest.fixture(scope="module")
+def packages_32(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A C library and a program of 32 bits, as files."""
+    folder = tmp_path_factory.mktemp("i386")
+    for name in ("libc6", "busybox"):
+        cache = folder / "cache"
+        downloads.unpacked_deb(name, folder / name, cache, base="debian/bookworm", architecture="i386")
+    return folder
+
+
+def test_the_name_says_which_programs_it_is_for() -> None:
+    assert architecture_of("/lib/ld-linux.so.2") == "i386"
+    assert architecture_of(LOADERS["amd64"]) == architecture_of("/opt/ld.so") == "amd64"

@@ -34,12 +34,16 @@ def _add_install(parser: argparse.ArgumentParser) -> None:
         "--library-path", metavar="DIR:...", default="", help="with --loader: where it finds libraries"
     )
     parser.add_argument(
+        "--architecture", choices=("amd64", "i386"), help="of the programs (default: by the name of PATH)"
+    )
+    parser.add_argument(
         "--bare", action="store_true", help="no real loader: DEVENV_LD or NIX_LD will name it"
     )
 
 
 def _install(arguments: argparse.Namespace, context: Context) -> int:
     place = loaders.check_place(arguments.path)
+    architecture = arguments.architecture or loaders.architecture_of(place)
     if (arguments.bare or arguments.loader) and (arguments.base or arguments.package):
         raise DevenvError("installing a loader: --base and --package say what --loader and --bare leave out")
     if arguments.library_path and not arguments.loader:
@@ -48,15 +52,17 @@ def _install(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.loader:
         loader = os.path.abspath(arguments.loader)
     elif not arguments.bare:
-        root, loader, libraries = _of_packages(arguments, context)
-    loaders.place_loader(place, loader, libraries)
+        root, loader, libraries = _of_packages(arguments, context, architecture)
+    loaders.place_loader(place, loader, libraries, architecture)
     loaders.keep_root(context.workplace().layout, place, root)
     context.close()
     print(place)
     return 0
 
 
-def _of_packages(arguments: argparse.Namespace, context: Context) -> tuple[str, str, list[str]]:
+def _of_packages(
+    arguments: argparse.Namespace, context: Context, architecture: str
+) -> tuple[str, str, list[str]]:
     """A root with the usual libraries and the packages named; its loader and its directories of libraries."""
     from devenv.fhs.relocation import library_directories, relocated
     from devenv.foreign.program import LOADERS
@@ -65,14 +71,15 @@ def _of_packages(arguments: argparse.Namespace, context: Context) -> tuple[str, 
     around = surroundings(context, arguments.base)
     place = context.workplace()
     with around.suppliers(around.base) as suppliers:
-        usual = [suppliers.library(soname, around.machine) for soname in loaders.USUAL]
-    packages = tuple(sorted({*(name for name in usual if name is not None), *arguments.package}))
+        found = [suppliers.library(soname, architecture) for soname in loaders.USUAL]
+        usual = {suppliers.qualified(name, architecture) or name for name in found if name is not None}
+    packages = tuple(sorted({*usual, *arguments.package}))
     wanted = Wanted(base=around.base, packages=packages, architecture=around.machine)
     root = remembered(place.layout, wanted) or make(place, wanted, max_age=0.0)
     tree = relocated(root, events=place.settings.reporter)
-    loader = f"{tree}{LOADERS[around.machine]}"
+    loader = f"{tree}{LOADERS[architecture]}"
     if not os.path.exists(loader):
-        raise DevenvError(f"installing a loader: {around.base} has none at {LOADERS[around.machine]}")
+        raise DevenvError(f"installing a loader: {around.base} has none at {LOADERS[architecture]}")
     return root, os.path.realpath(loader), [f"{tree}{name}" for name in library_directories(tree)]
 
 
@@ -100,7 +107,7 @@ _VERBS = (
             "Writes a small static program to PATH. The kernel starts it for every program that names PATH as its loader; it maps\n"
             "the real one, which finds the libraries of packages, or those that you name, through LD_LIBRARY_PATH. That\n"
             "variable is gone before the program begins, so nothing that it starts sees it.\n\n"
-            "Variables, first found first, each also with _x86_64_linux at its end, which counts more:\n"
+            "Variables, first found first, each also with _x86_64_linux or _i686_linux at its end, which counts more:\n"
             "  DEVENV_LD, NIX_LD                              the real loader, in place of the one written in\n"
             "  DEVENV_LD_LIBRARY_PATH, NIX_LD_LIBRARY_PATH    directories of libraries, behind those of LD_LIBRARY_PATH"
         ),
