@@ -60,6 +60,14 @@ class Editor:
         for _ in range(5):  # until nothing more comes
             self.read()
 
+    def wait_for_end(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while self.child.isalive() and time.monotonic() < deadline:
+            try:
+                self.read()
+            except pexpect.EOF:
+                break
+
     def dump(self, shell: str, file: Path, seconds: float = 30) -> dict[str, str]:
         line = DIALECTS[shell].dump.format(env="/usr/bin/env", file=f"'{file}'")
         self.child.send(f"{line}\r")
@@ -114,3 +122,50 @@ def test_the_users_files_come_first(shell: str, tmp_path: Path) -> None:
         assert after["PATH"] == "/usr/bin:/bin"
     finally:
         at.child.close(force=True)
+
+
+# Where each shell writes what was typed, and what its user's file says to that end.
+HISTORY = {
+    "bash": (".bash_history", ".bashrc", "PS1='rc> '\n"),
+    "zsh": (".own_history", ".zshrc", "PS1='rc> '\nHISTFILE=~/.own_history SAVEHIST=100 HISTSIZE=100\n"),
+    "fish": (
+        ".local/share/fish/fish_history",
+        ".config/fish/config.fish",
+        "function fish_prompt; echo -n 'rc> '; end\n",
+    ),
+    "ksh93": (".sh_history", ".kshrc", "PS1='rc> '\n"),
+    "mksh": (".own_history", ".mkshrc", "PS1='rc> '\nHISTFILE=~/.own_history\n"),
+    "tcsh": (".history", RC["tcsh"][0], RC["tcsh"][1] + "set history = 100\nset savehist = 100\n"),
+    "xonsh": (".local/share/xonsh", *RC["xonsh"]),
+    "nu": (".config/nushell/history.txt", *RC["nu"]),
+    "elvish": (".local/state/elvish/db.bolt", *RC["elvish"]),
+}
+
+
+def written(place: Path) -> bytes:
+    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+    return b"".join(file.read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("shell", HISTORY)
+def test_what_is_typed_inside_is_in_the_users_own_history(shell: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    history, name, text = HISTORY[shell]
+    (home / name).parent.mkdir(parents=True)
+    (home / name).write_text(text)
+    place = write_object(
+        Spec(name="demo", variables={"SHAPE": (Set(value="x", origin=ORIGIN),)}), tmp_path / "spec"
+    )
+    arguments, environ = enter_command(
+        shell=program(shell), spec=str(place), project=str(tmp_path), environ=base_environ(home)
+    )
+    at = Editor(arguments, environ, tmp_path)
+    try:
+        for line in ("echo remember-this", "exit"):
+            at.wait_for_prompt()
+            at.shown = ""
+            at.child.send(f"{line}\r")
+        at.wait_for_end()
+    finally:
+        at.child.close(force=True)
+    assert b"remember-this" in written(home / history), [str(file) for file in home.rglob("*")]
