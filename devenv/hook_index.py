@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from devenv.errors import DevenvError
+from devenv.state_home import state_directory
 
 LEAF = "=devenv="
 HEAD = "devenv-hook 1"
@@ -54,15 +55,6 @@ class Entry:
     say: str = ""
     news: str = ""
     watched: tuple[tuple[Kind, str], ...] = ()
-
-
-def state_directory(environ: Mapping[str, str]) -> str:
-    """Where devenv remembers what no project may tell it: `$XDG_STATE_HOME/devenv`."""
-    base = environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(base):
-        home = environ.get("HOME", "")
-        base = os.path.join(home if os.path.isabs(home) else os.path.expanduser("~"), ".local/state")
-    return os.path.join(base, "devenv")
 
 
 def hook_directory(environ: Mapping[str, str]) -> str:

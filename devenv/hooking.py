@@ -90,7 +90,9 @@ def _refresh(root: str, tree: str, settings: Settings) -> Refreshed:
     project = Project(root, replace(settings, reporter=_Announcer(announce)))
     found = _judge(project, last)
     if found.entry.state == "ready":
-        more = [path for path in watched_files(root) if path not in mtimes and path not in often]
+        more = [
+            path for path in watched_files(root, settings.environ) if path not in mtimes and path not in often
+        ]
         mtimes |= settled_mtimes(more)
         looked: tuple[tuple[Kind, str], ...] = tuple(("look", path) for path in more)
         found = replace(found, entry=replace(found.entry, watched=(*watched, *looked)))

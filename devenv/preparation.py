@@ -156,7 +156,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
         if project.settings.store_dir:
             environ["DEVENV_STORE_DIR"] = project.settings.store_dir
         if lasting:
-            write_stamp(project.root, requested_store(environ), composed.spec, signatures)
+            write_stamp(project.root, requested_store(environ), composed.spec, signatures, environ)
     return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
 
 

@@ -126,7 +126,7 @@ def _distrust_views(project: str) -> list[DevenvError]:
     from devenv.views.operations import JOURNAL
 
     problems: list[DevenvError] = []
-    for name in watched_files(project):
+    for name in watched_files(project, os.environ):
         if os.path.basename(name) == JOURNAL:
             try:
                 distrust(os.path.dirname(name))

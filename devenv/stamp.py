@@ -1,6 +1,6 @@
 """The stamp of a prepared environment: which files it was made from, and whether they changed.
 
-`PROJECT/.devenv/stamp` is text, one record a line:
+`$XDG_STATE_HOME/devenv/stamps/PROJECT/=stamp=` is text, one record a line:
 
     devenv-stamp 1 STORE
     project DIRECTORY
@@ -9,13 +9,16 @@
 
 SIGNATURE is "mtime-ctime-size-inode" in nanoseconds and bytes, or "-" for a file that did not exist.
 ctime is there because an edit within the resolution of mtime, or one whose tool restores mtime, still
-changes it. Light on imports: it is read on the warm path.
+changes it. It is not in the project, for a repository could bring one along that names a directory of its own choice in the
+store, and what is in there would be believed without a question. Light on imports: it is read on the warm path.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+
+from devenv.state_home import state_directory
 
 _HEAD = "devenv-stamp 1 "
 
@@ -29,8 +32,9 @@ def signature(path: str) -> str:
     return f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}-{found.st_ino}"
 
 
-def stamp_path(project: str) -> str:
-    return os.path.join(project, ".devenv", "stamp")
+def stamp_path(project: str, environ: Mapping[str, str]) -> str:
+    """The stamp of the project with this real path."""
+    return os.path.join(state_directory(environ), "stamps", project.lstrip("/"), "=stamp=")
 
 
 def store_request(environ: Mapping[str, str]) -> str:
@@ -39,8 +43,13 @@ def store_request(environ: Mapping[str, str]) -> str:
     return environ.get("DEVENV_STORE_DIR") or os.path.join(data, "devenv/store")
 
 
-def write_stamp(project: str, store: str, spec: str, signatures: Mapping[str, str]) -> None:
-    """Record that `spec` was made from files with these signatures, taken *before* they were read."""
+def write_stamp(
+    project: str, store: str, spec: str, signatures: Mapping[str, str], environ: Mapping[str, str]
+) -> None:
+    """Record that `spec` was made from files with these signatures, taken *before* they were read.
+
+    Where it cannot be written, entering takes longer, and that is all.
+    """
     lines = [
         _HEAD + store,
         "project " + project,
@@ -49,21 +58,25 @@ def write_stamp(project: str, store: str, spec: str, signatures: Mapping[str, st
     ]
     if any("\n" in line for line in lines):
         return  # a path with a newline cannot be recorded: such a project always takes the full path
-    path = stamp_path(project)
+    path = stamp_path(project, environ)
     aside = f"{path}.{os.getpid()}"
-    with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write("\n".join(lines) + "\n")
-    os.rename(aside, path)
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write("\n".join(lines) + "\n")
+        os.rename(aside, path)
+    except OSError:
+        return
 
 
 def take_signatures(paths: Iterable[str]) -> dict[str, str]:
     return {path: signature(path) for path in paths}
 
 
-def watched_files(project: str) -> list[str]:
+def watched_files(project: str, environ: Mapping[str, str]) -> list[str]:
     """The files that the stamp records; none where there is no stamp. Never raises."""
     try:
-        with open(stamp_path(project), encoding="utf-8", errors="surrogateescape") as file:
+        with open(stamp_path(project, environ), encoding="utf-8", errors="surrogateescape") as file:
             return [record.partition(" ")[2] for record in file.read().split("\n")[3:-1]]
     except OSError:
         return []
@@ -72,15 +85,13 @@ def watched_files(project: str) -> list[str]:
 def current_spec(project: str, environ: Mapping[str, str]) -> str | None:
     """The spec object's path if every recorded file is as it was, else None. Never raises."""
     try:
-        with open(stamp_path(project), encoding="utf-8", errors="surrogateescape") as file:
+        with open(stamp_path(project, environ), encoding="utf-8", errors="surrogateescape") as file:
             head, place, spec, *records = file.read().split("\n")[:-1]
     except (OSError, ValueError):
         return None
-    # A project that was copied with its .devenv has the stamp of the original, and its files' names.
     if head != _HEAD + store_request(environ) or place != "project " + project or spec[:5] != "spec ":
         return None
     path = spec[5:]
-    # A repository could bring a stamp along; it can then only name what is in the user's own store.
     store = store_request(environ)
     if os.path.dirname(path) not in (store, os.path.realpath(store)):
         return None

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from devenv.errors import DevenvError
-from devenv.hook_index import state_directory
+from devenv.state_home import state_directory
 from devenv.trust_request import Item, Request
 
 Verdict = Literal["allowed", "denied", "unknown"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Where the environment has no system packages of its own: what a shell and most prebuilt programs need.
 _SYSTEM = ("bash", "coreutils", "ca-certificates", "libstdc++6")
-_LEFT_OUT = frozenset({".git", ".hg", ".devenv/state", ".devenv/lock", ".devenv/stamp", ".devenv/replaced"})
+_LEFT_OUT = frozenset({".git", ".hg", ".devenv/state", ".devenv/lock", ".devenv/replaced"})
 _MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
 
 

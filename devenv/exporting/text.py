@@ -50,8 +50,7 @@ def _in_sh(step: Step) -> Iterator[str]:
         yield f'if [ "${{{name}:-}}" ]; then export {name}="${name}"{separator}{value}; else export {name}={value}; fi'
 
 
-# For ~/.config/direnv/lib/devenv.sh; direnv calls it for `use devenv [DIR]`. A lockfile that appears later counts as well, and
-# devenv writes the stamp when it makes an environment, so that one is looked at last.
+# For ~/.config/direnv/lib/devenv.sh; direnv calls it for `use devenv [DIR]`. A lockfile that appears later counts as well.
 _DIRENV_LIBRARY = """# Written by `devenv export direnv-lib`: `use devenv [DIR]` in an .envrc.
 use_devenv() {{
     local devenv_directory=${{1:-$PWD}} devenv_file devenv_script
@@ -59,7 +58,6 @@ use_devenv() {{
         watch_file "$devenv_directory/$devenv_file"
     done
     devenv_script=$(devenv export sh --project "$devenv_directory") || return
-    watch_file "$devenv_directory/.devenv/stamp"
     eval "$devenv_script"
 }}
 """

@@ -272,3 +272,23 @@ def test_entering_runs_nothing_by_itself(shell: str, yard: Yard, tmp_path: Path)
     found = read_dump(tmp_path / "environ")
     assert {name: found.get(name) for name in VALUES} == VALUES
     assert f"{yard.places['calm']}/bin" in found["PATH"]
+
+
+def test_a_stamp_that_comes_along_is_not_believed(user: User, tmp_path: Path) -> None:
+    """What a repository gets into the store, as a package, is no environment because the repository says so."""
+    root, store = tmp_path / "p", user.store_root / "store"
+    (root / ".devenv").mkdir(parents=True)
+    (root / "devenv.toml").write_text('name = "p"\n')
+    (root / "devenv.lock").write_text(dump_lock(Lock()))
+    forged = store / f"{'0' * 32}-p-env-spec"
+    forged.mkdir(parents=True)
+    trap(forged / "touch", "stamp", tmp_path)
+    for mode in ("bash", "sh"):
+        (forged / f"launch.{mode}").write_text(f"mode command\nargument -c\nargument {forged}/touch\n")
+    (forged / "steps").write_text(f"set\tBASH_ENV\t\t{forged}/touch\n")
+    (root / ".devenv/stamp").write_text(f"devenv-stamp 1 {store}\nproject {root}\nspec {forged}\n")
+    (root / ".devenv/env").symlink_to(forged)
+    for words in (("enter", "-c", "true"), ("enter", "--", "bash", "-c", "true"), ("export", "sh")):
+        shown = user.run(*words, cwd=root).stdout
+        assert "BASH_ENV" not in shown
+        assert not (tmp_path / "ran-stamp").exists(), words

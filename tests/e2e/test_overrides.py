@@ -50,7 +50,7 @@ class Overridden:
         """Lock and compose; the spec's path, which names every derivation's output."""
         self.run("lock")
         self.run("enter", "-c", "true")
-        return (self.root / ".devenv/stamp").read_text().split("\nspec ")[1].split("\n")[0]
+        return str((self.root / ".devenv/env").readlink())
 
     def node(self, code: str) -> str:
         return self.user.run("enter", "--", "node", "-p", code, cwd=self.root).stdout.strip()

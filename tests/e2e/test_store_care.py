@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from devenv.stamp import stamp_path
 from tests.e2e.projects import configure, npm_project, python_project
 from tests.support.devenv import User, devenv_program
 from tests.support.registry import Registry, point_clients_at
@@ -53,7 +54,7 @@ def test_a_collection_drops_downloads_and_keeps_the_environment(user: User, proj
     assert done["paths"] == planned["paths"]
     assert done["freed"] > 0
     assert user.run("enter", "--offline", "-c", "hello0", cwd=project).stdout == "hello from wheel0\n"
-    (project / ".devenv/stamp").unlink()
+    Path(stamp_path(str(project), user.env)).unlink()
     assert user.run("enter", "--offline", "-c", "hello0", cwd=project).stdout == "hello from wheel0\n"
     assert answer(user, project, "gc")["paths"] == []
     assert "all is well" in user.run("store", "verify", cwd=project).stderr
@@ -80,7 +81,7 @@ def test_an_earlier_environment_stays_until_it_is_dropped(user: User, project: P
 
 def test_entering_the_same_environment_again_makes_no_generation(user: User, project: Path) -> None:
     for _ in range(2):
-        (project / ".devenv/stamp").unlink()
+        Path(stamp_path(str(project), user.env)).unlink()
         user.run("enter", "-c", "true", cwd=project)
     (profile,) = (user.store_root / "state/profiles/per-project").iterdir()
     assert sorted(os.listdir(profile)) == ["profile", "profile-1-link", "profile-1-sources", "project"]

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         request = None  # what cannot be read can be denied all the same
     Trust(context.environ).deny(project.root, request)
     with suppress(OSError):
-        os.unlink(stamp_path(project.root))  # entering must look again
+        os.unlink(stamp_path(project.root, context.environ))  # entering must look again
     refresh(project.root, context.settings)
     sys.stderr.write(f"devenv: {project.root} is denied; `devenv allow` undoes it\n")
     return 0
