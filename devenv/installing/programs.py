@@ -24,6 +24,7 @@ from devenv.foreign.environ import MACHINES_OWN
 from devenv.foreign.launching import Launch
 from devenv.foreign.plans import Plan, package_files
 from devenv.foreign.running import Started
+from devenv.foreign.systems import System
 from devenv.foreign.verdict import Verdict
 from devenv.installing.calls import calls
 from devenv.installing.desktop import entry_text, find_entry, find_icon
@@ -139,7 +140,7 @@ def launcher(name: str, launch: Launch, source: str) -> Launcher:
     changed = {key: value for key, value in inside.items() if os.environ.get(key) != value and key != "PATH"}
     gone = [key for key in os.environ if key not in inside]
     entry = prepared(launch.root, launch.state, [Bind(*bind) for bind in launch.binds])
-    program = _found(launch, inside["PATH"])
+    program = program_in(launch.root, launch.argv[0], inside["PATH"])
     return Launcher(
         calls=[*calls(entry, name, (launch.root, launch.state, "/dev", "/proc", "/sys"))],
         program=program,
@@ -151,13 +152,13 @@ def launcher(name: str, launch: Launch, source: str) -> Launcher:
     )
 
 
-def _found(launch: Launch, path: str) -> str:
-    """The program as a path inside: a name alone is looked up in the root."""
-    word = launch.argv[0]
+def program_in(root: str, word: str, path: str) -> str:
+    """The program that a word means, as a path inside: a name alone is looked up on `path`. Raises DevenvError."""
     if "/" in word:
         return word
+    inside = System(root)  # links such as those to /etc/alternatives lead to other files of the root
     for directory in path.split(":"):
-        if find_program(f"{launch.root}{directory}/{word}", "") is not None:
+        if find_program(inside.outside(f"{directory}/{word}"), "") is not None:
             return f"{directory}/{word}"
     raise DevenvError(f"its root has no program {word}")
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from devenv.errors import DevenvError
 from devenv.installing.desktop import entry_text, quoted, read_entry
-from devenv.installing.programs import check_name, default_name
+from devenv.installing.programs import check_name, default_name, program_in
 from tests.foreign.conftest import Compile
 from tests.support.devenv import User
 from tests.support.sandboxes import require_sandboxes
@@ -170,6 +170,20 @@ def test_a_quoted_path_is_read_back_by_the_rules_of_the_specification(path: str)
     for c in inner:
         word += next(inner) if c == "\\" else c
     assert word.replace("%%", "%") == "/" + path
+
+
+def test_a_program_is_found_behind_links_that_hold_inside(tmp_path: Path) -> None:
+    """As Debian's wine is: /usr/bin/wine -> /etc/alternatives/wine -> /usr/bin/wine-stable."""
+    for name in ("usr/bin", "etc/alternatives"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "usr/bin/tool").symlink_to("/etc/alternatives/tool")
+    (tmp_path / "etc/alternatives/tool").symlink_to("/usr/bin/tool-1")
+    with pytest.raises(DevenvError, match="no program tool"):
+        program_in(str(tmp_path), "tool", "/bin:/usr/bin")
+    (tmp_path / "usr/bin/tool-1").write_text("#!/bin/sh\n")
+    (tmp_path / "usr/bin/tool-1").chmod(0o755)
+    assert program_in(str(tmp_path), "tool", "/bin:/usr/bin") == "/usr/bin/tool"
+    assert program_in(str(tmp_path), "/opt/x", "/bin") == "/opt/x"
 
 
 def test_an_entry_says_one_program_and_no_other_groups() -> None:
