@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from devenv.adapter import RemoteFile
 from devenv.caching import substitution
-from devenv.config.builds import SYSTEM, Build, Fetch, PathSource, Purify, UrlSource
+from devenv.config.builds import CARGO, SYSTEM, Build, Fetch, PathSource, Purify, UrlSource
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import fetch_node
 from devenv.env import compiler_cache
@@ -28,11 +28,13 @@ from devenv.recipes.instantiate import Given, Planned, machine_name, needed_buil
 from devenv.recipes.sources import SourceTree, add_file, add_source, file_path, source_path
 
 if TYPE_CHECKING:
+    from devenv.derivations.cargo_tools import CompiledCrates
     from devenv.derivations.process import BuildOptions, Processes
-    from devenv.environment import Instantiated
+    from devenv.environment import CargoLocks, Instantiated
     from devenv.store.local import Store
 
 ROOTS = ".devenv/builds"  # links to what was built, relative to the project
+BUILT_CRATES = ".devenv/state/cargo"  # what builds compiled, as bin/cargo of the view has it
 
 
 class _Unknown(DevenvError):
@@ -220,6 +222,8 @@ class Planner:
             )
         if name == SYSTEM:
             return self._system(build)
+        if name == CARGO:
+            return self._cargo(build)
         return self._package(name, build)
 
     def _system(self, build: Build) -> Given:
@@ -235,6 +239,28 @@ class Planner:
             )
         node = root_node(self.graph, root.packages, root.configured)
         return Given(path=node.out, node=node, is_root=True)
+
+    def _cargo(self, build: Build) -> Given:
+        """cargo's view of the project's lockfiles, as an object."""
+        from devenv.derivations.cargo_tools import tools_node
+
+        view = self._cargo_locks
+        if view is None:
+            raise RecipeError(
+                f"{build.origin}: {build.name} has the input {CARGO}, and the project has no Cargo.lock",
+                recipe=build.name,
+                hint="name it under [lockfiles], then run `devenv lock`",
+            )
+        by_output = {node.out: node for node in self.graph.nodes.values()}
+        node = tools_node(self.graph, view.files(), by_output[view.sources])
+        return Given(path=node.out, node=node)
+
+    @property
+    def _cargo_locks(self) -> CargoLocks | None:
+        from devenv.environment import CargoLocks
+
+        views = (recipe.view for recipe in self._environment.recipes)
+        return next((view for view in views if isinstance(view, CargoLocks)), None)
 
     def _package(self, name: str, build: Build) -> Given:
         """A toolchain, or a package of a lockfile."""
@@ -256,7 +282,7 @@ class Planner:
                 f"{build.origin}: {build.name} has the input {name}, of which there is "
                 f"{'more than one version' if found else 'none'}",
                 recipe=build.name,
-                hint='inputs are other recipes, "system", "node", "npm:NAME", "pip:NAME", "fetch.NAME" and "purify.NAME"',
+                hint='inputs are other recipes, "system", "cargo", "node", "npm:NAME", "pip:NAME", "fetch.NAME" and "purify.NAME"',
             )
         by_output = {node.out: node for node in self.graph.nodes.values()}
         path = StorePath(found.pop())
@@ -421,7 +447,17 @@ class Planner:
             if each.build.cores or each.build.memory
         }
         cache = compiler_cache.directory(self._project.root, self._project.settings.environ)
-        return replace(self._options, resources=resources, compiler_cache=cache)
+        return replace(self._options, resources=resources, compiler_cache=cache, compiled=self._compiled())
+
+    def _compiled(self) -> CompiledCrates | None:
+        """Where compiled crates are, if a recipe asks for cargo: those of all checkouts, and of this project's builds."""
+        from devenv.derivations.cargo_tools import CompiledCrates
+
+        asked = any(CARGO in build.inputs for build in self._project.config.builds.values())
+        view = self._cargo_locks if asked and CARGO not in self._project.config.builds else None
+        if view is None:
+            return None
+        return CompiledCrates(shared=view.shared, built=os.path.join(self._project.root, BUILT_CRATES))
 
     def _processes(
         self,

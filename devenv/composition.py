@@ -13,7 +13,7 @@ from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
 from devenv.env.nix_shell import shell_derivation
 from devenv.env.object import render_object
-from devenv.environment import CargoLocks, Instantiated, Recipe, RPackages, object_name, shared_directory
+from devenv.environment import CargoLocks, Instantiated, Recipe, RPackages, object_name
 from devenv.errors import DevenvError
 from devenv.events import Reporter
 from devenv.formats.derivation import references
@@ -180,17 +180,8 @@ def _views_of(
 def _cargo_view(project: str, recipe: Recipe, view: CargoLocks) -> PlannedView:
     from devenv.views.cargo import cargo_ops
 
-    return PlannedView(
-        root=os.path.join(project, recipe.root),
-        key=recipe.path,
-        operations=lambda: cargo_ops(
-            view.locks,
-            sources=view.sources,
-            shared=shared_directory(view.sources),
-            around=view.around,
-            default_index=view.default_index,
-        ),
-    )
+    root = os.path.join(project, recipe.root)
+    return PlannedView(root=root, key=recipe.path, operations=lambda: cargo_ops(view.files()))
 
 
 def _operations_at(all_operations: Callable[[], Mapping[str, Sequence[Op]]], place: str) -> Sequence[Op]:

@@ -73,13 +73,25 @@ class CargoLocks:
     sources: StorePath
     around: str
 
+    def files(self) -> dict[str, bytes]:
+        """The view's files by their places in it."""
+        from devenv.views.cargo import cargo_files
 
-def shared_directory(sources: StorePath) -> str:
-    """Where checkouts share what cargo compiled of these sources: a view beside the store, as `Layout` has it."""
-    from devenv.store.views import COMPILED
+        return cargo_files(
+            self.locks,
+            sources=self.sources,
+            shared=self.shared,
+            around=self.around,
+            default_index=self.default_index,
+        )
 
-    store, name = os.path.split(sources)
-    return os.path.join(os.path.dirname(store), "state/views", f"{name}{COMPILED}")
+    @property
+    def shared(self) -> str:
+        """Where checkouts share what cargo compiled of the sources: a view beside the store, as `Layout` has it."""
+        from devenv.store.views import COMPILED
+
+        store, name = os.path.split(self.sources)
+        return os.path.join(os.path.dirname(store), "state/views", f"{name}{COMPILED}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

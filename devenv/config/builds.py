@@ -112,6 +112,8 @@ class Purify:
 
 # The input that stands for the root of the system packages, unless a recipe has that name.
 SYSTEM = "system"
+# The one that stands for the crates of the project's Cargo.lock, with the cargo that takes them.
+CARGO = "cargo"
 
 Origin = Callable[..., str]
 

@@ -155,9 +155,15 @@ def link_node(graph: Graph, name: str, links: Mapping[str, str], inputs: Iterabl
     )
 
 
-def write_node(graph: Graph, name: str, files: Mapping[str, str], executables: Iterable[str] = ()) -> Node:
-    """A tree of small files: relative path -> text. `executables` are the programs among them."""
+def write_node(
+    graph: Graph,
+    name: str,
+    files: Mapping[str, str],
+    executables: Iterable[str] = (),
+    inputs: Iterable[Node] = (),
+) -> Node:
+    """A tree of small files: relative path -> text. `executables` are the programs among them, `inputs` what texts name."""
     env = {"files": json.dumps(dict(files), sort_keys=True), "revision": _REVISION}
     if programs := sorted(set(executables)):
         env["executables"] = json.dumps(programs)
-    return graph.add(name=sanitize_name(name), builder=WRITE, env=env, label=name)
+    return graph.add(name=sanitize_name(name), builder=WRITE, env=env, inputs=inputs, label=name)

@@ -27,6 +27,7 @@ from devenv.derivations.build_root import (
     make_mount_points,
     parse_sandbox_path,
 )
+from devenv.derivations.cargo_tools import CompiledCrates, with_compiled
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
 from devenv.derivations.in_root import SETTING, package_cache, root_of, shown_paths, with_compiler_cache
@@ -66,6 +67,7 @@ class BuildOptions:
     resources: what builds take of the machine, where that is declared, by the paths of their derivations
     compiler_cache: a directory for the objects that compilers make in roots with ccache, shared with shells there
     package_caches: one for those of packages of lockfiles, each with its own part of it
+    compiled: the directories of compiled crates, for builders that have cargo's tools among their inputs
     """
 
     sandbox_paths: tuple[str, ...] | None = None
@@ -78,6 +80,7 @@ class BuildOptions:
     resources: Mapping[StorePath, Resources] = field(default_factory=dict)
     compiler_cache: str | None = None
     package_caches: str | None = None
+    compiled: CompiledCrates | None = None
 
 
 class BuilderFailed(BuildError):
@@ -167,6 +170,8 @@ def prepare(node: Node, store: Store, path: str, options: BuildOptions, *, inter
     cache = package_cache(derivation, options.package_caches) or options.compiler_cache
     if root is not None and cache is not None:
         sandbox, started = with_compiler_cache(sandbox, started, cache)
+    if options.compiled is not None:
+        sandbox, started = with_compiled(sandbox, started, options.compiled, used)
     return Room(scratch=scratch, sandbox=sandbox, program=started, inputs=frozenset(inputs))
 
 

@@ -23,22 +23,8 @@ from devenv.views.operations import File, Op
 PROGRAM = "bin/cargo"
 
 
-def cargo_ops(
-    views: Sequence[tuple[str, CargoSources]],
-    *,
-    sources: str,
-    shared: str,
-    around: str,
-    default_index: str | None,
-) -> list[Op]:
-    """The operations of the view.
-
-    `views`: each lock's directory relative to the project, and what it means. `sources`: the directory of `source_links`.
-    `shared`: where what cargo compiles of them is shared, an absolute path; `around`: a name for what compilers find
-    around them. `default_index`: the registry that cargo takes
-    by default, as locks name it.
-    """
-    files = cargo_files(views, sources=sources, shared=shared, around=around, default_index=default_index)
+def cargo_ops(files: Mapping[str, bytes]) -> list[Op]:
+    """The operations of a view with these files."""
     return [File(dest=name, contents=files[name], executable=name == PROGRAM) for name in sorted(files)]
 
 
@@ -50,7 +36,12 @@ def cargo_files(
     around: str,
     default_index: str | None,
 ) -> dict[str, bytes]:
-    """The files of the view by their places; see `cargo_ops`."""
+    """The files of the view by their places.
+
+    `views`: each lock's directory relative to the project, and what it means. `sources`: the directory of `source_links`.
+    `shared`: where what cargo compiles of them is shared, an absolute path; `around`: a name for what compilers find
+    around them. `default_index`: the registry that cargo takes by default, as locks name it.
+    """
     files = {PROGRAM: cargo_program()}
     numbers = _numbers(views)
     for index, (directory, view) in enumerate(views):

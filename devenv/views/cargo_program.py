@@ -74,6 +74,8 @@ plain=${DEVENV_CARGO-}
 case $command in
     '' | @PLAIN@) plain=plain ;;
 esac
+# In a sandbox nobody has a home.
+[ -z "${NIX_BUILD_TOP-}" ] || export CARGO_HOME="${CARGO_HOME:-$NIX_BUILD_TOP/.cargo}"
 config=
 if [ "$plain" != plain ]; then
     place=$PWD
@@ -120,6 +122,7 @@ keep() {
             name=${unit##*/}
             case $crates in *" ${name%-*} "*) ;; *) continue ;; esac
             [ -e "$to/.fingerprint/$name" ] && continue
+            [ -e "$shared/$compiler${profile#"$target"}/.fingerprint/$name" ] && continue
             for json in "$unit"/*.json; do
                 [ -e "$json" ] || continue
                 set -- "$@" "$name"
@@ -170,6 +173,7 @@ target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$place/target}}
 shared=$(cat "$lock/shared")
 # What sandboxed builds compiled is for this project only, and they cannot add to what others have.
 built=${DEVENV_CARGO_BUILT:-$view/../state/cargo}/${shared##*/}
+shared=${DEVENV_CARGO_SHARED:-$shared}
 begin "$shared/$compiler" 2>/dev/null
 begin "$built/$compiler" 2>/dev/null
 [ -n "$both" ] || exec "$real" "$@"

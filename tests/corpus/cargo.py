@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from devenv.adapter import CargoSources
-from devenv.views.cargo import cargo_ops, crate_key, source_links
+from devenv.views.cargo import cargo_files, cargo_ops, crate_key, source_links
 from devenv.views.compose import compose
 
 # How every lock names the registry that cargo takes by default.
@@ -46,10 +46,10 @@ def project(lock: Path, view: CargoSources, place: Path) -> Path:
     for name, tree in source_links([("", view)], trees).items():
         (sources / name).parent.mkdir(parents=True, exist_ok=True)
         (sources / name).symlink_to(tree)
-    operations = cargo_ops(
-        [("", view)], sources=str(sources), shared="/nowhere", around="host", default_index=default
+    files = cargo_files(
+        [("", view)], sources=str(sources), shared="/nowhere", around="", default_index=default
     )
-    compose(str(root), operations, key="k")
+    compose(str(root), cargo_ops(files), key="k")
     return root / "locks/0/config.toml"
 
 

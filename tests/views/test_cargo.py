@@ -12,7 +12,7 @@ import pytest
 
 from devenv.adapter import CargoSource, CargoSources, Package, RemoteFile
 from devenv.formats.hashes import Hash
-from devenv.views.cargo import cargo_ops, crate_key, source_links
+from devenv.views.cargo import cargo_files, cargo_ops, crate_key, source_links
 from devenv.views.compose import compose
 
 INDEX = "registry+https://index.test/default"
@@ -42,14 +42,14 @@ def project(tmp_path: Path) -> Path:
     found = tmp_path / "it's a project"
     view = found / ".devenv/cargo"
     view.parent.mkdir(parents=True)
-    ops = cargo_ops(
+    files = cargo_files(
         [("", SOURCES)],
         sources=f"{tmp_path}/store/sources",
         shared=f"{tmp_path}/shared",
         around="host",
         default_index="https://index.test/default",
     )
-    compose(str(view), ops, key="k")
+    compose(str(view), cargo_ops(files), key="k")
     (found / "Cargo.lock").write_text(LOCK)
     (found / "member/src").mkdir(parents=True)
     (tmp_path / "bin").mkdir()
@@ -187,7 +187,7 @@ OWN = LOCK + '[[package]]\nname = "own"\nversion = "1.0.0"\n'
 def checkout(place: Path, lock: str = OWN) -> Path:
     """Another checkout of the project, whose cargo compiles."""
     view = replace(SOURCES, lock=lock)
-    ops = cargo_ops(
+    files = cargo_files(
         [("", view)],
         sources=f"{place.parent}/store/sources",
         shared=f"{place.parent}/state/shared",
@@ -195,7 +195,7 @@ def checkout(place: Path, lock: str = OWN) -> Path:
         default_index=None,
     )
     (place / "project/.devenv").mkdir(parents=True)
-    compose(str(place / "project/.devenv/cargo"), ops, key="k")
+    compose(str(place / "project/.devenv/cargo"), cargo_ops(files), key="k")
     (place / "project/Cargo.lock").write_text(lock)
     (place / "bin").mkdir()
     (place / "bin/cargo").write_text(COMPILER)
@@ -272,3 +272,24 @@ def test_a_crate_with_the_name_of_the_projects_own_is_not_shared(tmp_path: Path)
     one, two = checkout(tmp_path / "one", lock), checkout(tmp_path / "two", lock)
     compiled(one, "build")
     assert compiled(two, "build") == ALL
+
+
+def test_what_a_build_compiled_is_for_its_project_only(tmp_path: Path) -> None:
+    """A sandbox sees what all share, and where it may write, under other names."""
+    one, two, inside = (checkout(tmp_path / name) for name in ("one", "two", "inside"))
+    built = str(one / ".devenv/state/cargo")
+    shown = {"DEVENV_CARGO_BUILT": built, "DEVENV_CARGO_SHARED": f"{tmp_path}/state/shared"}
+    assert compiled(inside, "build", **shown, NIX_BUILD_TOP=str(tmp_path)) == ALL
+    assert not (tmp_path / "state").exists()
+    assert compiled(two, "build") == ALL
+    (tmp_path / "state/shared").rename(tmp_path / "aside")
+    assert compiled(one, "build") == ALL[1:]
+
+
+def test_a_build_begins_with_what_shells_compiled(tmp_path: Path) -> None:
+    one, inside = checkout(tmp_path / "one"), checkout(tmp_path / "inside")
+    compiled(one, "build")
+    (tmp_path / "state").rename(tmp_path / "mounted")
+    shown = {"DEVENV_CARGO_BUILT": f"{tmp_path}/built", "DEVENV_CARGO_SHARED": f"{tmp_path}/mounted/shared"}
+    assert compiled(inside, "build", **shown) == ALL[1:]
+    assert not list((tmp_path / "built").rglob("*.rlib"))
