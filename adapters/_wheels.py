@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from devenv.adapter import AdapterError, Completions, Editable, Package, PypiQuery, Query, RemoteFile
+from devenv.adapter import AdapterError, Completions, Package, PypiQuery, Query, RemoteFile
 from devenv.adapters import _sdists
 from devenv.adapters._fields import Table
 from devenv.adapters._interpreter import Interpreter
@@ -288,12 +288,6 @@ def _query(wanted: Wanted, version: str, hash: Hash | None) -> PypiQuery:
     return PypiQuery(
         name=wanted.name, version=version, hashes=(hash,) if hash else (), index=wanted.index or None
     )
-
-
-def editable_notice(editables: Sequence[Editable]) -> str:
-    """What people should know about projects that are imported in place."""
-    names = ", ".join(editable.name for editable in editables)
-    return f"{names}: imported in place; build backends are not run, so compiled parts and generated files are missing"
 
 
 def canonical_name(table: Table, key: str = "name") -> str:

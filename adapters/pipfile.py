@@ -65,7 +65,7 @@ def plan(
                 continue
             place = entry.text("path")
             if place is not None and not _sdists.is_sdist(place) and not place.endswith(".whl"):
-                editables[name] = Editable(name=name, path=place)
+                editables[name] = Editable(name=name, path=place, in_place=entry.flag("editable"))
                 continue
             found = _chosen(name, entry, indexes, interpreter, completions)
             if not isinstance(found, Package):
@@ -81,7 +81,6 @@ def plan(
     return Plan(
         view=SitePackages(packages=tuple(packages[name] for name in sorted(packages)), editables=in_place),
         queries=tuple(queries[key] for key in sorted(queries)),
-        notices=(_wheels.editable_notice(in_place),) if in_place else (),
     )
 
 

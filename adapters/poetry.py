@@ -160,7 +160,8 @@ def _planned(
                 )
             source = package.table("source")
             if source is not None and source.text("type") == "directory":
-                editables[name] = Editable(name=name, path=source.required_text("url"))
+                place, develop = source.required_text("url"), package.flag("develop")
+                editables[name] = Editable(name=name, path=place, in_place=develop)
                 continue
             found = _chosen(top, package, name, source, interpreter, completions)
             if isinstance(found, Package):
@@ -169,8 +170,6 @@ def _planned(
                 queries[found.key] = found
     faults.report(f"{top.file}: not everything in it can be installed:")
     in_place = tuple(editables[name] for name in sorted(editables))
-    if in_place:
-        notices = (*notices, _wheels.editable_notice(in_place))
     return Plan(
         view=SitePackages(packages=tuple(packages[name] for name in sorted(packages)), editables=in_place),
         queries=tuple(queries[key] for key in sorted(queries)),

@@ -146,8 +146,6 @@ def _planned(
             else:
                 queries.append(made)
     faults.report(f"{path}: not everything in it can be installed:")
-    if editables:
-        notices = (*notices, _wheels.editable_notice(editables))
     view = SitePackages(packages=tuple(packages), editables=tuple(editables))
     return Plan(view=view, notices=tuple(notices), queries=tuple(queries))
 
@@ -205,10 +203,10 @@ def _of_vcs(name: str, table: Table, interpreter: Interpreter, completions: Comp
 
 
 def _in_place(name: str, table: Table) -> Editable:
-    """A directory, which is imported where it is, also one that is not called editable."""
     directory = table.required_table("directory")
     path = directory.required_text("path")
-    return Editable(name=name, path=posixpath.join(path, directory.text("subdirectory") or "."))
+    place = posixpath.join(path, directory.text("subdirectory") or ".")
+    return Editable(name=name, path=place, in_place=directory.flag("editable"))
 
 
 def _package(wanted: _wheels.Wanted, interpreter: Interpreter, completions: Completions) -> Package | Query:

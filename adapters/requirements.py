@@ -86,8 +86,6 @@ def plan(
     pins = _pins(sources, parsed.constraints, interpreter, faults, hashed=hashed)
     packages, queries = _installed(pins, interpreter, completions, index, _formats(parsed.options), faults)
     faults.report(f"{path}: not everything in it can be installed:")
-    if editables:
-        notices += (_wheels.editable_notice(editables),)
     view = SitePackages(packages=packages, editables=editables)
     return Plan(view=view, notices=notices, queries=queries)
 
@@ -95,13 +93,15 @@ def plan(
 def _in_place(parsed: Parsed, siblings: Mapping[str, str], faults: Faults) -> tuple[Editable, ...]:
     """The directories that are named, called as their pyproject.toml says."""
     found: dict[str, Editable] = {}
-    for entry in (*parsed.requirements, *editable_entries(parsed)):
+    marked = editable_entries(parsed)
+    for entry in (*parsed.requirements, *marked):
         if is_directory(entry.text):
             with faults.caught():
                 place = directory_of(entry)
                 name = _project_name(siblings.get(posixpath.join(place, "pyproject.toml"), ""))
                 name = name or posixpath.basename(place) or "project"
-                found[place] = Editable(name=_wheels.check_package_name(name, entry.where, None), path=place)
+                name = _wheels.check_package_name(name, entry.where, None)
+                found[place] = Editable(name=name, path=place, in_place=entry in marked)
     return tuple(found[place] for place in sorted(found))
 
 

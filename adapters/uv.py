@@ -177,14 +177,14 @@ def _planned(
     for package in ordered:
         with faults.caught():
             if package.kind in ("editable", "directory"):
-                editables.append(Editable(name=package.name, path=package.origin))
+                in_place = package.kind == "editable"
+                editables.append(Editable(name=package.name, path=package.origin, in_place=in_place))
             elif package.kind != "virtual":
                 found = _chosen(package, lock.interpreter, completions, building)
                 (packages if isinstance(found, Package) else queries).append(found)  # type: ignore[arg-type]
     faults.report(f"{lock.file}: not everything in it can be installed:")
-    notices = (_wheels.editable_notice(editables),) if editables else ()
     view = SitePackages(packages=tuple(packages), editables=tuple(editables))
-    return Plan(view=view, notices=notices, queries=tuple(queries))
+    return Plan(view=view, queries=tuple(queries))
 
 
 def _check_single(lock: UvLock, ordered: Sequence[LockedPackage], faults: Faults) -> None:

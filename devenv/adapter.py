@@ -178,12 +178,15 @@ class BuildQuery:
 
     The answer are the wheels of the build environment, all of them, for each machine that is supported; () for none.
     `constraints` are requirements that narrow what is chosen, `extra` such as are added to what the source asks for.
+    `in_place`: what is built is an editable wheel (PEP 660). A directory of the project is a file with the URL
+    "directory:PATH" and the hash of what it says of its build.
     """
 
     name: str
     version: str
     file: RemoteFile
     python: str
+    in_place: bool = False
     subdirectory: str = ""
     constraints: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -196,7 +199,8 @@ class BuildQuery:
             more += f" changed {Hash.of('sha256', repr(self.changes).encode()).hex[:16]}"
         place = f"/{self.subdirectory}" if self.subdirectory else ""
         source = f"{self.name}=={self.version}{place}"
-        return f"build:{source}@{self.file.hash.hex[:16]} for python {self.python}{more}"
+        kind = "editable" if self.in_place else "build"
+        return f"{kind}:{source}@{self.file.hash.hex[:16]} for python {self.python}{more}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,10 +335,16 @@ class NodeModules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Editable:
-    """A directory of the project that is imported in place. `path` is relative to the lockfile's directory."""
+    """A directory of the project. `path` is relative to the lockfile's directory.
+
+    in_place: it is imported from where it is (PEP 660); else a wheel is built of what it holds
+    build: how its backend makes either; None where it names no backend, and is imported as it lies there
+    """
 
     name: str
     path: str
+    in_place: bool = True
+    build: WheelBuild | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,10 @@ def compose(
     views = planned_views(project, made, compiled)
     for recipe in made.recipes:
         _prepare(project, recipe, reporter)
+        if isinstance(recipe.view, SitePackages):
+            from devenv.editable_wheels import make
+
+            notices += make(project, recipe.view, made, store, reporter)
     for view in views:
         notices += _compose_one(project, view, reporter)
     for recipe in made.recipes:
@@ -79,6 +83,10 @@ def compose(
     if made.python is not None:
         watched.append(made.python.path)
         watched += _manifests(project, made)
+    if made.directories:
+        from devenv.providers.local_sources import files_of
+
+        watched += files_of(made.directories)
     return Composed(spec=spec, shell=shell, watched=tuple(watched), notices=tuple(notices))
 
 
@@ -209,6 +217,7 @@ def _manifest_notices(recipe: Recipe) -> tuple[str, ...]:
 def _python_view(
     project: str, recipe: Recipe, view: SitePackages, made: Instantiated, compiled: Collection[StorePath]
 ) -> PlannedView:
+    from devenv.editable_wheels import in_place_trees
     from devenv.views.python import manifest_key, pip_ops, site_packages_ops
 
     python = made.python
@@ -226,7 +235,13 @@ def _python_view(
         ).rstrip(),
         operations=lambda: [
             *site_packages_ops(
-                view, trees=recipe.trees, bytecode=bytecode, python=python, root=root, project=project
+                view,
+                trees=recipe.trees,
+                bytecode=bytecode,
+                python=python,
+                root=root,
+                project=project,
+                in_place=in_place_trees(project, view, made),
             ),
             *pip,
         ],

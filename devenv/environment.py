@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from devenv.adapter import (
@@ -48,6 +48,7 @@ class PlatformError(DevenvError):
 if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.derivations.npm_scripts import Toolchain
+    from devenv.derivations.wheels import Surroundings
     from devenv.fhs.plan import RootPlan
 
 
@@ -106,6 +107,14 @@ View = NodeModules | SitePackages | CargoLocks | RPackages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InPlace:
+    """How an editable wheel is made: by a backend in an `environment`, which must be realised."""
+
+    environment: Node
+    surroundings: Surroundings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A view as a store object to be: its JSON text names every package it is made of.
 
@@ -130,7 +139,8 @@ class Instantiated:
 
     `undecided` must be realised first, and this made anew then: packages of which only their own files say whether they
     have install scripts. `targets` are needed to enter it. `later` is byte code, which Python makes by itself where it is missing, in
-    every view anew: it is worth making once, but nobody should wait for it. `root`: of system packages.
+    every view anew: it is worth making once, but nobody should wait for it. `root`: of system packages. `directories` of
+    the project must be copied to the store before anything is realised. `in_place`: what makes the editable wheels, by name.
     """
 
     graph: Graph
@@ -141,6 +151,8 @@ class Instantiated:
     root: RootPlan | None
     python: HostPython | None
     undecided: tuple[Node, ...] = ()
+    directories: tuple[str, ...] = ()
+    in_place: Mapping[str, InPlace] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
 
 
@@ -218,6 +230,8 @@ def instantiate(
         root=root,
         python=python,
         undecided=tuple(maker.undecided),
+        directories=tuple(sorted(maker.directories)),
+        in_place=maker.in_place,
         notices=tuple(dict.fromkeys(maker.notices)),
     )
 
@@ -241,6 +255,8 @@ class ViewMaker:
         self.undecided: list[Node] = []
         self.node: Node | None = None
         self.npm: tuple[Node, str] | None = None  # with its version
+        self.directories: set[str] = set()
+        self.in_place: dict[str, InPlace] = {}
         self._building: tuple[HostPython, RootPlan | None] | None = None
 
     def build_with(self, python: HostPython, root: RootPlan | None) -> None:
@@ -257,10 +273,12 @@ class ViewMaker:
         return package_node(self.graph, package, url if is_git(url) else self.absolute_url(url))
 
     def _built(self, package: Package) -> Node:
-        from devenv.derivations.wheels import built_node
+        from devenv.derivations.wheels import DIRECTORY, built_node
         from devenv.providers.build_requirements import surroundings_of
 
         assert self._building is not None
+        if package.file.url.startswith(DIRECTORY):
+            self.directories.add(package.file.url.removeprefix(DIRECTORY))
         surroundings = surroundings_of(*self._building, self.graph)
         return built_node(self.graph, package, surroundings, self.absolute_url)
 
@@ -390,6 +408,7 @@ class ViewMaker:
             compiled = bytecode_node(self.graph, unpacked, minor)
             self.later[compiled.path] = compiled
             bytecode[package.name] = compiled.out
+        builds = {each.name: self._environment(each) for each in editables if each.build is not None}
         document: dict[str, object] = {
             "kind": "python",
             "python": minor,
@@ -399,6 +418,8 @@ class ViewMaker:
             },
             "editables": {editable.name: editable.path for editable in editables},
         }
+        if builds:
+            document["editable_builds"] = {name: node.out for name, node in builds.items()}
         isolated = {owner: inner for entry in entries for owner, inner in _isolated(entry).items()}
         for owner, inner in isolated.items():
             trees |= {tree_key(owner, package.name): self.package(package).out for package in inner}
@@ -411,7 +432,19 @@ class ViewMaker:
                 for owner, inner in isolated.items()
             }
         view = SitePackages(packages=packages, editables=editables, isolated=isolated)
-        return self._recipe("python", PYTHON_VIEW, document, trees.values(), view, trees, bytecode)
+        references = [*trees.values(), *(node.out for node in builds.values())]
+        return self._recipe("python", PYTHON_VIEW, document, references, view, trees, bytecode)
+
+    def _environment(self, editable: Editable) -> Node:
+        """What the backend of a directory runs in. It stays while the environment does: some build again on import."""
+        from devenv.derivations.wheels import environment_node
+        from devenv.providers.build_requirements import surroundings_of
+
+        assert self._building is not None and editable.build is not None
+        surroundings = surroundings_of(*self._building, self.graph)
+        node = environment_node(self.graph, editable.build.requires, surroundings, self.absolute_url)
+        self.in_place[editable.name] = InPlace(environment=node, surroundings=surroundings)
+        return self.target(node)
 
     def cargo_view(
         self, entries: Sequence[PlannedLockfile], default_index: str | None, root: RootPlan | None = None
@@ -521,7 +554,7 @@ def merge_site_packages(
         assert isinstance(view, SitePackages)
         for editable in view.editables:
             place = os.path.normpath(os.path.join(entry.directory, editable.path))
-            editables[editable.name] = Editable(name=editable.name, path=place)
+            editables[editable.name] = replace(editable, path=place)
     return _one_of_each(entries), tuple(editable for _, editable in sorted(editables.items()))
 
 

@@ -77,6 +77,7 @@ def realise_bytecode(project: Project) -> None:
 
     made, _ = instantiate_project(project)
     with Store.open(project.workplace.layout) as store:
+        _add_directories(made, store)
         realise(
             store,
             made.graph,
@@ -88,6 +89,16 @@ def realise_bytecode(project: Project) -> None:
             options=_build_options(project),
             bring=substitution(project.workplace, store),
         )
+
+
+def _add_directories(made: Instantiated, store: Store) -> None:
+    """The directories of the project of which wheels are built."""
+    if made.directories:
+        from devenv.providers.local_sources import source_tree
+        from devenv.recipes.sources import add_source
+
+        for directory in made.directories:
+            add_source(source_tree(directory), store)
 
 
 def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
@@ -114,6 +125,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
         place = project.workplace
         with Store.open(place.layout) as store:
             bring = substitution(place, store)
+            _add_directories(made, store)
             for _ in range(_MOST_ROUNDS):
                 if not made.undecided:
                     break

@@ -652,7 +652,7 @@ def _complete(
 ) -> tuple[list[PlannedLockfile], dict[str, tuple[RemoteFile, ...]]]:
     """Plans without open queries, and the answers that they used."""
     files: dict[str, tuple[RemoteFile, ...]] = {}
-    plans = plan_lockfiles(lockfiles, target, files)
+    plans = _plans(project, lockfiles, target, files, python)
     # An answer may be about a file that the lockfile no longer means: such a plan asks again. Some lead to further
     # questions: which file it is, then what its build needs.
     asked: set[str] = set()
@@ -666,12 +666,25 @@ def _complete(
         asked |= {query.key for query in open_queries}
         answers = _answers(project, missing, python, base)
         files |= {key: useful_files(found, target) for key, found in answers.items()}
-        plans = plan_lockfiles(lockfiles, target, files)
+        plans = _plans(project, lockfiles, target, files, python)
     raise DevenvError(
         "the registries' answers do not settle "
         + ", ".join(sorted(query.key for query in all_queries(plans))[:5]),
         hint="the lockfile and the registry disagree; write the lockfile anew with its own tool",
     )
+
+
+def _plans(
+    project: Project,
+    lockfiles: tuple[Lockfile, ...],
+    target: Target,
+    files: Mapping[str, tuple[RemoteFile, ...]],
+    python: HostPython | None,
+) -> list[PlannedLockfile]:
+    """What the lockfiles mean, with the builds of the directories that they name."""
+    from devenv.local_projects import with_builds
+
+    return with_builds(project.root, plan_lockfiles(lockfiles, target, files), python, files)
 
 
 def _answers(
@@ -813,13 +826,27 @@ def _base_urls(place: Workplace, lock: Lock) -> Callable[[LockedDeb], list[str]]
     return url_lookup(place.endpoints, lock.base)
 
 
+def _absolute(place: Workplace) -> Callable[[str], str]:
+    """Where a file is, by its URL in a lock; for a directory of a project the copy in the store that it would have."""
+    from devenv.derivations.wheels import DIRECTORY
+    from devenv.providers.local_sources import source_tree
+    from devenv.recipes.sources import source_path
+
+    def absolute(url: str) -> str:
+        if url.startswith(DIRECTORY):
+            return source_path(source_tree(url.removeprefix(DIRECTORY)), place.layout.store_dir)
+        return place.endpoints.absolute(url)
+
+    return absolute
+
+
 def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]]:
     """The environment of a project whose devenv.lock fits, and the notices of its plans. No network."""
     config = settle(project.config, project.given)
     lock = project.current_lock()
     python = find_locked_python(lock, project.settings.environ)
     target = make_target(python, lock.toolchains)
-    plans = plan_lockfiles(project.lockfiles, target, lock.files)
+    plans = _plans(project, project.lockfiles, target, lock.files, python)
     open_queries = all_queries(plans)
     if open_queries:
         raise StaleLock([f"it lacks an answer for {query.key}" for query in open_queries[:10]])
@@ -834,7 +861,7 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         lockfiles=plans,
         python=python,
         store_dir=place.layout.store_dir,
-        absolute_url=place.endpoints.absolute,
+        absolute_url=_absolute(place),
         candidates=place.endpoints.candidates,
         platform=platform_name(),
         cargo_index=lambda: place.endpoints.default_crates.locked,

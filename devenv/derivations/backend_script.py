@@ -5,8 +5,10 @@ It runs with the project's interpreter, from Python 3.7 on, and has nothing but 
 loads the backend that `build.json` of the unpacked source (`devenv.derivations.builders.sdist`) names, in the root of
 the project, and has it make a wheel; or asks it what else it needs for that.
 
-Environment: src, out; subdirectory; settings, a JSON object; task, "wheel" or "requires"; package, its normal name;
-variables, a JSON object with more of the environment, may be missing.
+Environment: src, out; subdirectory; settings, a JSON object; task, "wheel", "editable", or what one of them needs beside,
+"requires" or "requires-editable"; package, its normal name; variables, a JSON object with more of the environment, may be
+missing. For "editable" (PEP 660) there are `directory`, where the project is, and `description`, the text of build.json, in
+place of src and subdirectory; a backend without that hook makes nothing.
 """
 
 from __future__ import annotations
@@ -30,29 +32,38 @@ _TIME = 315532800
 
 
 def main() -> None:
-    top, out = os.environ["NIX_BUILD_TOP"], os.environ["out"]
-    with open(os.environ["src"] + "/build.json", encoding="utf-8") as file:
-        description = json.load(file)
-    source = os.path.join(top, "source")
-    shutil.copytree(os.environ["src"] + "/source", source, symlinks=True)
-    _make_writable(source)
+    top, out, task = os.environ["NIX_BUILD_TOP"], os.environ["out"], os.environ["task"]
+    if task == "editable":
+        root, description = os.environ["directory"], json.loads(os.environ["description"])
+    else:
+        root, description = _copied(top)
     _prepare(top)
-    root = os.path.join(source, os.environ["subdirectory"])
     os.chdir(root)
     # As the interpreter does with programs in a directory; old setup.py files import their neighbours.
     sys.argv[:] = ["setup.py"]
     sys.path[:0] = [os.path.join(root, each) for each in description["path"]]
     backend = _load(description["backend"])
     settings = json.loads(os.environ["settings"]) or None
-    if os.environ["task"] == "requires":
-        hook = getattr(backend, "get_requires_for_build_wheel", None)
+    kind = "editable" if task.endswith("editable") else "wheel"
+    if task.startswith("requires"):
+        hook = getattr(backend, "get_requires_for_build_" + kind, None)
         found = list(hook(settings)) if hook is not None else []
         with open(out, "w", encoding="utf-8") as file:
             json.dump(sorted(found), file)
         return
     os.mkdir(out)
-    name = backend.build_wheel(out, settings)
-    _check(name, os.listdir(out))
+    if kind == "wheel" or hasattr(backend, "build_editable"):
+        _check(getattr(backend, "build_" + kind)(out, settings), os.listdir(out))
+
+
+def _copied(top: str) -> tuple[str, Any]:
+    """A copy of the source that may be written, and what is said of its build."""
+    with open(os.environ["src"] + "/build.json", encoding="utf-8") as file:
+        description = json.load(file)
+    source = os.path.join(top, "source")
+    shutil.copytree(os.environ["src"] + "/source", source, symlinks=True)
+    _make_writable(source)
+    return os.path.join(source, os.environ["subdirectory"]), description
 
 
 def _make_writable(source: str) -> None:

@@ -80,7 +80,7 @@ def make_mount_points(scratch: Scratch, store_dir: str, inputs: Iterable[str]) -
 
     The paths to mount. Raises OSError.
     """
-    _make_store_in_tmp(scratch, store_dir)
+    make_in_writable(scratch, store_dir)
     file = ""  # a link to one empty file is made faster than another one
     mounted = []
     for path in inputs:
@@ -100,10 +100,11 @@ def make_mount_points(scratch: Scratch, store_dir: str, inputs: Iterable[str]) -
     return mounted
 
 
-def _make_store_in_tmp(scratch: Scratch, store_dir: str) -> None:
+def make_in_writable(scratch: Scratch, path: str) -> None:
+    """The directory at which `path` is mounted, where that lies in one that the builder may write. Raises OSError."""
     for inside, outside in (("/tmp", scratch.tmp), (TOP, scratch.build)):  # noqa: S108
-        if is_inside(store_dir, inside):
-            os.makedirs(outside + store_dir[len(inside) :])
+        if is_inside(path, inside):
+            os.makedirs(outside + path[len(inside) :], exist_ok=True)
 
 
 def build_sandbox(

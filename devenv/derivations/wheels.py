@@ -35,6 +35,8 @@ from devenv.derivations.packages import (
 from devenv.formats.store_path import sanitize_name
 
 _REVISION = "1"
+# The URL of a directory of the project, which is followed by its absolute path.
+DIRECTORY = "directory:"
 _SCRIPT = "build-wheel.py"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,25 +52,34 @@ class Surroundings:
 
 
 def source_node(graph: Graph, package: Package, absolute_url: Callable[[str], str]) -> Node:
-    """The unpacked source of a package that is to be built."""
+    """The unpacked source of a package that is to be built. Of a directory `absolute_url` gives its copy in the store."""
     url = package.file.url
     label = f"{package.name} {package.version}".rstrip()
+    subdirectory = package.build.subdirectory if package.build is not None else ""
+    if url.startswith(DIRECTORY):
+        return _unpacked(graph, package, absolute_url(url), subdirectory)
     if is_git(url):
         archive = git_node(graph, package.file)
     else:
         archive = fetch_node(graph, package.file, absolute_url(url), label=label)
-    subdirectory = package.build.subdirectory if package.build is not None else ""
+    return _unpacked(graph, package, archive, subdirectory)
+
+
+def _unpacked(graph: Graph, package: Package, archive: Node | str, subdirectory: str) -> Node:
+    """`archive` is made by a node, or a path of the store."""
+    label = f"{package.name} {package.version}".rstrip()
     return graph.add(
         name=sanitize_name("-".join(filter(None, (package.name, package.version, "source")))),
         builder=UNPACK,
         env={
             "format": "sdist",
-            "src": archive.out,
+            "src": archive.out if isinstance(archive, Node) else archive,
             "subdirectory": subdirectory,
             "revision": _REVISION,
             **patches_of(package.changes),
         },
-        inputs=(archive,),
+        inputs=(archive,) if isinstance(archive, Node) else (),
+        sources=() if isinstance(archive, Node) else (graph.store_dir.parse(archive),),
         label=f"{label} (source)",
     )
 
@@ -96,15 +107,48 @@ def environment_node(
 def backend_node(
     graph: Graph, package: Package, source: Node, environment: Node, surroundings: Surroundings, task: str
 ) -> Node:
-    """What the backend of `source` gives: a directory with a "wheel", or the list of what else it "requires"."""
+    """What the backend of `source` gives: a directory with a "wheel", or the list of what else it "requires".
+
+    The task "requires-editable" is the same for an editable wheel.
+    """
+    build = package.build or WheelBuild(requires=())
+    env = {"src": source.out, "subdirectory": build.subdirectory, **_version(package)}
+    return _run_node(graph, package, env, (source, environment), surroundings, task)
+
+
+def in_place_node(
+    graph: Graph,
+    package: Package,
+    directory: str,
+    description: str,
+    environment: Node,
+    surroundings: Surroundings,
+) -> Node:
+    """What makes an editable wheel of a directory where it is. It is run (`in_place`), and never an object of the store.
+
+    description: as in build.json of a source
+    """
+    env = {"directory": directory, "description": description}
+    return _run_node(graph, package, env, (environment,), surroundings, "editable")
+
+
+def _run_node(
+    graph: Graph,
+    package: Package,
+    more: dict[str, str],
+    needs: tuple[Node, ...],
+    surroundings: Surroundings,
+    task: str,
+) -> Node:
+    """A run of the backend. The last of `needs` is its environment."""
+    environment = needs[-1]
     script = write_node(graph, _SCRIPT, {_SCRIPT: _script()})
     build = package.build or WheelBuild(requires=())
     label = f"{package.name} {package.version}".rstrip()
-    cached = cached_compilers(surroundings.root, f"pip-{package.name}")
+    # What is made in a checkout is no package's, and has no cache.
+    cached = {} if task == "editable" else cached_compilers(surroundings.root, f"pip-{package.name}")
     env = {
-        "src": source.out,
         "package": package.name,
-        "subdirectory": build.subdirectory,
         "settings": json.dumps(dict(build.settings)),
         "task": task,
         "PATH": f"{environment.out}/bin:{search_path(_PATH, cached)}",
@@ -115,11 +159,11 @@ def backend_node(
         "SOURCE_DATE_EPOCH": "315532800",
         "LC_ALL": "C.UTF-8",
         **cached,
-        **_version(package),
+        **more,
     }
     if variables := package.changes.variables:
         env["variables"] = json.dumps(variables, sort_keys=True)
-    inputs: list[Node] = [source, environment, script]
+    inputs: list[Node] = [*needs, script]
     if surroundings.root is not None:
         env[ROOT] = surroundings.root.out
         inputs.append(surroundings.root)
@@ -132,7 +176,7 @@ def backend_node(
         args=(f"{script.out}/{_SCRIPT}",),
         env=env,
         inputs=inputs,
-        label=label if task == "wheel" else f"{label} (what its build requires)",
+        label=label if task in ("wheel", "editable") else f"{label} (what its build requires)",
     )
 
 

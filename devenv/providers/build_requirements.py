@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.adapter import BuildQuery, Package, RemoteFile, WheelBuild
@@ -19,7 +20,7 @@ from devenv.derivations.builders.sdist import DESCRIPTION
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import root_node
 from devenv.derivations.realise import realise
-from devenv.derivations.wheels import Surroundings, backend_node, environment_node, source_node
+from devenv.derivations.wheels import DIRECTORY, Surroundings, backend_node, environment_node, source_node
 from devenv.errors import DevenvError, raise_problems
 from devenv.providers.errors import ProviderError
 from devenv.providers.python_resolver import Resolver
@@ -75,7 +76,8 @@ class Asker:
         resolver = Resolver(self.endpoints, self.python, offline=self.client.offline)
         with Store.open(self.layout, reporter=self.reporter) as store:
             graph = Graph(store.store_dir)
-            cases = [self._case(graph, query) for query in queries]
+            place = partial(self._place, store)
+            cases = [self._case(graph, query, place) for query in queries]
             self._realise(store, graph, [case.source for case in cases])
             for case in cases:
                 case.requires = _described(case)
@@ -87,6 +89,15 @@ class Asker:
             _each(cases, lambda case: self._complete(resolver, case))
         return {case.query.key: case.files for case in cases}
 
+    def _place(self, store: Store, url: str) -> str:
+        """Where a file is; of a directory of the project its copy in the store, which is made."""
+        if url.startswith(DIRECTORY):
+            from devenv.providers.local_sources import source_tree
+            from devenv.recipes.sources import add_source
+
+            return add_source(source_tree(url.removeprefix(DIRECTORY)), store)
+        return self.endpoints.absolute(url)
+
     def _surroundings(self, graph: Graph) -> Surroundings:
         """Where backends run: in the root of system packages if the interpreter is of that, else on this machine."""
         plan = None
@@ -97,7 +108,7 @@ class Asker:
             plan = derivations(self.base, url_lookup(self.endpoints, self.base), graph.store_dir, graph=graph)
         return surroundings_of(self.python, plan, graph)
 
-    def _case(self, graph: Graph, query: BuildQuery) -> _Case:
+    def _case(self, graph: Graph, query: BuildQuery, place: Callable[[str], str]) -> _Case:
         package = Package(
             name=query.name,
             version=query.version,
@@ -106,9 +117,7 @@ class Asker:
             build=WheelBuild(requires=(), subdirectory=query.subdirectory),
             changes=query.changes,
         )
-        return _Case(
-            query=query, package=package, source=source_node(graph, package, self.endpoints.absolute)
-        )
+        return _Case(query=query, package=package, source=source_node(graph, package, place))
 
     def _realise(self, store: Store, graph: Graph, targets: Sequence[Node]) -> None:
         realise(
@@ -130,7 +139,8 @@ class Asker:
     def _probe(self, graph: Graph, case: _Case, surroundings: Surroundings) -> Node:
         wheels = best_wheels(case.files, self.python.target.tags)
         environment = environment_node(graph, wheels, surroundings, self.endpoints.absolute)
-        return backend_node(graph, case.package, case.source, environment, surroundings, "requires")
+        task = "requires-editable" if case.query.in_place else "requires"
+        return backend_node(graph, case.package, case.source, environment, surroundings, task)
 
     def _complete(self, resolver: Resolver, case: _Case) -> None:
         """Resolve once more, where the backend wants more than its project says."""

@@ -1,6 +1,4 @@
-"""Projects that are imported in place: a .pth file, and metadata from what pyproject.toml says.
-
-No build backend runs: what one would compile or generate, and dynamic fields, are missing.
+"""Projects that are imported in place and name no build backend: a .pth file, and metadata from what pyproject.toml says.
 Sources: pyproject.toml specification, core metadata 2.1, recording installed projects, site.py for .pth.
 """
 
@@ -22,6 +20,7 @@ from devenv.views.wheel_tree import read_text, record_columns, render_record
 
 # A static version when the real one is made by a backend.
 _UNKNOWN_VERSION = "0"
+_MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg")
 # Some installers take a package without this file for a broken one.
 _WHEEL = b"Wheel-Version: 1.0\nGenerator: devenv\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
@@ -35,9 +34,10 @@ class EditableFiles:
     scripts: tuple[EntryPoint, ...]
 
 
-def manifest_path(editable: Editable, project: str) -> str:
-    """The pyproject.toml whose change changes the environment."""
-    return os.path.join(project, editable.path, "pyproject.toml")
+def manifests(editable: Editable, project: str) -> tuple[str, ...]:
+    """The files whose change changes the environment."""
+    names = _MANIFESTS if editable.build is not None else _MANIFESTS[:1]
+    return tuple(os.path.join(project, editable.path, name) for name in names)
 
 
 def editable_files(editable: Editable, project: str) -> EditableFiles:

@@ -23,11 +23,12 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from devenv.adapter import Package, SitePackages
+from devenv.adapter import Editable, Package, RemoteFile, SitePackages
 from devenv.errors import DevenvError, raise_problems
-from devenv.views.editables import EditableFiles, editable_files, manifest_path
+from devenv.formats.hashes import Hash
+from devenv.views.editables import EditableFiles, editable_files, manifests
 from devenv.views.isolated import isolated_ops
 from devenv.views.launchers import console_script, with_interpreter
 from devenv.views.operations import File, Op, Symlink, Tree, ViewError
@@ -44,6 +45,8 @@ from devenv.views.wheel_tree import (
 _SELF = "the environment itself"
 _SHOWN_PATHS = 3
 _INSTALLER = b"devenv\n"
+# As in the URL of a directory of the project.
+_DIRECTORY = "directory:"
 
 
 class Interpreter(Protocol):
@@ -63,11 +66,13 @@ def site_packages_ops(
     python: Interpreter,
     root: str,
     project: str,
+    in_place: Mapping[str, str] | None = None,
 ) -> list[Op]:
     """What lies where in the environment at `root`, its final absolute path.
 
     trees: package name -> unpacked wheel, of isolated ones by `tree_key`. bytecode: package name -> its __pycache__ directories.
-    project: the directory that editables' paths are relative to.
+    project: the directory that editables' paths are relative to. in_place: name of an editable -> its unpacked editable
+    wheel, where its backend makes such.
     Reads the wheels and the editables' pyproject.toml. Raises ViewError for packages that own one path with
     different contents, and for wheels that cannot be installed; all problems together.
     """
@@ -82,7 +87,11 @@ def site_packages_ops(
             problems.append(error)
     for editable in sorted(view.editables, key=lambda editable: editable.name):
         try:
-            environment.add_editable(editable_files(editable, project))
+            tree = (in_place or {}).get(editable.name)
+            if tree is not None:
+                environment.add_wheel(_editable_package(editable, project), tree, None)
+            else:
+                environment.add_editable(editable_files(editable, project))
         except DevenvError as error:
             problems.append(error)
     problems += environment.conflicts()
@@ -91,6 +100,13 @@ def site_packages_ops(
         isolated = isolated_ops(view, trees=trees, site=environment.site, root=root)
     raise_problems(problems, summary=f"{root} cannot be composed:" if len(problems) > 1 else None)
     return [*environment.operations(), *isolated]
+
+
+def _editable_package(editable: Editable, project: str) -> Package:
+    """An editable wheel as a package; its version is in its metadata."""
+    directory = os.path.normpath(os.path.join(project, editable.path))
+    file = RemoteFile(file_name="", url=f"{_DIRECTORY}{directory}", hash=Hash.of("sha256", b""))
+    return Package(name=editable.name, version="", format="wheel", file=file, direct=True)
 
 
 def pip_ops(view: SitePackages, *, root: str, runner: str) -> list[Op]:
@@ -109,7 +125,7 @@ def pip_ops(view: SitePackages, *, root: str, runner: str) -> list[Op]:
 
 def watched_files(view: SitePackages, project: str) -> tuple[str, ...]:
     """The files besides wheels that the environment is made of: a change of one asks for composing again."""
-    return tuple(manifest_path(editable, project) for editable in view.editables)
+    return tuple(path for editable in view.editables for path in manifests(editable, project))
 
 
 def manifest_key(view: SitePackages, project: str) -> str:
@@ -331,6 +347,11 @@ def _configuration(root: str, python: Interpreter) -> bytes:
 
 def _direct_url(package: Package) -> bytes:
     """direct_url.json of a package that was named by its URL, without credentials (PEP 610)."""
+    if package.file.url.startswith(_DIRECTORY):
+        # Of what was built (an sdist), the directory was but the source.
+        how = {"editable": True} if package.format == "wheel" else {}
+        url = "file://" + quote(os.fsencode(package.file.url.removeprefix(_DIRECTORY)))
+        return json.dumps({"dir_info": how, "url": url}, sort_keys=True).encode()
     subdirectory = package.build.subdirectory if package.build is not None else ""
     more = {"subdirectory": subdirectory} if subdirectory else {}
     if package.file.url.startswith("git+"):

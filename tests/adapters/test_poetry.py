@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from devenv.adapter import Completions, Options, Plan, PypiQuery, RemoteFile
+from devenv.adapter import Completions, Options, Plan, PypiQuery, RemoteFile, SitePackages
 from devenv.adapters import poetry
 from devenv.adapters._poetry_constraints import allows
 from devenv.errors import DevenvError
@@ -121,11 +121,13 @@ def test_a_file_at_a_url_needs_no_index() -> None:
     assert (found.file.url, found.direct) == ("https://x.test/a-1.0-py3-none-any.whl", True)
 
 
-def test_a_directory_that_is_developed_is_imported_in_place() -> None:
+@pytest.mark.parametrize("develop", [True, False])
+def test_a_directory_is_imported_in_place_where_it_is_developed(develop: bool) -> None:
     source = '\n[package.source]\ntype = "directory"\nurl = "../lib"\n'
-    found = plan(package("lib", develop="true", files="[]") + source + HEAD)
+    found = plan(package("lib", develop=str(develop).lower(), files="[]") + source + HEAD)
     assert editables(found) == {"lib": "../lib"}
-    assert "imported in place" in found.notices[0]
+    assert isinstance(found.view, SitePackages)
+    assert [each.in_place for each in found.view.editables] == [develop]
 
 
 def test_a_marker_may_stand_for_each_group() -> None:

@@ -185,14 +185,14 @@ def test_an_archive_that_is_a_wheel_is_a_direct_reference() -> None:
     assert [(p.name, p.direct) for p in made.view.packages] == [("a", True)]
 
 
-def test_editable_directories_are_imported_in_place() -> None:
-    made = plan(
-        lock_text(
-            '[[packages]]\nname = "a"\ndirectory = { path = "libs/a", editable = true, subdirectory = "py" }'
-        )
-    )
+@pytest.mark.parametrize("marked", [True, False])
+def test_directories_are_imported_in_place_where_they_are_editable(marked: bool) -> None:
+    said = "editable = true, " if marked else ""
+    text = f'[[packages]]\nname = "a"\ndirectory = {{ path = "libs/a", {said}subdirectory = "py" }}'
+    made = plan(lock_text(text))
     assert editables(made) == {"a": "libs/a/py"}
-    assert "a: imported in place" in made.notices[0]
+    assert isinstance(made.view, SitePackages)
+    assert [each.in_place for each in made.view.editables] == [marked]
 
 
 def test_what_cannot_be_installed_is_refused_at_once() -> None:

@@ -45,7 +45,7 @@ def unpack_source(
     source = f"{target}/{SOURCE}"
     notices = unpack_tree(archive, source)
     change(source)
-    text = json.dumps(_description(source, subdirectory), sort_keys=True, indent=1) + "\n"
+    text = json.dumps(description_of(source, subdirectory), sort_keys=True, indent=1) + "\n"
     with open(f"{target}/{DESCRIPTION}", "x", encoding="utf-8") as file:
         file.write(text)
     canonicalise(f"{target}/{DESCRIPTION}")
@@ -150,7 +150,7 @@ def _link(tree: Tree, path: bytes, member: Member) -> bool:
     return True
 
 
-def _description(source: str, subdirectory: str) -> dict[str, Any]:
+def description_of(source: str, subdirectory: str) -> dict[str, Any]:
     """What the project says about how it is built. Raises ArchiveError for what cannot be understood."""
     inside = os.fsdecode(clean(os.fsencode(subdirectory)))
     place = f"{inside}/{MANIFEST}" if inside else MANIFEST

@@ -1,0 +1,167 @@
+"""Python packages that are directories of the project: imported in place by their own backend, or built as wheels."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.devenv import User
+from tests.support.registry import Registry, point_clients_at, serve
+from tests.support.sandboxes import require_sandboxes
+from tests.support.sdists import native_source, write_source
+
+CONFIG = 'name = "directories"\n[packages]\npython = "3"\n'
+
+# Its editable wheels have a version that only the backend knows, and a module that it compiles beside the sources.
+EDITABLE = """
+
+def get_requires_for_build_editable(settings=None):
+    return []
+
+def build_editable(directory, settings=None, metadata=None):
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "native.so", "native.c"], check=True)
+    files = {
+        "__editable__.pth": (os.getcwd() + "/lib\\n").encode(),
+        "@NAME@-7.dist-info/METADATA": b"Metadata-Version: 2.1\\nName: @NAME@\\nVersion: 7\\n",
+        "@NAME@-7.dist-info/WHEEL": b"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        "@NAME@-7.dist-info/entry_points.txt": b"[console_scripts]\\nhello-@NAME@ = in_place:main\\n",
+    }
+    made = "@NAME@-7-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(directory, made), "w") as wheel:
+        record = ""
+        for path, data in files.items():
+            wheel.writestr(path, data)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+            record += "%s,sha256=%s,%d\\n" % (path, digest, len(data))
+        wheel.writestr("@NAME@-7.dist-info/RECORD", record + "@NAME@-7.dist-info/RECORD,,\\n")
+    return made
+"""
+IN_PLACE = (
+    "import ctypes, os\n"
+    "def main():\n"
+    "    where = os.path.dirname(os.path.dirname(__file__))\n"
+    "    print(ctypes.CDLL(where + '/native.so').value())\n"
+)
+
+
+def editable_source(name: str, value: int) -> dict[str, str]:
+    files = native_source(name, value=value)
+    files["tools/own.py"] += EDITABLE.replace("@NAME@", name)
+    return files | {"lib/in_place.py": IN_PLACE}
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Iterator[User]:
+    require_sandboxes()
+    if shutil.which("cc") is None:
+        pytest.skip("needs a C compiler")
+    registry = Registry()
+    registry.add_wheel("helper", "1.5")
+    with serve(registry):
+        point_clients_at(registry, tmp_path / "home")
+        yield User(tmp_path / "home")
+
+
+def project(tmp_path: Path, requirements: str) -> Path:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text(CONFIG)
+    (root / "requirements.txt").write_text(requirements)
+    return root
+
+
+def direct_url(root: Path, name: str) -> dict[str, object]:
+    (found,) = root.glob(f".devenv/python/lib/python3.*/site-packages/{name}-*.dist-info/direct_url.json")
+    value: dict[str, object] = json.loads(found.read_text())
+    return value
+
+
+def test_an_editable_project_is_made_by_its_own_backend(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "-e ./mine\n")
+    write_source(root / "mine", editable_source("mine", 5))
+    user.run("lock", cwd=root)
+    lock = json.loads((root / "devenv.lock").read_text())["files"]
+    (key,) = [key for key in lock if key.startswith("editable:mine")]
+    assert [file["file_name"] for file in lock[key]] == ["helper-1.5-py3-none-any.whl"]
+    assert user.run("enter", "-c", "hello-mine", cwd=root).stdout == "5\n"
+    assert direct_url(root, "mine") == {"dir_info": {"editable": True}, "url": f"file://{root}/mine"}
+    listed = user.run("enter", "-c", "python -m importlib.metadata; pip list", cwd=root, check=False).stdout
+    assert "mine" in listed and " 7 " in listed
+    # Its sources are those of the checkout, and nothing is made again for their sake.
+    (root / "mine/lib/in_place.py").write_text("def main(): print('edited')\n")
+    done = user.run("enter", "-c", "hello-mine", cwd=root)
+    assert (done.stdout, done.stderr) == ("edited\n", "")
+
+
+def test_a_changed_manifest_makes_an_editable_project_anew(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "-e ./mine\n")
+    write_source(root / "mine", editable_source("mine", 5))
+    user.run("lock", cwd=root)
+    user.run("enter", "-c", "true", cwd=root)
+    before = os.listdir(root / ".devenv/editables")
+    with (root / "mine/pyproject.toml").open("a") as file:
+        file.write('description = "more"\n')
+    (root / "mine/native.c").write_text("int value(void) { return 6; }\n")
+    # What it says of its build is the same, so the lock fits.
+    assert user.run("enter", "-c", "hello-mine", cwd=root).stdout == "6\n"
+    after = os.listdir(root / ".devenv/editables")
+    assert len(after) == 1 and after != before
+
+
+def test_other_build_requirements_make_the_lock_stale(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "-e ./mine\n")
+    write_source(root / "mine", editable_source("mine", 5))
+    user.run("lock", cwd=root)
+    manifest = root / "mine/pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('["helper"]', '["helper > 1"]'))
+    done = user.run("enter", "-c", "true", cwd=root, check=False)
+    assert done.returncode != 0
+    assert "it lacks an answer for editable:mine" in done.stderr
+
+
+def test_a_directory_is_built_as_a_wheel_and_again_when_it_changes(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "./ext\n")
+    write_source(root / "ext", native_source(value=1))
+    user.run("lock", cwd=root)
+    code = "python -c 'import ext; print(ext.value(), ext.__file__)'"
+    value, place = user.run("enter", "-c", f"cd / && {code}", cwd=root).stdout.split()
+    assert value == "1" and place.startswith(f"{root}/.devenv/python")
+    assert direct_url(root, "ext") == {"dir_info": {}, "url": f"file://{root}/ext"}
+    assert not (root / "ext/native.so").exists()
+    (root / "ext/native.c").write_text("int value(void) { return 2; }\n")
+    assert user.run("enter", "-c", f"cd / && {code}", cwd=root).stdout.startswith("2 ")
+    objects = len(list((user.store_root / "store").iterdir()))
+    (root / "ext/native.c").write_text("int value(void) { return 1; }\n")
+    assert user.run("enter", "-c", f"cd / && {code}", cwd=root).stdout.startswith("1 ")
+    assert (
+        len(list((user.store_root / "store").iterdir())) <= objects + 2
+    )  # what there was is not built again
+
+
+def test_an_editable_build_that_fails_says_why_and_reaches_no_home(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "-e ./mine\n")
+    files = editable_source("mine", 5)
+    files["tools/own.py"] += "\nassert not os.path.exists(@) or 1 / 0\n".replace(
+        "@", repr(str(user.home / ".config"))
+    )
+    files["native.c"] = "this is no C\n"
+    write_source(root / "mine", files)
+    user.run("lock", cwd=root)
+    done = user.run("enter", "-c", "true", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "cannot build mine" in done.stderr and "native.c:1" in done.stderr
+    assert "ZeroDivisionError" not in done.stderr
+
+
+def test_a_directory_without_a_backend_is_imported_as_it_lies_there(tmp_path: Path, user: User) -> None:
+    root = project(tmp_path, "./plain\n")
+    write_source(root / "plain", {"pyproject.toml": '[project]\nname = "plain"\n', "plain.py": "x = 3\n"})
+    user.run("lock", cwd=root)
+    done = user.run("enter", "-c", "cd / && python -c 'import plain; print(plain.x)'", cwd=root)
+    assert done.stdout == "3\n"
+    assert "plain: imported as it lies there; it names no build backend" in done.stderr
