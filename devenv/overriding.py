@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from devenv.adapter import Package
+from devenv.adapter import Package, Plan
 from devenv.config.overrides import KINDS, Override, split_name
 from devenv.errors import DevenvError
 from devenv.overrides.choice import Known, kind_of, known_packages, missing
+from devenv.overrides.listing import Row, rows
 from devenv.overrides.reading import file_of
 from devenv.overrides.writing import full_copy, template
 from devenv.project import Project, StaleLock, find_locked_python, make_target
@@ -25,16 +26,6 @@ class Meant:
     @property
     def path(self) -> str:
         return file_of(self.override.kind, self.override.label.partition(":")[2])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One override, for a list. `state`: "in devenv.lock", or what keeps it from counting."""
-
-    label: str
-    origin: str
-    fields: tuple[str, ...]
-    state: str
 
 
 def find(project: Project, text: str) -> Meant:
@@ -56,7 +47,8 @@ def find(project: Project, text: str) -> Meant:
     return Meant(override=override, packages=(), lockfile="the lockfile")
 
 
-def _plans(project: Project):  # type: ignore[no-untyped-def]
+def _plans(project: Project) -> tuple[list[tuple[str, Plan]], Known]:
+    """The plan of each lockfile, without overrides, and what there is in them. Raises StaleLock where there is no lock."""
     lock = project.lock
     if lock is None:
         raise StaleLock([], missing=True)
@@ -139,26 +131,6 @@ def write(project: Project, meant: Meant, *, full: bool) -> bool:
     return True
 
 
-def rows(project: Project) -> list[Row]:
-    """All overrides of the project."""
-    locked = project.lock.overrides if project.lock is not None else {}
-    found = []
-    for override in project.config.overrides:
-        facts = override.facts()
-        before = locked.get(override.label)
-        if not facts:
-            state = "says nothing yet"
-            found.append(Row(label=override.label, origin=override.origin, fields=(), state=state))
-            continue
-        state = (
-            "in devenv.lock"
-            if before == facts
-            else "not locked yet"
-            if before is None
-            else "changed since it was locked"
-        )
-        found.append(Row(label=override.label, origin=override.origin, fields=tuple(facts), state=state))
-    gone = sorted(locked.keys() - {row.label for row in found})
-    return found + [
-        Row(label=label, origin="", fields=(), state="removed since it was locked") for label in gone
-    ]
+def listed(project: Project) -> list[Row]:
+    """All overrides of the project, and those that devenv.lock still has."""
+    return rows(project.config.overrides, project.lock.overrides if project.lock is not None else {})

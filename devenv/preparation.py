@@ -64,6 +64,7 @@ class Status:
     missing: int | None
     views: list[dict[str, str]]
     drift: list[dict[str, str | None]]
+    overrides: list[dict[str, Any]]
     next_step: str
 
 
@@ -279,6 +280,7 @@ def project_status(project: Project) -> Status:
         missing=missing,
         views=views,
         drift=_drift(project.root, made) if made is not None else [],
+        overrides=_overrides(project),
         next_step=_next_step(state, missing, views),
     )
 
@@ -319,6 +321,13 @@ def _drift(root: str, made: Instantiated) -> list[dict[str, str | None]]:
             locked = {package.name: package.version for package in recipe.view.packages}
             rows += r_drift(library, locked, recipe.trees, recipe.root)
     return [{**asdict(row), "sentence": row.sentence} for row in rows]
+
+
+def _overrides(project: Project) -> list[dict[str, Any]]:
+    from devenv.overrides.listing import rows
+
+    found = rows(project.config.overrides, project.lock.overrides if project.lock else {})
+    return [{**asdict(row), "sentence": row.sentence} for row in found]
 
 
 def _lockfile_counts(project: Project, made: Instantiated | None) -> list[dict[str, Any]]:

@@ -258,10 +258,10 @@ def test_a_full_copy_changes_nothing_until_it_is_edited(native: Overridden, kind
     assert 'version = "1.0' in path.read_text()
     assert native.locked() == first
     assert "exists already" in native.run("override", "--full", f"{kind}:ext", check=False)
-    assert (
-        f"{kind}:ext  source, source.hash, version  # devenv.d/{kind}/ext.toml, in devenv.lock"
-        in native.run("override", "--list")
-    )
+    row = f"{kind}:ext: source, source.hash, version (devenv.d/{kind}/ext.toml, in devenv.lock)"
+    assert row in native.run("override", "--list")
+    assert f"override   {row}" in native.run("status")
+    assert f"{kind}:ext is overridden: source " in native.run("why", "ext")
 
 
 def test_one_package_imports_another_version_than_all_others(project: Overridden) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -217,3 +218,39 @@ def test_a_package_that_cannot_be_built_is_named_with_what_it_said(project: Proj
     done = project.r("1", check=False)
     assert done.returncode == 1
     assert "cannot build broken 1.0" in done.stderr and "unexpected end of input" in done.stderr
+
+
+def test_overrides_build_packages_otherwise_until_they_are_gone(project: Project) -> None:
+    project.lock(alpha="1.0", beta="2.0-1", local=LOCAL)
+    project.r("1")
+    before = project.paths()
+    changes = {
+        "src/code.c": (C_CODE, C_CODE.replace("mkString(zlibVersion())", "ScalarInteger(SPICE)")),
+        "R/code.R": ("", 'word <- Sys.getenv("WORD")\n'),
+    }
+    code = "four <- function(x) alpha::double(alpha::double(x))\nzlib <- function() .Call('version')"
+    changes["R/code.R"] = (code, f'word <- Sys.getenv("WORD")\n{code}')
+    patch = "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for name, (old, new) in changes.items()
+        for line in difflib.unified_diff(old.splitlines(True), new.splitlines(True), f"a/{name}", f"b/{name}")
+    )
+    folder = project.root / "devenv.d/r"
+    folder.mkdir(parents=True)
+    (project.root / "beta.patch").write_text(patch)
+    (folder / "beta.toml").write_text(
+        'patches = ["beta.patch"]\nenvironment = { WORD = "it\'s built" }\n'
+        '[build]\nc-flags = ["-DSPICE=7"]\nargs = ["--no-byte-compile"]\n'
+    )
+    (folder / "alpha.toml").write_text('version = "1.1"\n')
+    project.user.run("lock", cwd=project.root)
+    done = project.r(
+        "cat(beta::word, beta::zlib(), beta::four(3), format(packageVersion('alpha')), sep = ',')"
+    )
+    assert done.stdout == "it's built,7,12,1.1"
+    assert project.paths()["local"] == before["local"]
+    for name in ("alpha", "beta"):
+        (folder / f"{name}.toml").unlink()
+    project.user.run("lock", cwd=project.root)
+    project.r("1")
+    assert project.paths() == before

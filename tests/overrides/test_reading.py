@@ -14,6 +14,7 @@ from devenv.config.overrides import KINDS, Override, split_name
 from devenv.config.toml import parse_config, parse_override
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
+from devenv.overrides.listing import about, rows
 from devenv.overrides.reading import file_of, watched, with_files
 from devenv.overrides.writing import full_copy, quoted, template
 
@@ -168,3 +169,24 @@ def test_what_is_written_for_people_is_read_again(kind: str) -> None:
     full = parse_override(kind, "a", full_copy(override, package, "some.lock"), "x")
     assert full.source is not None
     assert (full.source.url, full.source.hash) == (FILE.url, FILE.hash)
+
+
+def test_a_list_says_what_keeps_an_override_from_counting() -> None:
+    made = {name: parse_override("npm", name, 'version = "2"\n', "there") for name in ("a", "b", "c")}
+    empty = parse_override("npm", "d", "", "there")
+    locked = {"npm:a": {"version": "2"}, "npm:b": {"version": "1"}, "npm:e": {"version": "1"}}
+    assert [row.sentence for row in rows([*made.values(), empty], locked)] == [
+        "npm:a: version (there, in devenv.lock)",
+        "npm:b: version (there, changed since it was locked)",
+        "npm:c: version (there, not locked yet)",
+        "npm:d (there, says nothing yet)",
+        "npm:e (removed since it was locked)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["@s/a", "npm:@s/a@1.0", "@s/a@1.0"])
+def test_what_is_asked_about_a_package_names_its_override(name: str) -> None:
+    locked = {"npm:@s/a@1.0": {"version": "2"}, "pip:b": {"version": "1"}}
+    assert about(name, locked) == ["npm:@s/a@1.0 is overridden: version 2"]
+    assert about("b", locked) == ["pip:b is overridden: version 1"]
+    assert about("a", locked) == []

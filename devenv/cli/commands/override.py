@@ -69,15 +69,12 @@ def _look_again(arguments: argparse.Namespace, context: Context, name: str, writ
 
 
 def _list(arguments: argparse.Namespace, context: Context) -> int:
-    from devenv.overriding import rows
+    from devenv.overriding import listed
 
-    found = rows(context.project)
+    found = listed(context.project)
     if arguments.json:
         sys.stdout.write(json.dumps([dataclasses.asdict(row) for row in found], indent=2) + "\n")
         return 0
     for row in found:
-        what = f"  {', '.join(row.fields)}" if row.fields else ""
-        sys.stdout.write(
-            f"{row.label}{what}  # {' '.join(filter(None, (row.origin + ',' if row.origin else '', row.state)))}\n"
-        )
+        sys.stdout.write(f"{row.sentence}\n")
     return 0

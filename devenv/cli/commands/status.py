@@ -39,6 +39,7 @@ def _lines(found: Status) -> list[str]:
     if found.missing is not None:
         lines.append(f"store      {found.missing} of {found.objects} objects missing in {found.store}")
     lines += [f"view       {view['root']}: {view['state']}" for view in found.views]
+    lines += [f"override   {row['sentence']}" for row in found.overrides]
     lines += [f"drift      {row['view']}: {row['sentence']}" for row in found.drift]
     lines.append(f"next       {found.next_step}")
     return lines

@@ -104,10 +104,23 @@ def _why_package(arguments: argparse.Namespace, context: Context, project: str |
         print_json([[{"path": step.path, "files": list(step.files)} for step in chain] for chain in chains])
     else:
         print_lines(line for chain in chains for line in _lines(chain))
+        _say_overrides(context, project, end)
     if not chains:
         sys.stderr.write(f"devenv: {first} does not need {last}\n")
         return 1
     return 0
+
+
+def _say_overrides(context: Context, project: str | None, name: str) -> None:
+    """That a package is made differently, if it is."""
+    if project is None:
+        return
+    from devenv.overrides.listing import about
+    from devenv.project import Project
+
+    lock = Project(project, context.settings).lock
+    for sentence in about(name, lock.overrides if lock is not None else {}):
+        sys.stderr.write(f"devenv: {sentence}\n")
 
 
 def _lines(chain: tuple[Step, ...]) -> Iterator[str]:
