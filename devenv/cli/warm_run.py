@@ -58,8 +58,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         return
     from devenv.cli.warm import find_project
 
-    if line.base is None and find_project(".") is not None:
-        return  # the project says which base
+    project = find_project(".") if line.base is None else None
     from devenv.debian.default import default_base
     from devenv.foreign import starts
     from devenv.store.last_use import mark_program_used
@@ -67,9 +66,8 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
 
     layout = Layout.find(None, environ)
     directory = f"{layout.root}/state/foreign"
-    asked = starts.request(
-        line.file, default_base(line.base), line.packages, root=line.root, patched=line.patched
-    )
+    base = default_base(line.base) if project is None else starts.base_of_project(project)
+    asked = starts.request(line.file, base, line.packages, root=line.root, patched=line.patched)
     start = starts.current(directory, asked)
     if start is None:
         return

@@ -50,7 +50,7 @@ class Start:
 
 
 def request(path: str, base: str, packages: Sequence[str], *, root: bool, patched: bool) -> tuple[str, ...]:
-    """All of a command line that decides how a file is started."""
+    """All of a command line that decides how a file is started. base: a name, or `base_of_project`"""
     return (
         os.path.abspath(path),
         base,
@@ -58,6 +58,11 @@ def request(path: str, base: str, packages: Sequence[str], *, root: bool, patche
         "patched" if patched else "",
         *sorted(packages),
     )
+
+
+def base_of_project(root: str) -> str:
+    """What stands for the base that a project's configuration names."""
+    return f"of {root}"
 
 
 def witnesses(path: str) -> dict[str, str]:

@@ -115,12 +115,12 @@ def tool(compile_c: Compile, tmp_path: Path) -> Path:
     return compile_c("app/tool", MAIN, "-Lapp", "-lpart", "-Wl,-rpath,$ORIGIN")
 
 
-def modules_of(user: User, *words: str) -> set[str]:
+def modules_of(user: User, *words: str, cwd: Path | None = None) -> set[str]:
     """The modules of devenv that a command loads until it becomes the program."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "devenv", *words],
         env={**user.env, "PYTHONPATH": os.getcwd()},
-        cwd=user.home,
+        cwd=cwd or user.home,
         capture_output=True,
         text=True,
         check=True,
@@ -166,6 +166,19 @@ def test_a_directory_is_asked_for_again_when_something_in_it_changes(
     (folder / "AppRun").write_text("#!/bin/sh\necho started by AppRun\n")
     (folder / "AppRun").chmod(0o755)
     assert user.run("run", str(folder), cwd=tmp_path).stdout == "started by AppRun\n"
+
+
+def test_in_a_project_its_files_decide_as_well(user: User, tool: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "devenv.toml").write_text('name = "p"\nbase = "debian/bookworm"\n')
+    words = ("run", str(tool))
+    assert "devenv.foreign.judging" in modules_of(user, *words, cwd=project)
+    assert "argparse" not in modules_of(user, *words, cwd=project)
+    assert "argparse" in modules_of(user, *words, cwd=tmp_path)  # that is another base
+    (project / "devenv.toml").write_text('name = "p"\nbase = "debian/trixie"\n')
+    assert "argparse" in modules_of(user, *words, cwd=project)
+    assert "argparse" not in modules_of(user, *words, cwd=project)
 
 
 def test_a_missing_file_is_what_is_missing(user: User, tmp_path: Path) -> None:

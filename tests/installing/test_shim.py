@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -158,30 +159,29 @@ def test_it_is_a_file_that_a_kernel_loads_anywhere(architecture: str, tmp_path: 
     assert is_shim(path.read_bytes()) and not is_shim(Path(os.path.realpath(USUAL)).read_bytes()[:65536])
 
 
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "usual": {"A": "1", "SHLVL": "2", "PATH": "/bin"},
+    "own path": {"A": "1", "LD_LIBRARY_PATH": "/users/own", "Z": ""},
+    "empty path": {"LD_LIBRARY_PATH": "", "A": "1"},
+    "last": {"LD_BIND_NOW": "1", "LAST": "one"},
+    "only the loader's": {"LD_BIND_NOW": "1"},
+    "none": {},
+}
+
+
 @pytest.mark.parametrize("options", [(), ("-no-pie",)], ids=["PIE", "fixed address"])
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"A": "1", "SHLVL": "2", "PATH": "/bin"},
-        {"A": "1", "LD_LIBRARY_PATH": "/users/own", "Z": ""},
-        {"LD_LIBRARY_PATH": ""},
-        {"LD_BIND_NOW": "1", "LAST": "one"},
-        {"LD_BIND_NOW": "1"},
-        {},
-    ],
-    ids=["usual", "own path", "empty path", "last", "only the loader's", "none"],
-)
 def test_a_plain_program_and_its_child_run_and_see_no_variable_of_it(
-    tool: Tool, libraries: Path, environ: dict[str, str], options: tuple[str, ...], tmp_path: Path
+    tool: Tool, libraries: Path, options: tuple[str, ...], tmp_path: Path
 ) -> None:
     path = tool(*options)
     words = [str(path), "a b"]
     alone, _ = started(tmp_path, [str(libraries / "ld.so"), "--list", str(path)], {}, tmp_path, loader=None)
     assert alone != 0  # its library is in no directory that its loader knows
     loader = shim(str(libraries / "ld.so"), [str(libraries)])
-    status, said = started(tmp_path, words, environ, tmp_path, loader=loader)
-    assert said == [*expected(path, str(path), environ, 2), *expected(path, "child", environ, 2)]
-    assert status == 7
+    for environ in ENVIRONMENTS.values():
+        status, said = started(tmp_path, words, environ, tmp_path, loader=loader)
+        assert said == [*expected(path, str(path), environ, 2), *expected(path, "child", environ, 2)]
+        assert status == 7
 
 
 def test_without_it_the_same_program_cannot_be_started(tool: Tool, tmp_path: Path) -> None:
@@ -191,20 +191,17 @@ def test_without_it_the_same_program_cannot_be_started(tool: Tool, tmp_path: Pat
         started(tmp_path, [str(tool())], {}, tmp_path, loader=None)
 
 
-@pytest.mark.parametrize("prefix", ["DEVENV_LD", "NIX_LD"])
-@pytest.mark.parametrize("suffix", ["", "_x86_64_linux"])
-def test_variables_name_loader_and_libraries(
-    tool: Tool, libraries: Path, prefix: str, suffix: str, tmp_path: Path
-) -> None:
+def test_variables_name_loader_and_libraries(tool: Tool, libraries: Path, tmp_path: Path) -> None:
     path = tool()
-    environ = {
-        f"{prefix}{suffix}": str(libraries / "ld.so"),
-        f"{prefix}_LIBRARY_PATH{suffix}": str(libraries),
-        "X": "y",
-    }
-    status, said = started(tmp_path, [str(path)], environ, tmp_path, loader=shim())
-    assert said == [*expected(path, str(path), environ), *expected(path, "child", environ, 2)]
-    assert status == 7
+    for prefix, suffix in product(["DEVENV_LD", "NIX_LD"], ["", "_x86_64_linux"]):
+        environ = {
+            f"{prefix}{suffix}": str(libraries / "ld.so"),
+            f"{prefix}_LIBRARY_PATH{suffix}": str(libraries),
+            "X": "y",
+        }
+        status, said = started(tmp_path, [str(path)], environ, tmp_path, loader=shim())
+        assert said == [*expected(path, str(path), environ), *expected(path, "child", environ, 2)]
+        assert status == 7
 
 
 def test_ours_come_before_nix_and_an_empty_one_is_none(tool: Tool, libraries: Path, tmp_path: Path) -> None:
@@ -321,17 +318,7 @@ def test_a_loader_with_packages_runs_programs_in_a_root_without_any_and_survives
 
 @pytest.mark.slow
 @pytest.mark.network
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"A": "1", "B": "2"},
-        {"LD_LIBRARY_PATH": "/own"},
-        {"LD_LIBRARY_PATH": "", "A": "1"},
-        {"LD_BIND_NOW": "1"},
-        {},
-    ],
-    ids=["usual", "own path", "empty path", "only the loader's", "none"],
-)
+@pytest.mark.parametrize("environ", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_32_bit_programs_and_their_children_run_and_see_no_variable_of_it(
     environ: dict[str, str], packages_32: Path, tmp_path: Path
 ) -> None:

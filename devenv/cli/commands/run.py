@@ -13,6 +13,7 @@ from functools import partial
 
 from devenv.cli.context import Context
 from devenv.cli.foreign import add_root_options, surroundings
+from devenv.cli.warm import find_project
 from devenv.foreign import drivers, starts
 from devenv.foreign.explaining import causes, loader_says, of_status
 from devenv.foreign.kinds import kind_of
@@ -53,17 +54,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """One command. key: of the plan in the memory; seen: signatures of the file that is to run, from before it was read"""
+    """One command. key: of the plan in the memory; base: as `starts.request` has it
+
+    seen: signatures of the file that is to run, and of what says which base, from before they were read
+    """
 
     arguments: argparse.Namespace
     context: Context
     around: Surroundings
     memory: Memory
     key: str
+    base: str
     seen: Mapping[str, str]
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
+    seen = starts.witnesses(arguments.file)
+    base, deciding = _base(arguments, context)
     around = surroundings(
         context,
         arguments.base,
@@ -71,7 +78,6 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         packages=tuple(arguments.package),
     )
     memory = Memory(os.path.join(context.workplace().layout.root, "state", "foreign"))
-    seen = starts.witnesses(arguments.file)
     key = memory.key(arguments.file, [around.base, around.machine, str(around.forced), *around.packages])
     plan = None if arguments.again else from_json(memory.plan(key) or {})
     if plan is None or not holds(plan):
@@ -86,8 +92,28 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         return 0
     return _attempts(
         plan,
-        _Asked(arguments=arguments, context=context, around=around, memory=memory, key=key, seen=seen),
+        _Asked(
+            arguments=arguments,
+            context=context,
+            around=around,
+            memory=memory,
+            key=key,
+            base=base or around.base,
+            seen={**seen, **deciding},
+        ),
     )
+
+
+def _base(arguments: argparse.Namespace, context: Context) -> tuple[str, dict[str, str]]:
+    """How a start names the base of the project that this is in, and the files that say which; "" where no project does."""
+    root = find_project(arguments.project or ".")
+    if arguments.base is not None or root is None:
+        return "", {}
+    own = take_signatures((f"{root}/devenv.toml", f"{root}/devenv.lock"))
+    project = context.project
+    project.config  # noqa: B018 - reading it finds what it extends
+    more = take_signatures(os.path.join(root, name) for name in project.extended)
+    return starts.base_of_project(root), own | more
 
 
 def _attempts(plan: Plan, asked: _Asked) -> int:
@@ -142,7 +168,7 @@ def _remember(started: Started, plan: Plan, asked: _Asked) -> None:
     made = (*started.made, *(source for source, _ in (entered.binds if entered is not None else ())))
     start = Start(
         request=starts.request(
-            arguments.file, around.base, around.packages, root=arguments.root, patched=arguments.patched
+            arguments.file, asked.base, around.packages, root=arguments.root, patched=arguments.patched
         ),
         argv=tuple(argv[: len(argv) - len(arguments.arguments)]),
         watched={**asked.seen, **plan.watched, **take_signatures((starts.LIBRARIES, *made))},
