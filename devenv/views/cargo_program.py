@@ -76,16 +76,21 @@ case $command in
 esac
 # In a sandbox nobody has a home.
 [ -z "${NIX_BUILD_TOP-}" ] || export CARGO_HOME="${CARGO_HOME:-$NIX_BUILD_TOP/.cargo}"
+place=$PWD
+case $manifest in
+    '') ;;
+    /*) place=${manifest%/*} ;;
+    */*) place=$PWD/${manifest%/*} ;;
+esac
+place=$(CDPATH= cd -- "$place" 2>/dev/null && pwd -P) || place=
+while [ -n "$place" ] && ! [ -f "$place/Cargo.lock" ]; do place=${place%/*}; done
+target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$place/target}}
+# Build scripts copy files of crates, which are read-only in the store, and write over the copies when they run again.
+if [ -n "$place" ] && [ -d "$target" ]; then
+    chmod -R u+w "$target"/*/build/*/out "$target"/*/*/build/*/out 2>/dev/null
+fi
 config=
 if [ "$plain" != plain ]; then
-    place=$PWD
-    case $manifest in
-        '') ;;
-        /*) place=${manifest%/*} ;;
-        */*) place=$PWD/${manifest%/*} ;;
-    esac
-    place=$(CDPATH= cd -- "$place" 2>/dev/null && pwd -P) || place=
-    while [ -n "$place" ] && ! [ -f "$place/Cargo.lock" ]; do place=${place%/*}; done
     for lock in "$view"/locks/*; do
         if [ -n "$place" ] && cmp -s "$place/Cargo.lock" "$lock/Cargo.lock"; then
             config=$lock/config.toml
@@ -169,7 +174,6 @@ if [ -z "$config" ] || [ -n "$alone" ] || [ -n "$plain" ] || ! command -v flock 
 fi
 compiler=$({ cat "$lock/around"; "${RUSTC:-rustc}" ${toolchain:+"$toolchain"} -vV 2>/dev/null; } | sha256sum)
 compiler=${compiler%% *}
-target=${CARGO_TARGET_DIR:-${CARGO_BUILD_TARGET_DIR:-$place/target}}
 shared=$(cat "$lock/shared")
 # What sandboxed builds compiled is for this project only, and they cannot add to what others have.
 built=${DEVENV_CARGO_BUILT:-$view/../state/cargo}/${shared##*/}
@@ -179,6 +183,12 @@ begin "$built/$compiler" 2>/dev/null
 [ -n "$both" ] || exec "$real" "$@"
 status=0
 "$real" "$@" || status=$?
+# 101 is any error of cargo's: is it that Cargo.toml asks for what the lock does not have?
+if [ "$status" -eq 101 ] && ! "$real" ${toolchain:+"$toolchain"} --config "$config" metadata --locked --offline \
+    --format-version=1 --manifest-path "$place/Cargo.toml" >/dev/null 2>&1; then
+    echo "devenv: cargo sees the crates of Cargo.lock only, and Cargo.toml asks for others;" \
+        '`cargo update --workspace` locks them, or `DEVENV_CARGO=plain cargo ...` asks the registries this once' >&2
+fi
 to=$shared/$compiler
 [ -z "${DEVENV_CARGO_BUILT-}" ] || to=$built/$compiler
 if mkdir -p "$to" 2>/dev/null; then keep "$to" 2>/dev/null; fi

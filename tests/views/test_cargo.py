@@ -293,3 +293,31 @@ def test_a_build_begins_with_what_shells_compiled(tmp_path: Path) -> None:
     shown = {"DEVENV_CARGO_BUILT": f"{tmp_path}/built", "DEVENV_CARGO_SHARED": f"{tmp_path}/mounted/shared"}
     assert compiled(inside, "build", **shown) == ALL[1:]
     assert not list((tmp_path / "built").rglob("*.rlib"))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "is_said"), [pytest.param(101, True, id="not locked"), pytest.param(0, False, id="locked")]
+)
+def test_a_manifest_that_asks_for_more_than_the_lock_has_is_explained(
+    tmp_path: Path, metadata: int, is_said: bool
+) -> None:
+    project = checkout(tmp_path / "one")
+    fails = f'#!/bin/sh\ncase "$*" in *" metadata --locked "*) exit {metadata} ;; esac\nexit 101\n'
+    (project.parent / "bin/cargo").write_text(fails)
+    view = project / ".devenv/cargo/bin"
+    path = f"{view}:{project.parent / 'bin'}:/usr/bin:/bin"
+    done = subprocess.run([view / "cargo", "build"], cwd=project, env={"PATH": path}, capture_output=True)
+    assert done.returncode == 101
+    assert (b"`cargo update --workspace` locks them" in done.stderr) == is_said
+
+
+@pytest.mark.parametrize("switch", ["", "plain"])
+def test_what_build_scripts_copied_of_crates_can_be_written_again(tmp_path: Path, switch: str) -> None:
+    project = checkout(tmp_path / "one")
+    for profile in ("debug", "x86_64-unknown-linux-gnu/release"):
+        copied = project / "target" / profile / "build/a-01/out/bindings.rs"
+        copied.parent.mkdir(parents=True)
+        copied.write_text("read-only in the store")
+        copied.chmod(0o444)
+        compiled(project, "run", DEVENV_CARGO=switch)
+        assert copied.stat().st_mode & 0o200
