@@ -100,3 +100,27 @@ def current_spec(project: str, environ: Mapping[str, str]) -> str | None:
         if signature(watched) != expected:
             return None
     return path if os.path.isdir(path) else None
+
+
+def _shell_path(project: str, environ: Mapping[str, str]) -> str:
+    return os.path.join(os.path.dirname(stamp_path(project, environ)), "=shell=")
+
+
+def note_shell(project: str, spec: str, environ: Mapping[str, str]) -> None:
+    """Record that the user lets a shell prompt in this environment of the project."""
+    path = _shell_path(project, environ)
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(spec)
+    except OSError:
+        return
+
+
+def had_shell(project: str, spec: str, environ: Mapping[str, str]) -> bool:
+    """Whether that is recorded of this very environment. Never raises."""
+    try:
+        with open(_shell_path(project, environ), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read() == spec
+    except OSError:
+        return False

@@ -42,6 +42,7 @@ _JUDGED = frozenset(
         "system",
     }
 )
+_BY_NAME = frozenset({"directory", "alias", "script"})
 # What these bring is in the other fields by then. A profile is chosen by the user.
 _MERGED = ("extends", "members", "chosen", "objects", "trees", "profiles")
 _WITHOUT_POWER = frozenset(
@@ -82,6 +83,11 @@ class Request:
     def on_entry(self) -> tuple[Item, ...]:
         """What deserves a question even when somebody enters on purpose."""
         return tuple(item for item in self.items if item.when == "entry")
+
+    @property
+    def by_name(self) -> tuple[Item, ...]:
+        """What the repository itself has under names that a prompt, or somebody at it, may call: `git`, `ls`."""
+        return tuple(item for item in self.items if item.kind in _BY_NAME and item.when == "use")
 
 
 def read_request(root: str, config: Config, lock: Lock | None, hashes: Mapping[str, str]) -> Request:

@@ -47,16 +47,22 @@ def _made_places(project: Project) -> list[str]:
     return places
 
 
-def require_entry(project: Project, trust: Trust, request: Request) -> tuple[Item, ...]:
-    """What must be asked before somebody enters on purpose. Raises Untrusted where it was denied."""
-    if not request.on_entry:
+def require_entry(
+    project: Project, trust: Trust, request: Request, *, shell: bool = False
+) -> tuple[Item, ...]:
+    """What must be asked before somebody enters on purpose. Raises Untrusted where it was denied.
+
+    shell: a shell will prompt in there, and prompts run programs by their names
+    """
+    wanted = (*request.on_entry, *(request.by_name if shell else ()))
+    if not wanted:
         return ()
-    verdict = trust.verdict(project.root, request, request.on_entry)
+    verdict = trust.verdict(project.root, request, wanted)
     if verdict == "denied":
         raise Untrusted(
-            f"{project.root} was denied what it wants to run on entry",
-            items=request.on_entry,
+            f"{project.root} was denied what it wants to run",
+            items=wanted,
             hint="`devenv allow` shows it and allows it",
         )
     known = set(trust.allowed_here(project.root))
-    return () if verdict == "allowed" else tuple(item for item in request.on_entry if item not in known)
+    return () if verdict == "allowed" else tuple(item for item in wanted if item not in known)

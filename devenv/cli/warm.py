@@ -60,7 +60,7 @@ def find_project(start: str) -> str | None:
 
 def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """Become the shell when the environment of this project is known to be current, else return."""
-    from devenv.stamp import current_spec
+    from devenv.stamp import current_spec, had_shell
 
     request = read_request(arguments)
     if request is None:
@@ -70,6 +70,9 @@ def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         return
     spec = current_spec(project, environ)
     if spec is None or not _has_its_root(spec):
+        return
+    # A shell that prompts asks for more than a line of the user's own: see `devenv.trusting`.
+    if request.line is None and request.program is None and not had_shell(project, spec, environ):
         return
     become(request, spec, project, environ)
 

@@ -244,15 +244,41 @@ def test_the_traps_are_sharp(tmp_path: Path) -> None:
     }
 
 
-def test_who_says_no_has_entered_nothing(yard: Yard) -> None:
+@pytest.mark.parametrize(("kind", "shown"), [("plain", b"LD_PRELOAD"), ("calm", b"programs in ./bin")])
+def test_who_says_no_has_entered_nothing(kind: str, shown: bytes, yard: Yard) -> None:
+    """Also where the environment is made, and current, because somebody ran a line in it."""
+    if kind == "calm":
+        yard.user.run("enter", "-c", "true", cwd=yard.places[kind])
     env = yard.user.env | {"SHELL": program("bash")}
-    child = pexpect.spawn(devenv_program(), ["enter"], cwd=str(yard.places["plain"]), env=env, timeout=60)
+    child = pexpect.spawn(devenv_program(), ["enter"], cwd=str(yard.places[kind]), env=env, timeout=60)
     child.expect_exact("Enter with that?")
-    assert b"LD_PRELOAD" in (child.before or b"")
+    assert shown in (child.before or b"")
     child.sendline("n")
     child.expect(pexpect.EOF)
     child.close()
     assert (child.exitstatus, yard.sprung()) == (1, [])
+
+
+def test_a_shell_is_asked_about_once(user: User, tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text('name = "p"\n[scripts]\ngit = "echo mine"\n')
+    user.run("lock", cwd=tmp_path)
+    for answer in ("y", None):
+        child = pexpect.spawn(
+            devenv_program(),
+            ["enter", "--shell", program("bash")],
+            cwd=str(tmp_path),
+            env=user.env,
+            timeout=60,
+        )
+        if answer is not None:
+            child.expect_exact("Enter with that?")
+            child.sendline(answer)
+        child.sendline("git; exit")
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+        assert b"mine\r\n" in (child.before or b"")
+        assert (b"Enter with" in (child.before or b"")) is False
 
 
 @pytest.mark.parametrize("kind", ["plain", "links", "newline"])

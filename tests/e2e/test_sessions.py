@@ -43,6 +43,7 @@ def project(tmp_path: Path, user: User, registry: Registry) -> Path:
     )
     point_clients_at(registry, user.home)
     user.run("lock", cwd=root)
+    user.run("allow", cwd=root)
     return root
 
 

@@ -126,23 +126,27 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def ask_before_entering(context: Context, project: Project) -> None:
-    """What somebody who enters on purpose must still be asked. Raises Untrusted where the answer is no."""
+def ask_before_entering(context: Context, project: Project, *, shell: bool = False) -> None:
+    """What somebody who enters on purpose must still be asked. Raises Untrusted where the answer is no.
+
+    shell: a shell will prompt at this terminal
+    """
     from devenv.trust import Untrusted
     from devenv.trusting import is_trusted, require_entry
 
     trust = Trust(context.environ)
     request = project_request(project)
     is_trusted(project, trust, request)  # a clone of what was allowed becomes a place of its own
-    new = require_entry(project, trust, request)
+    new = require_entry(project, trust, request, shell=shell)
     if not new:
         return
     if context.interactive and not context.arguments.yes:
-        known = (item for item in trust.allowed_here(project.root) if item.when == "entry")
-        sys.stderr.write("".join(f"{line}\n" for line in question(request.name, known, request.on_entry)))
+        # All of it, since the answer holds for all of it.
+        known = trust.allowed_here(project.root)
+        sys.stderr.write("".join(f"{line}\n" for line in question(request.name, known, request.items)))
     if not context.confirm("Enter with that?", default=False):
         raise Untrusted(
-            f"{request.name} wants to run code in whatever is started in its environment:\n"
+            f"{request.name} wants to decide what runs in its environment:\n"
             + "\n".join(sentence(item) for item in new),
             items=new,
             hint="`devenv allow` shows and allows it; --yes allows it as well",

@@ -15,6 +15,7 @@ from devenv.cli.environment_libraries import library_notices
 from devenv.errors import DevenvError
 from devenv.preparation import prepare, realise_bytecode
 from devenv.project import Project, StaleLock, find_locked_python, instantiate_project, lock_project
+from devenv.stamp import note_shell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,11 +63,14 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
             raise
         lock_command.report(lock_project(project))
     offer_to_trust(context, project)
-    ask_before_entering(context, project)
+    shell = request.line is None and request.program is None and context.interactive
+    ask_before_entering(context, project, shell=shell)
     compile_when = context.environ.get("DEVENV_COMPILE", "background")
     if compile_when == "now":
         realise_bytecode(project)
     prepared = prepare(project)
+    if shell:
+        note_shell(project.root, prepared.spec, context.environ)
     if arguments.no_fhs:
         request.system = _relocated(prepared.spec, project, context)
     libraries = library_notices(project, prepared.spec, context)
