@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 VARIABLES = {f"VARIABLE_{number}": f"value {number}" for number in range(40)}
-SHELLS = ("bash", "zsh", "fish")
+SHELLS = ("bash", "zsh", "fish", "nu", "elvish", "tcsh")
 PROMPTS, MOVES = 300, 40
 # A loop for each shell: it prints microseconds a call of its body.
 LOOPS = {
@@ -28,7 +28,28 @@ LOOPS = {
     "printf 'TIME %d\\n' $(( (e - s) * 1000000 / {count} ))",
     "fish": "set s (date +%s%N); for k in (seq {count}); {body}; end; set e (date +%s%N); "
     'echo TIME (math -s0 "($e - $s) / 1000 / {count}")',
+    "nu": "let s = (date now | into int); for k in 1..{count} {{ {body} }}; let e = (date now | into int); "
+    "print $'TIME (($e - $s) / 1000 / {count})'",
+    "elvish": "time &on-end={{|d| echo TIME (* $d (/ 1000000 {count})) }} {{ for k [(range {count})] {{ {body} }} }}",
+    "tcsh": "set s = `date +%s%N`\n@ k = 0\nwhile ($k < {count})\n{body}\n@ k ++\nend\nset e = `date +%s%N`\n"
+    "@ d = ($e - $s) / 1000 / {count}\necho TIME $d",
 }
+PLAIN = {
+    "bash": ["--norc", "--noprofile"],
+    "zsh": ["-f"],
+    "fish": ["--no-config"],
+    "nu": ["--no-config-file"],
+    "elvish": ["-norc"],
+    "tcsh": ["-f"],
+}
+SEEN = {"nu": "print $'HAS ($env.VARIABLE_7)'", "elvish": "echo HAS $E:VARIABLE_7"}
+# How our hook is called where it is no function. A script of elvish's has no editor, so one is made up.
+CALLS = {
+    "nu": "do --env $env.config.hooks.pre_prompt.0",
+    "elvish": "$edit:before-readline[0]",
+    "tcsh": "precmd",
+}
+LOADS = {"elvish": "var edit: = (ns [&before-readline=[] &add-var~={|@_| }])\n"}
 
 
 class Side:
@@ -49,10 +70,13 @@ class Side:
 
     def _run(self, before: str, count: int, body: str) -> float:
         loop = LOOPS[self.shell].format(count=count, body=body)
-        check = f"cd '{self.project}'; {self.hook}; echo HAS $VARIABLE_7; cd /; {self.hook}"
-        plain = {"bash": ["--norc", "--noprofile"], "zsh": ["-f"], "fish": ["--no-config"]}[self.shell]
+        seen = SEEN.get(self.shell, 'echo HAS "$VARIABLE_7"')
+        check = f"cd '{self.project}'; {self.hook}; {seen}; cd /; {self.hook}"
+        script = os.path.join(self.env["HOME"], f"script.{self.shell}")
+        with open(script, "w") as file:
+            file.write(f"{self.load}\n{check}\n{before}\n{loop}\n")
         done = subprocess.run(
-            [program(self.shell), *plain, "-c", f"{self.load}\n{check}\n{before}\n{loop}"],
+            [program(self.shell), *PLAIN[self.shell], script],
             env=self.env,
             cwd="/",
             capture_output=True,
@@ -87,7 +111,8 @@ def ours(base: str, env: dict[str, str]) -> list[Side]:
         text = subprocess.run(
             [devenv, "hook", shell], env=env, check=True, capture_output=True, text=True
         ).stdout
-        sides.append(Side("devenv", shell, text, "__devenv_hook", project, env))
+        call = CALLS.get(shell, "__devenv_hook")
+        sides.append(Side("devenv", shell, LOADS.get(shell, "") + text, call, project, env))
     return sides
 
 
@@ -102,6 +127,12 @@ def direnv(base: str, env: dict[str, str]) -> list[Side]:
     subprocess.run([own, "allow"], cwd=project, env=env, check=True, capture_output=True)
     calls = {shell: f'eval "$({own} export {shell})"' for shell in ("bash", "zsh")}
     calls["fish"] = f"{own} export fish | source"
+    calls["nu"] = f"^'{own}' export json | from json | default {{}} | load-env"
+    calls["elvish"] = (
+        f"{own} export elvish | from-json | each {{|e| for n [(keys $e)] "
+        "{ if (eq $e[$n] $nil) { unset-env $n } else { set-env $n $e[$n] } } }"
+    )
+    calls["tcsh"] = f"eval `{own} export tcsh`"
     return [Side("direnv", shell, "", calls[shell], project, env) for shell in SHELLS]
 
 
@@ -113,14 +144,16 @@ def mise(base: str, env: dict[str, str], own: str) -> list[Side]:
         file.write("".join(f'{name} = "{value}"\n' for name, value in VARIABLES.items()))
     env = env | {"MISE_TRUSTED_CONFIG_PATHS": base, "__MISE_SHELL": ""}
     sides = []
-    for shell in SHELLS:
+    # It has nothing for tcsh, and what it has for nushell runs at a prompt only.
+    for shell in ("bash", "zsh", "fish", "elvish"):
         text = subprocess.run(
             [own, "activate", shell], env=env, check=True, capture_output=True, text=True
         ).stdout
-        hook = (
-            f"{own} hook-env -s fish | source" if shell == "fish" else f'eval "$({own} hook-env -s {shell})"'
-        )
-        sides.append(Side("mise", shell, text, hook, project, env))
+        hook = {
+            "fish": f"{own} hook-env -s fish | source",
+            "elvish": f"eval ({own} hook-env -s elvish | slurp)",
+        }.get(shell, f'eval "$({own} hook-env -s {shell})"')
+        sides.append(Side("mise", shell, "" if shell == "elvish" else text, hook, project, env))
     return sides
 
 

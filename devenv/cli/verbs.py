@@ -108,6 +108,7 @@ VERBS = (
             ("devenv hook fish | source", "in ~/.config/fish/config.fish"),
             ("eval (devenv hook elvish | slurp)", "in ~/.config/elvish/rc.elv"),
             ('eval "`devenv hook tcsh`"', "in ~/.tcshrc"),
+            ("devenv hook pwsh | Out-String | Invoke-Expression", "in the file that $PROFILE names"),
             ("devenv hook nu", "docs/hook.md says where nushell reads it from"),
         ),
     ),

@@ -33,6 +33,7 @@ _PURE_PREFIXES = ("LC_",)
 # Programs that read the files of a shell of another name.
 _FAMILIES = {
     "csh": "tcsh",
+    "powershell": "pwsh",
     **dict.fromkeys(("dash", "ash", "busybox", "ksh", "ksh93", "mksh", "lksh", "yash", "posh"), "sh"),
 }
 

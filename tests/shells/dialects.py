@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from devenv.env.object import Renderer
 from devenv.shell import ShellError
-from devenv.shells import bash, elvish, fish, nu, sh, tcsh, xonsh, zsh
+from devenv.shells import bash, elvish, fish, nu, pwsh, sh, tcsh, xonsh, zsh
 
 RENDERERS: dict[str, Renderer] = {
     "bash": bash,
@@ -17,6 +17,7 @@ RENDERERS: dict[str, Renderer] = {
     "nu": nu,
     "elvish": elvish,
     "tcsh": tcsh,
+    "pwsh": pwsh,
 }
 
 

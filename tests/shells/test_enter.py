@@ -217,7 +217,7 @@ def test_the_login_shell_is_taken_where_it_lies(setting: Setting, tmp_path: Path
 @pytest.mark.parametrize(
     ("shell", "expected"),
     [
-        ("oil", "this environment has files for bash, elvish, fish, nu, sh, tcsh, xonsh, zsh"),
+        ("oil", "this environment has files for bash, elvish, fish, nu, pwsh, sh, tcsh, xonsh, zsh"),
         ("/nowhere/zsh", "there is no program /nowhere/zsh"),
     ],
 )
