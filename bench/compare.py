@@ -1,6 +1,6 @@
 """Side by side with the tools that people use today: the same work, in turns, in one run.
 
-    python bench/compare.py [--runs N] [--project examples/web] [NAME...]
+    python bench/compare.py [--runs N] [--project examples/web] [--npm] [NAME...]
 
 Every row alternates ours and theirs (A B A B), quotes medians, and prints the ratio beside the target of the
 project's design. Nothing is hidden: a missed target is printed as missed, a peer that is not installed as absent.
@@ -79,6 +79,7 @@ class Place:
         self.base = base
         self.project = project
         self.count = 0
+        self.has_python = os.path.exists(os.path.join(project, "requirements.txt"))
 
     def fresh(self, name: str) -> str:
         self.count += 1
@@ -206,9 +207,10 @@ def bench_checkout(place: Place, runs: int) -> None:
     peers = [
         npm_contestant(
             "npm ci", npm_at, env, lambda: shutil.rmtree(npm_at + "/node_modules", ignore_errors=True)
-        ),
-        uv_contestant("uv pip sync", uv_at, env, lambda: make_venv(uv_at)),
+        )
     ]
+    if place.has_python:
+        peers.append(uv_contestant("uv pip sync", uv_at, env, lambda: make_venv(uv_at)))
     alternate([ours, *peers], runs, 1)
     table(
         "new checkout, everything cached",
@@ -216,8 +218,9 @@ def bench_checkout(place: Place, runs: int) -> None:
         peers,
         {"npm ci": "<= 0.10", "uv pip sync": "(npm included in ours)"},
     )
-    both = peers[0].median + peers[1].median
-    print(f"  ours / (npm ci + uv pip sync) = {ours.median / both:.2f}")
+    if place.has_python:
+        both = peers[0].median + peers[1].median
+        print(f"  ours / (npm ci + uv pip sync) = {ours.median / both:.2f}")
 
 
 def bench_cold(place: Place, runs: int) -> None:
@@ -240,15 +243,32 @@ def bench_cold(place: Place, runs: int) -> None:
     contestants += [
         Contestant("devenv enter -c true", [*devenv, "enter", "-c", "true"], ours_at, {}, fresh_env(0)),
         npm_contestant("npm ci", npm_at, {}, fresh_env(1)),
-        uv_contestant("uv pip sync", uv_at, {}, fresh_env(2)),
-        uv_contestant("uv pip sync --compile-bytecode", uv_at, {}, fresh_env(3), "--compile-bytecode"),
     ]
+    if place.has_python:
+        contestants += [
+            uv_contestant("uv pip sync", uv_at, {}, fresh_env(2)),
+            uv_contestant("uv pip sync --compile-bytecode", uv_at, {}, fresh_env(3), "--compile-bytecode"),
+        ]
     alternate(contestants, max(1, runs // 3), 0)
     ours, *peers = contestants
     table("cold", ours, peers, {"npm ci": "< 1"})
-    print(
-        f"  ours / (npm ci + uv pip sync) = {ours.median / (peers[0].median + peers[1].median):.2f}   target <= 1"
-    )
+    if place.has_python:
+        both = peers[0].median + peers[1].median
+        print(f"  ours / (npm ci + uv pip sync) = {ours.median / both:.2f}   target <= 1")
+
+
+def npm_part(project: str, base: str) -> str:
+    """The npm half of a project as one of its own, locked. Scripts run on neither side."""
+    place = os.path.join(base, "npm-part")
+    os.makedirs(place)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(os.path.join(project, name), place)
+    with open(os.path.join(place, "devenv.toml"), "w") as file:
+        file.write(
+            'name = "web"\n[packages]\nnode = "22"\n[lockfiles]\nnpm = { scripts = { "*" = false } }\n'
+        )
+    subprocess.run([*devenv_argv(), "lock"], cwd=place, check=True, capture_output=True)
+    return place
 
 
 BENCHES = {"warm": bench_warm, "checkout": bench_checkout, "cold": bench_cold}
@@ -272,12 +292,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--project", default=os.path.join(ROOT, "examples/web"))
+    parser.add_argument(
+        "--npm", action="store_true", help="only what the project has of npm, against npm alone"
+    )
     arguments = parser.parse_args()
     print(
         f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, medians of {arguments.runs} runs or more"
     )
     with scratch() as base:
-        place = Place(base, os.path.abspath(arguments.project))
+        project = os.path.abspath(arguments.project)
+        place = Place(base, npm_part(project, base) if arguments.npm else project)
         for name in arguments.names or BENCHES:
             BENCHES[name](place, arguments.runs)
 
