@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from devenv.dependencies.drivers import Action, Job, Step, driver_of
+from devenv.dependencies.drivers import SCRATCH, Action, Job, Step, driver_of
 from devenv.dependencies.request import KINDS, Request, RequestError
 from devenv.dependencies.system_packages import change_system
 from devenv.errors import DevenvError, raise_problems
@@ -19,6 +20,8 @@ from devenv.project import CONFIG_NAME, Locked, Project, lock_project
 _HINTS = {
     "uv": "`pip install uv` in the environment of devenv, or as uv's own documentation says",
     "npm": 'add `node = "22"` to [packages] of devenv.toml, `devenv lock`, and try again in `devenv enter`',
+    "pnpm": "`npm install -g pnpm` in `devenv enter` puts it into the project",
+    "yarn": "`npm install -g yarn` in `devenv enter` puts it into the project",
     "cargo": "install Rust as its own documentation says",
 }
 _BEGINNINGS = {
@@ -128,14 +131,15 @@ def _run(step: Step, directory: str, project: Project) -> None:
             with open(path, encoding="utf-8") as file:
                 before[path] = file.read()
             _write(path, text)
-        done = subprocess.run(
-            _command(step, project),
-            cwd=directory,
-            env={**environ, **_indexes(step.argv[0], project), **step.environ},
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory(prefix="devenv-") as scratch:
+            done = subprocess.run(
+                [word.replace(SCRATCH, scratch) for word in _command(step, project)],
+                cwd=directory,
+                env={**environ, **_indexes(step.argv[0], project), **step.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr,
+                check=False,
+            )
         status = done.returncode
     except OSError as error:
         raise RequestError(f"running {step.argv[0]} in {directory}: {error.strerror or error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Literal, Protocol
 
@@ -40,6 +40,8 @@ class Job:
 class Step:
     """One command. `edits`: files to be written before it, by name; put back if it fails.
 
+    SCRATCH in `argv` stands for a directory that is removed after it.
+
     inside: it is a program of the project's environment, and runs there
     shown: what it is called when it fails; the command itself without
     """
@@ -49,6 +51,10 @@ class Step:
     environ: Mapping[str, str]
     inside: bool = False
     shown: str | None = None
+
+
+# For tools that cannot help installing.
+SCRATCH = "{scratch}"
 
 
 class Driver(Protocol):
@@ -131,11 +137,38 @@ def edited_requirements(text: str, job: Job) -> str:
 def npm(job: Job) -> Sequence[Step]:
     """package-lock.json: npm itself, which changes the two files only."""
     verb = {"add": "install", "remove": "uninstall", "update": "update"}[job.action]
-    group = ["--save-dev"] if job.group == "dev" and job.action == "add" else []
-    if job.group not in (None, "dev"):
-        raise RequestError(f"npm has no group {job.group!r} of dependencies, only dev")
+    group = _dev_only(job, "npm", "--save-dev")
     quiet = ("--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund")
     return [step("npm", verb, *quiet, *group, "--", *job.texts)]
+
+
+def pnpm(job: Job) -> Sequence[Step]:
+    """pnpm-lock.yaml: pnpm itself, which changes the two files only."""
+    group = _dev_only(job, "pnpm", "--save-dev")
+    quiet = ("--lockfile-only", "--ignore-scripts") if job.action != "remove" else ("--lockfile-only",)
+    return [step("pnpm", job.action, *quiet, *group, *job.texts)]
+
+
+def yarn(job: Job) -> Sequence[Step]:
+    """yarn.lock: yarn of the version that wrote it. Yarn 1 cannot but install, so it does that elsewhere."""
+    with open(os.path.join(job.directory, job.lockfile), encoding="utf-8") as file:
+        modern = "__metadata:" in file.read()
+    group = _dev_only(job, "yarn", "--dev")
+    if modern:
+        verb = "up" if job.action == "update" else job.action
+        which = job.texts or ["*"]
+        return [step("yarn", verb, "--mode=update-lockfile", *group, *which)]
+    aside = ("--ignore-scripts", "--non-interactive", "--modules-folder", SCRATCH)
+    classic = "upgrade" if job.action == "update" else job.action
+    shown = " ".join(("yarn", classic, *group, *job.texts))
+    return [replace(step("yarn", classic, *aside, *group, *job.texts), shown=shown)]
+
+
+def _dev_only(job: Job, tool: str, option: str) -> list[str]:
+    """The option for the one group that there is. Raises RequestError for others."""
+    if job.group not in (None, "dev"):
+        raise RequestError(f"{tool} has no group {job.group!r} of dependencies, only dev")
+    return [option] if job.group and job.action == "add" else []
 
 
 def cargo(job: Job) -> Sequence[Step]:
@@ -178,14 +211,15 @@ DRIVERS: Mapping[str, Driver] = {
     "poetry.lock": poetry,
     "package-lock.json": npm,
     "npm-shrinkwrap.json": npm,
+    "pnpm-lock.yaml": pnpm,
+    "yarn.lock": yarn,
     "Cargo.lock": cargo,
     "renv.lock": renv,
 }
 
 _BY_HAND = {
     "Pipfile.lock": "pipenv install NAME",
-    "pnpm-lock.yaml": "pnpm add NAME",
-    "yarn.lock": "yarn add NAME",
+    ".package-lock.json": "npm install NAME",
 }
 
 

@@ -83,6 +83,10 @@ def job(action: Action, lockfile: str, *texts: str, group: str | None = None, di
             job("update", "package-lock.json"),
             ["npm update --package-lock-only --ignore-scripts --no-audit --no-fund --"],
         ),
+        (
+            job("add", "pnpm-lock.yaml", "npm:a@1"),
+            ["pnpm add --lockfile-only --ignore-scripts a@1"],
+        ),
         (job("add", "Cargo.lock", "crate:a@1"), ["cargo add -- a@1", "cargo update --workspace --quiet"]),
         (job("update", "Cargo.lock", "crate:a@1"), ["cargo update --package a"]),
     ],
@@ -92,7 +96,7 @@ def test_each_lockfile_is_changed_by_its_own_tool(wanted: Job, commands: list[st
     assert [" ".join(step.argv) for step in driver_of(wanted.lockfile)(wanted)] == commands
 
 
-@pytest.mark.parametrize("name", ["Pipfile.lock", "yarn.lock", "unknown.lock"])
+@pytest.mark.parametrize("name", ["Pipfile.lock", ".package-lock.json", "unknown.lock"])
 def test_lockfiles_without_such_a_tool_say_what_to_do(name: str) -> None:
     with pytest.raises(RequestError, match="no tool that changes it") as caught:
         driver_of(name)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.devenv import User
+from tests.support.programs import program
 from tests.support.pythons import uv_program
 from tests.support.registry import Registry, point_clients_at, serve
 
@@ -105,3 +108,61 @@ def test_what_has_no_lockfile_says_how_to_begin(tmp_path: Path, user: User) -> N
     assert "pip:helper: the project has no lockfile for it" in done.stderr
     assert "crate:serde: the project has no lockfile for it" in done.stderr
     assert "cargo init" in done.stderr
+
+
+TOOLS = {
+    "pnpm": (
+        "pnpm@9",
+        "pnpm/bin/pnpm.cjs",
+        "pnpm-lock.yaml",
+        "lockfileVersion: '9.0'\n\nimporters:\n\n  .: {}\n",
+    ),
+    "yarn 1": ("yarn@1", "yarn/bin/yarn.js", "yarn.lock", "# yarn lockfile v1\n\n"),
+    "yarn 4": (
+        "@yarnpkg/cli-dist@4",
+        "@yarnpkg/cli-dist/bin/yarn.js",
+        "yarn.lock",
+        "__metadata:\n  version: 8\n",
+    ),
+}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", TOOLS)
+def test_other_tools_of_npm_change_their_lockfiles(
+    name: str, tmp_path: Path, user: User, registry: Registry
+) -> None:
+    """The tool comes from the registry, what it adds from the test's."""
+    package, script, lockfile, empty = TOOLS[name]
+    npm = program("npm")
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    (folder / "package.json").write_text("{}")
+    environ = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run([npm, "install", package], cwd=folder, env=environ, check=True, capture_output=True)
+    command = folder / name.split()[0]
+    command.write_text(f'#!/bin/sh\nexec node {folder}/node_modules/{script} "$@"\n')
+    command.chmod(0o755)
+    user.env["PATH"] = f"{folder}:{user.env['PATH']}"
+    ours = dict.fromkeys(("YARN_NPM_REGISTRY_SERVER", "YARN_REGISTRY"), f"{registry.url}/npm")
+    user.env |= {**ours, "YARN_UNSAFE_HTTP_WHITELIST": "127.0.0.1", "YARN_ENABLE_TELEMETRY": "0"}
+    user.env["YARN_NPM_MINIMAL_AGE_GATE"] = "0"  # what the test publishes was never published before
+    # Under CI yarn refuses to change what it is asked to change.
+    user.env.pop("CI", None)
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "devenv.toml").write_text('name = "p"\n')
+    (root / "package.json").write_text('{"name": "p", "version": "1.0.0"}\n')
+    (root / lockfile).write_text(empty)
+    user.run("add", "npm:left@1.0.0", cwd=root)
+    assert json.loads((root / "package.json").read_text())["dependencies"] == {"left": "1.0.0"}
+    assert "left" in (root / lockfile).read_text() and not (root / "node_modules").exists()
+    (root / "package.json").write_text(
+        '{"name": "p", "version": "1.0.0", "dependencies": {"left": "^1.0.0"}}\n'
+    )
+    if name == "yarn 1":  # it insists that manifest and lockfile agree
+        (root / lockfile).write_text((root / lockfile).read_text().replace("left@1.0.0:", "left@^1.0.0:"))
+    user.run("update", "npm:left", cwd=root)
+    assert "1.1.0" in (root / lockfile).read_text()
+    user.run("remove", "npm:left", cwd=root)
+    assert "1.1.0" not in (root / lockfile).read_text()

@@ -19,8 +19,8 @@ from .cases import Case, Subject
 from .judging import Finding, Limits
 from .worker import Worker
 
-# Of wall time: beyond the limit of an input, for code that no signal reaches and that a busy machine may delay.
-_PATIENCE = 60.0
+# Of wall time: beyond the limit of an input, for code that no signal reaches; a busy machine may delay any other.
+_PATIENCE = 180.0
 _LOOK_EVERY = 0.5
 
 

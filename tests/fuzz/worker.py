@@ -34,19 +34,19 @@ class Worker:
     executions: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     grown: int = 0
+    told: float = field(default_factory=time.monotonic)
 
     def run(self, until: float) -> None:
         """Go on until a moment of time.monotonic()."""
         limit_memory(self.limits)
         names = sorted(self.subjects)
-        told = time.monotonic()
-        for case in [case for name in names for case in self.pools[name]]:
-            self._execute(case, watched=True)
-        while (now := time.monotonic()) < until:
-            if now - told > _TELL_EVERY:
-                self.tell()
-                told = now
+        seeds = [case for name in names for case in self.pools[name]]
+        while seeds and time.monotonic() < until:
+            self._execute(seeds.pop(), watched=True)
+            self._tell_sometimes()
+        while time.monotonic() < until:
             self.step(self.random.choice(names))
+            self._tell_sometimes()
         self.tell()
 
     def step(self, name: str) -> None:
@@ -61,8 +61,13 @@ class Worker:
             pool.append(case)
             self.grown += 1
 
+    def _tell_sometimes(self) -> None:
+        if time.monotonic() - self.told > _TELL_EVERY:
+            self.tell()
+
     def tell(self) -> None:
         """Say how far it is."""
+        self.told = time.monotonic()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
         self._answer({"executions": self.executions, "peak": peak, "grown": self.grown})
 
@@ -77,8 +82,9 @@ class Worker:
 
     def _execute(self, case: Case, *, watched: bool = False) -> Finding | None:
         self.executions[case.subject] = self.executions.get(case.subject, 0) + 1
-        with open(self.place, "w", encoding="utf-8") as file:
+        with open(f"{self.place}.new", "w", encoding="utf-8") as file:
             file.write(case.to_json())
+        os.replace(f"{self.place}.new", self.place)  # a process may be killed at any time
         subject = self.subjects[case.subject]
         if watched:
             with self.lines.watched():

@@ -116,7 +116,8 @@ class Registry:
                     return "application/json", json.dumps(self._manifest(name, version, data)).encode()
             if rest == name:
                 found = {version: self._manifest(name, version, data) for version, data in versions.items()}
-                return "application/json", json.dumps({"name": name, "versions": found}).encode()
+                said = {"name": name, "dist-tags": {"latest": list(found)[-1]}, "versions": found}
+                return "application/json", json.dumps(said).encode()
         return None
 
     def _manifest(self, name: str, version: str, data: bytes) -> dict[str, Any]:
