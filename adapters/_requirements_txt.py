@@ -129,6 +129,8 @@ def included_names(text: str, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+# What means more to a shell's splitting than itself; it knows fewer blanks than Python.
+_QUOTING = "\"'\\\v\f\x1c\x1d\x1e\x1f"
 _FILES = (".whl", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
 
 
@@ -244,6 +246,8 @@ def _entry(line: str, file: str, number: int) -> Entry:
 
 
 def _words(line: str, file: str, number: int) -> list[str]:
+    if not any(mark in line for mark in _QUOTING) and line.isascii():
+        return line.split()  # a hundred times as fast, and locks have thousands of hashes
     try:
         return shlex.split(line)
     except ValueError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from devenv.adapter import AdapterError, Completions, Package, PypiQuery, Query, RemoteFile
+from devenv.adapter import AdapterError, Completions, FileQuery, Package, PypiQuery, Query, RemoteFile
 from devenv.adapters import _sdists
 from devenv.adapters._fields import Table
 from devenv.adapters._interpreter import Interpreter
@@ -208,7 +208,7 @@ def package_of(
     if hash is not None and hash.algorithm in _STRONG:
         file = RemoteFile(file_name=file_name, url=url, hash=hash, size=size)
     else:
-        query = _query(wanted, wanted.version or version, hash)
+        query = _query(wanted, wanted.version or version, hash, file_name, url)
         answers = completions.get(query.key)
         if answers is None:
             return query
@@ -278,11 +278,15 @@ def indexed(
     return from_file(wanted, file, version, interpreter=interpreter, completions=completions)
 
 
-def _query(wanted: Wanted, version: str, hash: Hash | None) -> PypiQuery:
+def _query(
+    wanted: Wanted, version: str, hash: Hash | None, file_name: str, url: str
+) -> PypiQuery | FileQuery:
+    if wanted.direct and hash is None:
+        return FileQuery(url=url, file_name=file_name, label=wanted.label)
     if wanted.direct:
         raise wanted.where.fault(
             None,
-            f"{wanted.label} has no SHA-256, and no index can be asked for that of a file given by its URL",
+            f"{wanted.label} has no SHA-256 but {hash.algorithm if hash else ''}, and no index can be asked for that of a file given by its URL",
             hint="Lock again with a current version of the tool that wrote the lockfile.",
         )
     return PypiQuery(

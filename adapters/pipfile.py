@@ -166,11 +166,9 @@ def _chosen(
 def _at(
     name: str, entry: Table, key: str, interpreter: Interpreter, completions: Completions
 ) -> Package | Query:
-    """A file given by its URL or path, which has to have a hash."""
+    """A file given by its URL or path."""
     place = entry.required_text(key)
     hashes = entry.texts("hashes")
-    if not hashes:
-        raise entry.fault("hashes", f"{name} is the file {_wheels.shown_url(place)[:200]}, and has no hash")
     wanted = _wheels.Wanted(
         name=name,
         version=None,

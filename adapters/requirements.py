@@ -256,7 +256,7 @@ def _pin(
 ) -> _Pin:
     name = _name(requirement, entry)
     if requirement.url:
-        return _url_pin(entry, name, requirement.url)
+        return _url_pin(entry, name, requirement.url, hashed=hashed)
     version, texts = _exact(requirement), entry.hashes
     for limiting, limit in limits.get(name, ()):
         version = version or _exact(limit)
@@ -294,7 +294,7 @@ def _git_pin(entry: Entry, name: str, url: str, fragment: str) -> _Pin:
     )
 
 
-def _url_pin(entry: Entry, name: str, url: str) -> _Pin:
+def _url_pin(entry: Entry, name: str, url: str, *, hashed: bool) -> _Pin:
     url, _, fragment = url.partition("#")
     if url.lower().startswith(_SCHEMES):
         return _git_pin(entry, name, url, fragment)
@@ -303,7 +303,7 @@ def _url_pin(entry: Entry, name: str, url: str) -> _Pin:
     hashes = {_hash(text, entry) for text in (*texts, *entry.hashes)}
     if len({hash.algorithm for hash in hashes}) != len(hashes):
         raise entry.fault(f"{name} is one file, and has several hashes of one kind")
-    if not hashes:
+    if hashed and not hashes:
         raise entry.fault(
             f"{name} @ {_wheels.shown_url(url)[:200]} has no hash", "Add #sha256=... to the URL."
         )

@@ -20,6 +20,7 @@ from compare import ROOT, Contestant, Place, alternate, devenv_argv, make_venv, 
 
 # What devenv is to take of the time of each, by the design's budgets.
 COLD = {"uv pip sync": "<= 1.30", "pip install": "< 1"}
+LEFT_OUT: list[str] = []  # --without
 WARM = {"uv pip sync": "<= 0.50", "pip install": "< 1"}
 
 
@@ -44,7 +45,7 @@ def pip_contestant(cwd: str, env: dict[str, str], prepare: Callable[[], None]) -
 
 
 def contestants(place: Place, env: Callable[[], dict[str, str]]) -> list[Contestant]:
-    """The three, each in a checkout of its own that is emptied before each run; `env` gives it its caches."""
+    """Ours and the peers, each in a checkout of its own that is emptied before each run; `env` gives it its caches."""
     ours, uv, pip = (place.checkout() for _ in range(3))
 
     def emptied(made: Callable[[], Contestant], cwd: str, *, venv: bool) -> Callable[[], None]:
@@ -63,7 +64,7 @@ def contestants(place: Place, env: Callable[[], dict[str, str]]) -> list[Contest
     )
     found.append(uv_contestant("uv pip sync", uv, {}, emptied(lambda: found[1], uv, venv=True)))
     found.append(pip_contestant(pip, {}, emptied(lambda: found[2], pip, venv=True)))
-    return found
+    return [each for each in found if each.name not in LEFT_OUT]
 
 
 def with_settings(env: dict[str, str], data: str) -> dict[str, str]:
@@ -114,7 +115,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; default: all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--requirements", default=os.path.join(ROOT, "examples/web/requirements.txt"))
+    parser.add_argument("--without", action="append", default=[], help='a peer, as "pip install"')
     arguments = parser.parse_args()
+    LEFT_OUT.extend(arguments.without)
     with scratch() as base:
         place = Place(base, project(base, arguments.requirements))
         print(

@@ -714,6 +714,8 @@ def _is_answered(query: Query, files: tuple[RemoteFile, ...]) -> bool:
     """Do these files answer the query as the lockfile asks it now? Its hashes may have changed since."""
     if isinstance(query, BuildQuery):
         return True  # all that it depends on is in its key
+    if isinstance(query, FileQuery) and query.url.startswith(("project:", "file:")):
+        return False  # it may be another by now, and is asked at no cost
     if isinstance(query, GitQuery | RQuery | FileQuery):
         return bool(files)  # a commit never changes, a named file is checked when it is fetched
     hashes = query.hashes if isinstance(query, PypiQuery) else tuple(filter(None, [query.hash]))

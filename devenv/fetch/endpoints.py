@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from devenv.fetch.cargo_default import DefaultRegistry
 
 _NPM, _PYPI, _PYPI_FILES, _CRATES = "npm", "pypi", "pypi-files", "crates"
+_PACKAGES = (".whl", ".tar.gz", ".zip")
 _CRAN, _BIOCONDUCTOR, _PROJECT = "cran", "bioconductor", "project"
 
 
@@ -342,9 +343,14 @@ class Endpoints:
         return url
 
     def _project_file(self, path: str) -> str:
-        """A file of the project as a URL. Links that lead out of it are followed nowhere."""
+        """A file of the project as a URL. Links that lead out of it are followed nowhere.
+
+        A lockfile may name packages beside the project, as it may by an absolute path; what else lies there is not its.
+        """
         root = os.path.realpath(self._project)
         real = os.path.realpath(os.path.join(root, path))
+        if os.path.normpath(path).startswith("../") and real.endswith(_PACKAGES):
+            return f"file://{quote(real)}"
         if not real.startswith(f"{root}/"):
             raise EndpointError(f"Cannot use {path!r}: it is not in the project.")
         return f"file://{quote(real)}"

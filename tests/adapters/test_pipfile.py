@@ -106,7 +106,6 @@ def test_editable_directories_are_imported_in_place() -> None:
             "git at 'b', which is no commit",
             id="git",
         ),
-        pytest.param(lock(default={"a": {"path": "./a-1.tar.gz"}}), "and has no hash", id="path"),
         pytest.param(lock(default={"a": {"hg": "https://x.test/a"}}), "only git is known", id="mercurial"),
         pytest.param(lock(default={"a b": ENTRY}), "is not a package name", id="name"),
         pytest.param(lock(default=[]), "expected a table", id="type"),
@@ -147,3 +146,8 @@ def test_any_json_is_a_plan_or_our_error(value: object) -> None:
         plan(json.dumps(value))
     except DevenvError as error:
         assert str(error)
+
+
+def test_the_hash_of_a_local_file_is_asked_for() -> None:
+    (query,) = plan(lock(default={"a": {"path": "./a-1-py3-none-any.whl"}})).queries
+    assert query.key == "file:project:a-1-py3-none-any.whl"

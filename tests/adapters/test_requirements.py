@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.adapter import BuildQuery, Completions, Options, Plan, PypiQuery, RemoteFile, SitePackages, Target
-from devenv.adapters import requirements
+from devenv.adapter import (
+    AdapterError,
+    BuildQuery,
+    Completions,
+    Options,
+    Plan,
+    PypiQuery,
+    RemoteFile,
+    SitePackages,
+    Target,
+)
+from devenv.adapters import _requirements_txt, requirements
 from devenv.adapters._requirements_txt import Entry, parse
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
@@ -412,3 +423,14 @@ def test_errors_of_an_included_file_name_it() -> None:
     entry = Entry(file="sub/base.txt", line=7, text="x")
     assert str(entry.fault("is bad")) == "sub/base.txt:7: is bad"
     assert entry.fault("is bad").key == "line 7"
+
+
+@given(st.text(st.sampled_from("ab =-\t\"'\\\v\x1c#é"), max_size=30))
+def test_words_are_split_as_a_shell_does(line: str) -> None:
+    try:
+        expected = shlex.split(line)
+    except ValueError:
+        with pytest.raises(AdapterError):
+            _requirements_txt._words(line, "f", 1)
+    else:
+        assert _requirements_txt._words(line, "f", 1) == expected

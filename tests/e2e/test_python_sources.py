@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.devenv import User
-from tests.support.registry import Registry, point_clients_at, serve
+from tests.support.registry import Registry, point_clients_at, serve, wheel
 from tests.support.sandboxes import require_sandboxes
 from tests.support.sdists import native_source, sdist, sha256, write_source
 
@@ -89,6 +89,23 @@ def test_of_a_hundred_packages_only_the_changed_one_is_fetched_and_built(
     packages = {name for name in made if not name.endswith((".drv", ".json", "-bytecode"))}
     assert all("pkg0" in name for name in packages if "pkg" in name), packages
     assert said(user, root, "import pkg0; print(pkg0.value())") == "42"
+
+
+def test_a_local_wheel_needs_no_hash_and_may_lie_beside_the_project(
+    tmp_path: Path, user: User, registry: Registry
+) -> None:
+    root = project(tmp_path, "./dist/one-1.0-py3-none-any.whl\n../two-1.0-py3-none-any.whl\n")
+    (root / "dist").mkdir()
+    for place in (root / "dist/one-1.0-py3-none-any.whl", tmp_path / "two-1.0-py3-none-any.whl"):
+        place.write_bytes(wheel(place.name[:3], "1.0", {f"{place.name[:3]}/__init__.py": "x = 1\n"})[1])
+    user.run("lock", cwd=root)
+    assert said(user, root, "import one, two; print(one.x + two.x)") == "2"
+    # Another file under the same name is another package, once it is locked.
+    (root / "dist/one-1.0-py3-none-any.whl").write_bytes(
+        wheel("one", "1.0", {"one/__init__.py": "x = 5\n"})[1]
+    )
+    user.run("lock", cwd=root)
+    assert said(user, root, "import one, two; print(one.x + two.x)") == "6"
 
 
 def test_a_repository_is_built_and_says_where_it_is_from(tmp_path: Path, user: User) -> None:

@@ -148,7 +148,10 @@ def test_a_file_of_the_project_stays_in_it(tmp_path: Path) -> None:
     found = endpoints(tmp_path)
     (tmp_path / "project/a b.tar.gz").write_text("")
     assert found.absolute("project:a b.tar.gz") == f"file://{tmp_path}/project/a%20b.tar.gz"
+    (tmp_path / "x-1.whl").write_text("")
+    assert found.absolute("project:../x-1.whl") == f"file://{tmp_path}/x-1.whl"
     (tmp_path / "project/link").symlink_to("/etc/passwd")
-    for path in ("../x", "link", "/etc/passwd"):
+    (tmp_path / "y.whl").symlink_to("/etc/passwd")
+    for path in ("../x", "link", "/etc/passwd", "../y.whl"):
         with pytest.raises(EndpointError, match="is not in the project"):
             found.absolute(f"project:{path}")
