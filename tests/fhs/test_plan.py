@@ -184,9 +184,12 @@ def test_a_root_is_fetched_unpacked_configured_and_composed(archive: Archive) ->
         "configuration of 2 packages of debian/bookworm: the configuration script of p failed; "
         "ln: failed to create symbolic link '/usr/bin/q': File exists; oh."
     )
+    # What cargo compiled of an object goes with it, too.
+    compiled = os.path.join(layout.views, f"{os.path.basename(made.configured.out)}.compiled")
+    os.mkdir(compiled)
     assert collect(layout).views == [] and os.path.isdir(root)
     os.unlink(archive.place / "one-root")
-    assert collect(layout).views == [root]
+    assert sorted(collect(layout).views) == sorted([root, compiled])
     assert not os.path.exists(made.configured.out)
 
 
