@@ -131,6 +131,20 @@ def write(project: Project, meant: Meant, *, full: bool) -> bool:
     return True
 
 
+def existing_file(root: str, text: str) -> str | None:
+    """The file of an override that is there already, by the name of its package alone; None for none or several."""
+    found = []
+    for kind in KINDS:
+        rest = text.removeprefix(f"{kind}:")
+        try:
+            split_name(kind, rest)
+        except ValueError:
+            continue
+        if os.path.isfile(os.path.join(root, file_of(kind, rest))):
+            found.append(file_of(kind, rest))
+    return found[0] if len(found) == 1 else None
+
+
 def listed(project: Project) -> list[Row]:
     """All overrides of the project, and those that devenv.lock still has."""
     return rows(project.config.overrides, project.lock.overrides if project.lock is not None else {})

@@ -23,6 +23,7 @@ from devenv.config.shapes import (
     Text,
     Whole,
     quoted,
+    refuse_path,
 )
 from devenv.debian.request import BASE_PATTERN, PATTERN
 
@@ -67,12 +68,7 @@ def _refuse_version(text: str) -> None:
 
 
 def _refuse_path(text: str) -> None:
-    try:
-        found = normal_path(text)
-    except ValueError as error:
-        raise Refused(f"the path {quoted(text)} {error}") from None
-    if found == ".":
-        raise Refused(f"expected the path of a lockfile, found {quoted(text)}")
+    refuse_path(text, "a lockfile")
 
 
 def _refuse_entry(text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from devenv.adapter import NO_CHANGES, Changes, Ecosystem, Patch
 from devenv.config.paths import normal_path
-from devenv.config.shapes import Array, Exactly, Field, Names, Refused, Table, Text, quoted
+from devenv.config.shapes import Array, Exactly, Field, Names, Refused, Table, Text, quoted, refuse_path
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
 
@@ -138,12 +138,7 @@ def _refuse_nul(text: str) -> None:
 
 
 def _refuse_file(text: str) -> None:
-    try:
-        found = normal_path(text)
-    except ValueError as error:
-        raise Refused(f"the path {quoted(text)} {error}") from None
-    if found == ".":
-        raise Refused(f"expected the path of a file, found {quoted(text)}")
+    refuse_path(text, "a file")
 
 
 def _refuse_url(text: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
+from devenv.config.paths import normal_path
 from devenv.config.positions import Keys
 
 # Called with the keys, what is wrong, and what to do about it.
@@ -30,6 +31,16 @@ class Refused(Exception):  # an answer, not an error: it never leaves this modul
         super().__init__(what)
         self.what = what
         self.hint = hint
+
+
+def refuse_path(text: str, what: str) -> None:
+    """Refuse what is no path of a file inside the project; `what` says of which."""
+    try:
+        found = normal_path(text)
+    except ValueError as error:
+        raise Refused(f"the path {quoted(text)} {error}") from None
+    if found == ".":
+        raise Refused(f"expected the path of {what}, found {quoted(text)}")
 
 
 class Literal(float):

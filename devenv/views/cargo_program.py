@@ -180,6 +180,8 @@ built=${DEVENV_CARGO_BUILT:-$view/../state/cargo}/${shared##*/}
 shared=${DEVENV_CARGO_SHARED:-$shared}
 begin "$shared/$compiler" 2>/dev/null
 begin "$built/$compiler" 2>/dev/null
+# Build scripts copy files of crates, which are read-only here, and write over the copies when they run again.
+chmod -R u+w "$target"/*/build/*/out "$target"/*/*/build/*/out 2>/dev/null || :
 [ -n "$both" ] || exec "$real" "$@"
 status=0
 "$real" "$@" || status=$?

@@ -229,6 +229,8 @@ def test_all_that_is_wrong_is_said_at_once(project: Overridden) -> None:
         "devenv.d/npm/absent.toml: cannot read no/such.patch",
     ):
         assert text in said
+    # It can be opened to be mended.
+    assert project.run("override", "left").strip() == str(project.root / "devenv.d/npm/left.toml")
     (project.root / "devenv.d/npm/left.toml").unlink()
     project.write("devenv.d/npm/absent.toml", 'version = "1.0.0"\n')
     assert "no lockfile has a package absent of the kind npm" in project.run("lock", check=False)

@@ -190,3 +190,37 @@ def test_what_is_asked_about_a_package_names_its_override(name: str) -> None:
     assert about(name, locked) == ["npm:@s/a@1.0 is overridden: version 2"]
     assert about("b", locked) == ["pip:b is overridden: version 1"]
     assert about("a", locked) == []
+
+
+PIECES = st.sampled_from(
+    [
+        "version",
+        "source",
+        "patches",
+        "build",
+        "=",
+        "[",
+        "]",
+        "{",
+        "}",
+        '"1"',
+        '"a b"',
+        "true",
+        "1",
+        "\n",
+        ".",
+        ",",
+        "#",
+        "url",
+    ]
+)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.lists(PIECES | st.text(max_size=3), max_size=25).map(" ".join))
+def test_any_text_is_an_override_or_our_error(kind: str, text: str) -> None:
+    try:
+        found = parse_override(kind, "name", text, "x")
+    except DevenvError as error:
+        assert str(error).startswith("x:")
+        return
+    assert all(isinstance(value, str) for value in found.facts().values())

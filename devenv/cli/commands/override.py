@@ -27,14 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    from devenv.overriding import find, write
-
     if arguments.list or arguments.package is None:
         return _list(arguments, context)
-    project = context.project
-    meant = find(project, arguments.package)
-    written = write(project, meant, full=arguments.full)
-    path = os.path.join(project.root, meant.path)
+    name = _file(arguments, context)
+    path = os.path.join(context.project.root, name)
     editor = context.environ.get("VISUAL") or context.environ.get("EDITOR")
     if arguments.print or not editor or not context.interactive:
         sys.stdout.write(f"{path}\n")
@@ -42,8 +38,24 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     context.close()
     status = _edit(editor, path)
     if status:
-        raise DevenvError(f"{editor} ended with status {status}; {meant.path} is as it left it")
-    return _look_again(arguments, context, meant.path, written)
+        raise DevenvError(f"{editor} ended with status {status}; {name} is as it left it")
+    return _look_again(arguments, context, name)
+
+
+def _file(arguments: argparse.Namespace, context: Context) -> str:
+    """The override's file, relative to the project; one that is there is opened even where something is wrong in it."""
+    from devenv.overriding import existing_file, find, write
+
+    project = context.project
+    try:
+        meant = find(project, arguments.package)
+        write(project, meant, full=arguments.full)
+        return meant.path
+    except DevenvError:
+        name = None if arguments.full else existing_file(project.root, arguments.package)
+        if name is None:
+            raise
+        return name
 
 
 def _edit(editor: str, path: str) -> int:
@@ -58,7 +70,7 @@ def _edit(editor: str, path: str) -> int:
         ) from error
 
 
-def _look_again(arguments: argparse.Namespace, context: Context, name: str, written: bool) -> int:
+def _look_again(arguments: argparse.Namespace, context: Context, name: str) -> int:
     """Say what is wrong with the file now, and what makes it count."""
     from devenv.project import Project
 
