@@ -55,10 +55,14 @@ function global:__devenv_do($Step) {
     if (-not $Step.Same) { __devenv_put $Step.Target $then }
 }
 
-# Whether what the step did was still there.
+# Whether what the step did, or found done already, was still there.
 function global:__devenv_undo($Step) {
-    if ($Step.Same) { return $true }
     $now = __devenv_look $Step.Target
+    if ($Step.Same) {
+        if ($Step.Kind -ceq 'default') { return ($null -ne $now) }
+        if ($Step.Kind -ceq 'unset') { return ($null -eq $now) }
+        return ($Step.Kind -cne 'set' -or (__devenv_same $now $Step.Value))
+    }
     $back = $Step.Old
     if ($Step.Kind -ceq 'prepend' -or $Step.Kind -ceq 'append') {
         if ($null -eq $now) { return $false }
