@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -28,16 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     chosen = {name: subject for name, subject in subjects.items() if name in (options.subject or subjects)}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
-        campaign = Campaign(
-            subjects=chosen,
-            seeds=seeds(chosen, [DATA, *options.corpus]),
-            limits=limits,
-            keep=options.keep,
-            scratch=Path(scratch),
-            seed=options.seed if options.seed is not None else int(time.time()),
-        )
-        campaign.run(options.minutes * 60, options.jobs)
+    campaign = Campaign(
+        subjects=chosen,
+        seeds=seeds(chosen, [DATA, *options.corpus]),
+        limits=limits,
+        keep=options.keep,
+        seed=options.seed if options.seed is not None else int(time.time()),
+    )
+    campaign.run(options.minutes * 60, options.jobs)
     campaign.report(time.monotonic() - began)
     return 1 if campaign.findings else 0
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import select
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -17,7 +17,7 @@ from typing import Any
 
 from .cases import Case, Subject
 from .judging import Finding, Limits
-from .worker import Worker
+from .worker import ROOM, Worker, shared
 
 # Of wall time: beyond the limit of an input, for code that no signal reaches; a busy machine may delay any other.
 _PATIENCE = 180.0
@@ -32,7 +32,6 @@ class Campaign:
     seeds: Mapping[str, list[Case]]
     limits: Limits
     keep: Path
-    scratch: Path
     seed: int
     executions: dict[str, int] = field(default_factory=dict)
     findings: dict[str, Path] = field(default_factory=dict)
@@ -57,12 +56,12 @@ class Campaign:
                 worker.stop_if_stuck(self.limits.seconds + _PATIENCE)
 
     def _start(self, number: int, until: float) -> _Running:
-        place = str(self.scratch / f"input-{number}")
+        present = mmap.mmap(-1, ROOM)
         reading, writing = os.pipe()
         child = os.fork()
         if child:
             os.close(writing)
-            return _Running(child=child, answers=reading, place=place)
+            return _Running(child=child, answers=reading, present=present)
         status = 1
         try:
             os.close(reading)
@@ -73,7 +72,7 @@ class Campaign:
                 pools=pools,
                 limits=self.limits,
                 random=random,
-                place=place,
+                present=present,
                 answers=writing,
                 known=set(self.findings),
             )
@@ -111,10 +110,9 @@ class Campaign:
         if code:
             how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
             why = "did not come back" if worker.stuck else how
-            case = Case.from_json(Path(worker.place).read_text("utf-8"))
+            case = shared(worker.present) or Case(subject="none", files={})
             self._found(Finding(key=f"{case.subject}: the process {why}", text=""), case)
-        with suppress(OSError):
-            os.unlink(worker.place)
+        worker.present.close()
 
     def _found(self, finding: Finding, case: Case) -> None:
         if finding.key in self.findings:
@@ -145,7 +143,7 @@ class _Running:
 
     child: int
     answers: int
-    place: str
+    present: mmap.mmap
     heard: float = field(default_factory=time.monotonic)
     rest: bytes = b""
     counted: Mapping[str, int] = field(default_factory=dict)

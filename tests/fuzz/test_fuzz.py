@@ -76,7 +76,6 @@ def test_each_kind_of_fault_is_found_and_kept(what: str, tmp_path: Path) -> None
         seeds=seeds({"planted": subject}, []),
         limits=Limits(seconds=0.2, memory=64 << 20),
         keep=tmp_path / "kept",
-        scratch=tmp_path,
         seed=1,
     )
     campaign.run(0.1, 1)
@@ -94,7 +93,6 @@ def test_a_process_that_is_stuck_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
         seeds=seeds({"planted": subject}, []),
         limits=Limits(seconds=0.2),
         keep=tmp_path / "kept",
-        scratch=tmp_path,
         seed=1,
     )
     campaign.run(0.1, 1)
@@ -122,6 +120,7 @@ def test_findings_become_small() -> None:
 def test_a_reproducer_keeps_every_byte() -> None:
     case = Case(subject="s", files={"x": bytes(range(256)), "é": b""})
     assert Case.from_json(case.to_json()) == case
+    assert Case.from_bytes(case.to_bytes()) == case
 
 
 @pytest.mark.parametrize("syntax", ["json", "toml", "yaml", "text"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import resource
 import time
@@ -18,17 +19,19 @@ _WATCHED = 0.15  # part of the executions whose lines are looked at, which makes
 _WATCHED_SIZE = 32 << 10  # bytes
 _SHRINKING = 5.0  # seconds
 _TELL_EVERY = 2.0  # seconds
+_SIZE = 8  # bytes
+ROOM = 16 << 20  # bytes, of shared memory
 
 
 @dataclass(slots=True)
 class Worker:
-    """`pools`: by subject, what is mutated; `place`: a file that holds the present input, for a run whose worker died."""
+    """`pools`: by subject, what is mutated; `present`: memory shared with the run, which has the input if this one dies."""
 
     subjects: Mapping[str, Subject]
     pools: dict[str, list[Case]]
     limits: Limits
     random: Random
-    place: str
+    present: mmap.mmap
     answers: int
     lines: Lines = field(default_factory=Lines)
     executions: dict[str, int] = field(default_factory=dict)
@@ -82,9 +85,7 @@ class Worker:
 
     def _execute(self, case: Case, *, watched: bool = False) -> Finding | None:
         self.executions[case.subject] = self.executions.get(case.subject, 0) + 1
-        with open(f"{self.place}.new", "w", encoding="utf-8") as file:
-            file.write(case.to_json())
-        os.replace(f"{self.place}.new", self.place)  # a process may be killed at any time
+        share(self.present, case)
         subject = self.subjects[case.subject]
         if watched:
             with self.lines.watched():
@@ -99,6 +100,21 @@ class Worker:
 
     def _answer(self, message: Mapping[str, object]) -> None:
         os.write(self.answers, json.dumps(message).encode() + b"\n")
+
+
+def share(present: mmap.mmap, case: Case) -> None:
+    """Leave an input in shared memory, its size first: 0 while it is not whole, or does not fit."""
+    data = case.to_bytes()
+    present[:_SIZE] = bytes(_SIZE)
+    if len(data) <= len(present) - _SIZE:
+        present[_SIZE : _SIZE + len(data)] = data
+        present[:_SIZE] = len(data).to_bytes(_SIZE, "little")
+
+
+def shared(present: mmap.mmap) -> Case | None:
+    """What `share` left there."""
+    size = int.from_bytes(present[:_SIZE], "little")
+    return Case.from_bytes(present[_SIZE : _SIZE + size]) if size else None
 
 
 def _syntax(name: str) -> str:
