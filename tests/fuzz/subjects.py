@@ -7,6 +7,7 @@ import posixpath
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from devenv.adapter import (
     Adapter,
@@ -33,7 +34,7 @@ from devenv.derivations import structured_attributes
 from devenv.env import spec_json
 from devenv.environment import PlannedLockfile, instantiate
 from devenv.errors import DevenvError
-from devenv.formats import deb822, derivation, nar, nar_unpack, narinfo, npm_manifest
+from devenv.formats import deb822, derivation, nar, nar_unpack, narinfo, npm_manifest, unified_diff
 from devenv.formats.debian_relations import parse_relations
 from devenv.formats.debian_version import version_key
 from devenv.formats.errors import FormatError
@@ -206,12 +207,24 @@ def _own_formats() -> list[Subject]:
         ),
         Subject(name="devenv.lock", patterns=("devenv.lock",), parse=_lock, syntax="json"),
         Subject(name="env.json", patterns=("env.json",), parse=_spec, syntax="json"),
+        Subject(name="patch", patterns=("*.patch",), parse=_patch),
         Subject(name="init", patterns=("pyproject.toml",), parse=_init, syntax="toml", companions=_BESIDE),
     ]
 
 
 def _config(files: Files) -> object:
     return toml.parse_config(_text(_main(files)), "devenv.toml")
+
+
+def _patch(files: Files) -> object:
+    """A diff, and whether its hunks fit a text that is made of its own lines."""
+    data = _main(files)
+    changes = unified_diff.parse_diff(data)
+    lines = b"".join(line[1:] + b"\n" for line in data.split(b"\n") if line[:1] in (b" ", b"-"))
+    for change in changes:
+        with suppress(DevenvError):
+            unified_diff.apply_hunks(change.hunks, lines)
+    return changes
 
 
 def _init(files: Files) -> object:
