@@ -1,6 +1,6 @@
 """PowerShell, from version 7.3 on. Its code is constant, and reads what to do from the spec object's data.
 
-Written from the language's documentation: no test runs a real PowerShell.
+Written from the language's documentation; tests read it with a grammar of the language, and none runs a real PowerShell.
 """
 
 from __future__ import annotations

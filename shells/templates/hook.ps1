@@ -135,7 +135,7 @@ function global:__devenv_hook_look([string] $Here) {
 if ($null -eq $global:__devenv_hook) {
     $global:__devenv_hook = @{
         Tree = TREE; Program = @(PROGRAM); Pwd = ''; Root = ''; Version = ''; Watched = @(); Asked = ''; Told = ''
-        Meant = ''; Place = ''; Layer = ''; Prompt = $function:global:prompt
+        Meant = ''; Place = ''; Layer = ''; Prompt = ${function:global:prompt}
     }
     function global:prompt {
         # The user's prompt may show whether the last command succeeded.
