@@ -5,19 +5,16 @@
 const __devenv_hook_tree = TREE
 const __devenv_hook_program = PROGRAM
 
-# What tells that a file is as it was: its contents, of large files the time; both by builtins. `ls` costs more than the
-# contents of a small file.
-def __devenv_hook_stamp [watch: record] {
+# What the prompt compares: contents of files, times of large ones, whether others are there; all by builtins. `ls` costs
+# more than the contents of a small file.
+def __devenv_hook_seen [watched: record] {
     try {
-        let real = $watch.path | path expand
-        if $watch.kind == "absent" {
-            if ($real | path exists) { "there" } else { "absent" }
-        } else if $watch.large {
-            __devenv_hook_time $watch.path
-        } else {
-            open --raw $real | hash sha256
-        }
-    } catch { "gone" }
+        [
+            ($watched.absent | path exists)
+            ($watched.small | each {|file| open --raw ($file | path expand) | hash sha256 })
+            ($watched.large | each {|file| __devenv_hook_time $file })
+        ]
+    } catch { [] }
 }
 
 # The time of the last change, in nanoseconds; 0 where there is no such file.
@@ -44,40 +41,45 @@ def __devenv_hook_changed [hook: record] {
     if (__devenv_hook_current $hook.root) != $hook.version { return true }
     if $hook.version == "" { return false }
     # After it was asked, only a new version can tell anything new.
-    $hook.asked != $hook.version and ($hook.watched | any {|watch| $watch.often and (__devenv_hook_stamp $watch) != $watch.stamp })
+    $hook.asked != $hook.version and (__devenv_hook_seen $hook.often) != $hook.seen
 }
 
-# What is known about a project: its version, environment, texts, and the files to watch with their stamps of now.
+# What is known about a project: its version, environment, texts, and the files to watch.
 def __devenv_hook_read [root: string] {
-    let nothing = {version: "", spec: "", say: "", news: "", watched: []}
+    let nothing = {version: "", spec: "", say: "", news: "", watched: [], often: {absent: [], small: [], large: []}}
     let version = __devenv_hook_current $root
     let lines = try { open --raw ($version + "/entry") | decode utf-8 | split row "\n" | drop 1 } catch { [] }
     if ($lines | length) < 7 or $lines.0 != "devenv-hook 1" or $lines.2 != "project " + $root { return $nothing }
     let watched = $lines | skip 7 | enumerate | each {|line|
         let kind = $line.item | split row " " | first
         let path = $line.item | str substring (($kind | str length) + 1)..
-        let size = try { ls --directory ($path | path expand) | get 0.size | into int } catch { 0 }
-        let plain = ($path | path expand | path type) == "file"
-        let watch = {kind: $kind, path: $path, often: ($kind != "look"), large: (not $plain or $size > 65536), number: $line.index}
-        $watch | insert stamp (__devenv_hook_stamp $watch)
+        {kind: $kind, path: $path, reference: ($version + "/" + ($line.index | into string))}
+    }
+    let files = $watched | where kind == "watch" | each {|watch|
+        let size = try { ls --directory ($watch.path | path expand) | get 0.size | into int } catch { 0 }
+        {path: $watch.path, small: ($size < 65536 and ($watch.path | path expand | path type) == "file")}
+    }
+    let often = {
+        absent: ($watched | where kind == "absent" | each {|watch| $watch.path })
+        small: ($files | where small | each {|file| $file.path })
+        large: ($files | where not small | each {|file| $file.path })
     }
     {
-        version: $version, watched: $watched, spec: ($lines.4 | str substring 5..), say: ($lines.5 | str substring 4..),
+        version: $version, watched: $watched, often: $often, spec: ($lines.4 | str substring 5..), say: ($lines.5 | str substring 4..),
         news: ($lines.6 | str substring 5..)
     }
 }
 
-# Whether a file is not the one that the version was made with. The stamps are older than this comparison.
+# Whether a file is not the one that the version was made with.
 def __devenv_hook_stale [hook: record, moved: bool] {
     $hook.watched | any {|watch|
-        if not ($watch.often or $moved) {
+        if $watch.kind == "look" and not $moved {
             false
         } else if $watch.kind == "absent" {
-            (__devenv_hook_stamp $watch) != "absent"
+            $watch.path | path exists
         } else {
-            $watch.stamp != (__devenv_hook_stamp $watch) or (
-                (__devenv_hook_time $watch.path) != (__devenv_hook_time ($hook.version + "/" + ($watch.number | into string)))
-            )
+            let time = __devenv_hook_time $watch.path
+            $time == 0 or $time != (__devenv_hook_time $watch.reference)
         }
     }
 }
@@ -119,7 +121,7 @@ def --env __devenv_hook_look [] {
     }
     if not $inside or (__devenv_hook_current $root) != $hook.version {
         let found = __devenv_hook_read $root
-        $env.__devenv_hook = $hook | merge {root: $root, version: $found.version, watched: $found.watched}
+        $env.__devenv_hook = $hook | merge {root: $root, version: $found.version, watched: $found.watched, often: $found.often}
         __devenv_hook_switch $found.spec (if $found.spec == "" { "" } else { $root })
         if $found.version != $hook.told {
             for text in [$found.say (if $inside { $found.news } else { "" })] {
@@ -128,6 +130,8 @@ def --env __devenv_hook_look [] {
             $env.__devenv_hook.told = $found.version
         }
     }
+    # Before times are compared: a change in between is noticed at the next prompt.
+    $env.__devenv_hook.seen = __devenv_hook_seen $env.__devenv_hook.often
     let hook = $env.__devenv_hook
     let lacking = $hook.meant != "" and not ($hook.meant + "/id" | path exists)
     if $hook.version == "" or $lacking or (__devenv_hook_stale $hook $moved) { __devenv_hook_ask }
@@ -135,7 +139,7 @@ def --env __devenv_hook_look [] {
 
 if "__devenv_hook" not-in $env {
     $env.__devenv_hook = {
-        pwd: "", root: "", version: "", watched: [], asked: "", told: "", meant: "", place: "", layer: ""
+        pwd: "", root: "", version: "", watched: [], often: {absent: [], small: [], large: []}, seen: [], asked: "", told: "", meant: "", place: "", layer: ""
     }
     # First, so that the others find the environment.
     $env.config.hooks.pre_prompt = $env.config | get -o hooks.pre_prompt | default [] | prepend {||
