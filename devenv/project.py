@@ -179,10 +179,8 @@ class Workplace:
             problems.append(error)
         git = [query for query in queries if isinstance(query, GitQuery)]
         if git:
-            from devenv.derivations.git_trees import answer_git
-
             try:
-                answers |= answer_git(self.client, git)
+                answers |= self._answer_git(git)
             except DevenvError as error:
                 problems.append(error)
         named = [query for query in queries if isinstance(query, FileQuery)]
@@ -201,6 +199,13 @@ class Workplace:
                 problems.append(error)
         raise_problems(problems)
         return answers
+
+    def _answer_git(self, queries: list[GitQuery]) -> dict[str, tuple[RemoteFile, ...]]:
+        from devenv.derivations.git_trees import answer_git
+        from devenv.store.local import Store
+
+        with Store.open(self.layout, reporter=self.settings.reporter) as store:
+            return answer_git(self.client, queries, store)
 
     def _answer_r(self, queries: list[RQuery]) -> dict[str, tuple[RemoteFile, ...]]:
         """The sources come along and stay in the store: there is no other way to know their hashes."""

@@ -6,7 +6,9 @@ A commit's own name does not say what its submodules hold, nor what a store obje
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from devenv.adapter import GitQuery, RemoteFile
@@ -14,14 +16,17 @@ from devenv.errors import DevenvError, raise_problems
 from devenv.fetch.errors import FetchError, MismatchError
 from devenv.fetch.git import checkout
 from devenv.formats.hashes import Hash
+from devenv.formats.store_path import sanitize_name
 from devenv.store.tree import canonicalise, scan
 
 if TYPE_CHECKING:
     from devenv.fetch.http import Client
+    from devenv.store.local import Store
 
 T = TypeVar("T")
 
 _AT_ONCE = 4
+_REGISTERING = threading.Lock()
 _LARGEST_TEXT = 1 << 20
 
 
@@ -41,8 +46,13 @@ def fetch_tree(url: str, commit: str, target: str, *, expected: Hash, client: Cl
         )
 
 
-def answer_git(client: Client, queries: Sequence[GitQuery]) -> dict[str, tuple[RemoteFile, ...]]:
-    """The tree of each commit by the query's key. Raises one error for all that cannot be had."""
+def answer_git(
+    client: Client, queries: Sequence[GitQuery], store: Store | None = None
+) -> dict[str, tuple[RemoteFile, ...]]:
+    """The tree of each commit by the query's key. Raises one error for all that cannot be had.
+
+    The trees stay in `store`, where what is built of them will look for them.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     if client.offline and queries:
@@ -50,7 +60,7 @@ def answer_git(client: Client, queries: Sequence[GitQuery]) -> dict[str, tuple[R
     answers: dict[str, tuple[RemoteFile, ...]] = {}
     problems = []
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        asked = [(query, threads.submit(_answer, client, query)) for query in queries]
+        asked = [(query, threads.submit(_answer, client, query, store)) for query in queries]
         for query, future in asked:
             try:
                 answers[query.key] = (future.result(),)
@@ -60,8 +70,8 @@ def answer_git(client: Client, queries: Sequence[GitQuery]) -> dict[str, tuple[R
     return answers
 
 
-def _answer(client: Client, query: GitQuery) -> RemoteFile:
-    return answer_tree(client, query.url, query.commit)[0]
+def _answer(client: Client, query: GitQuery, store: Store | None) -> RemoteFile:
+    return look_into(client, query.url, query.commit, lambda tree: None, store=store)[0]
 
 
 def answer_tree(
@@ -71,22 +81,37 @@ def answer_tree(
     return look_into(client, url, commit, lambda tree: text_in(tree, inner) if inner is not None else None)
 
 
-def look_into(client: Client, url: str, commit: str, look: Callable[[str], T]) -> tuple[RemoteFile, T]:
-    """The tree of a commit, and what `look` finds in the directory where it is for that moment. Raises FetchError."""
-    import tempfile
+def look_into(
+    client: Client, url: str, commit: str, look: Callable[[str], T], *, store: Store | None = None
+) -> tuple[RemoteFile, T]:
+    """The tree of a commit, and what `look` finds in the directory where it is for that moment. Raises FetchError.
 
-    os.makedirs(client.endpoints.cache, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="git-", dir=client.endpoints.cache) as folder:
+    It becomes an object of `store`, the same that `git_node` makes.
+    """
+    name = url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "source"
+    with _scratch(client, store) as folder:
         tree = os.path.join(folder, "tree")
         try:
             checkout(url, commit, tree, environ=client.endpoints.environ)
             canonicalise(tree)
             found = scan(tree, ()).nar_hash
             seen = look(tree)
+            if store is not None:
+                with _REGISTERING:
+                    store.adopt_tree(sanitize_name(name), tree, ())
         finally:
             _writable(tree)
-    name = url.rstrip("/").rpartition("/")[2].removesuffix(".git") or "source"
     return RemoteFile(file_name=name, url=f"git+{url}#{commit}", hash=found), seen
+
+
+def _scratch(client: Client, store: Store | None) -> AbstractContextManager[str]:
+    """A directory to fetch to, removed afterwards: one of the store's, from which a tree can be moved into it."""
+    import tempfile
+
+    if store is not None:
+        return store.temporary_directory()
+    os.makedirs(client.endpoints.cache, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix="git-", dir=client.endpoints.cache)
 
 
 def text_in(tree: str, inner: str) -> str | None:

@@ -118,6 +118,7 @@ def test_a_repository_is_built_and_says_where_it_is_from(tmp_path: Path, user: U
     commit = done.stdout.strip()
     root = project(tmp_path, f"ext @ git+file://{repository}@{commit}#subdirectory=python\n")
     user.run("lock", cwd=root)
+    repository.rename(tmp_path / "gone")  # it was fetched when it was locked, and is not fetched again
     assert said(user, root, "import ext; print(ext.value())") == "7"
     (found,) = root.glob(".devenv/python/lib/python3.*/site-packages/ext-1.0.dist-info/direct_url.json")
     told = json.loads(found.read_text())
