@@ -165,3 +165,51 @@ def test_a_directory_without_a_backend_is_imported_as_it_lies_there(tmp_path: Pa
     done = user.run("enter", "-c", "cd / && python -c 'import plain; print(plain.x)'", cwd=root)
     assert done.stdout == "3\n"
     assert "plain: imported as it lies there; it names no build backend" in done.stderr
+
+
+C_SOURCE = """
+#include <Python.h>
+static PyObject *value(PyObject *self, PyObject *unused) { return PyLong_FromLong(77); }
+static PyMethodDef methods[] = {{"value", value, METH_NOARGS, ""}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_comp", 0, -1, methods};
+PyMODINIT_FUNC PyInit__comp(void) { return PyModule_Create(&module); }
+"""
+REAL = {
+    "comp/setup.py": (
+        "from setuptools import setup, Extension\n"
+        "setup(name='comp', version='0.4', py_modules=['comp'], ext_modules=[Extension('_comp', ['_comp.c'])])\n"
+    ),
+    "comp/comp.py": "from _comp import value\n",
+    "comp/_comp.c": C_SOURCE,
+    "pure/pyproject.toml": (
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "pure"\ndynamic = ["version"]\n[tool.hatch.version]\npath = "src/pure/__init__.py"\n'
+    ),
+    "pure/src/pure/__init__.py": '__version__ = "3.2.1"\n',
+    "mesext/pyproject.toml": (
+        '[build-system]\nrequires = ["meson-python", "cython", "ninja"]\nbuild-backend = "mesonpy"\n'
+        '[project]\nname = "mesext"\nversion = "1.0"\n'
+    ),
+    "mesext/meson.build": (
+        "project('mesext', 'c', 'cython')\npy = import('python').find_installation()\n"
+        "py.extension_module('mesext', 'mesext.pyx', install: true)\n"
+    ),
+    "mesext/mesext.pyx": "def value():\n    return 42\n",
+}
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_real_backends_make_editable_wheels(tmp_path: Path) -> None:
+    """setup.py with a module in C, hatchling with a version of its own, meson with Cython."""
+    require_sandboxes()
+    user = User(tmp_path / "home")
+    root = project(tmp_path, "-e ./comp\n-e ./pure\n-e ./mesext\n")
+    write_source(root, REAL)
+    user.run("lock", cwd=root)
+    code = (
+        "import comp, mesext, importlib.metadata as m; print(comp.value(), mesext.value(), m.version('pure'))"
+    )
+    done = user.run("enter", "-c", f'cd / && python -c "{code}"', cwd=root)
+    assert done.stdout == "77 42 3.2.1\n"
+    assert list((root / "comp").glob("_comp.*.so"))
