@@ -40,7 +40,8 @@ def project(machine: Machine) -> Path:
 
 def loading(shell: str, *words: str) -> str:
     call = " ".join((program(words[0]), *words[1:], shell))
-    return f"{call} | source\n" if shell == "fish" else f'eval "$({call})"\n'
+    forms = {"fish": f"{call} | source", "tcsh": f"eval `{call}`"}
+    return forms.get(shell, f'eval "$({call})"') + "\n"
 
 
 @pytest.fixture
@@ -51,11 +52,13 @@ def prompts(machine: Machine) -> Iterator[list[Prompt]]:
         each.close()
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"], indirect=True)
 @pytest.mark.parametrize("first", ["direnv", "devenv"])
 def test_direnv(shell: str, machine: Machine, project: Path, prompts: list[Prompt], first: str) -> None:
-    if shell == "fish" and first == "devenv":
+    if shell in ("fish", "tcsh") and first == "devenv":
         pytest.skip(
-            "fish runs handlers in the order of their definition: docs/hook.md says to load direnv first"
+            "fish runs handlers in the order of their definition, and in tcsh direnv replaces the others: "
+            "docs/hook.md says to load direnv first"
         )
     (project / ".envrc").write_text("PATH_add theirs\nexport SHAPE=round\n")
     environ = base_environ(machine.home)
