@@ -204,7 +204,7 @@ def listed(tools: Tools, lock: Path, target: Target) -> tuple[Packages, str]:
 
 def asked_python(lock: Path) -> str:
     """The versions of Python that a lockfile is for, as a specifier; "" for any."""
-    if lock.suffix not in (".toml", ".lock") or lock.name == "Pipfile.lock":
+    if lock.suffix != ".toml" and lock.name not in ("uv.lock", "poetry.lock"):
         return ""
     found = tomllib.loads(lock.read_text())
     text = str(found.get("requires-python") or found.get("metadata", {}).get("python-versions", ""))

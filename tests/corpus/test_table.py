@@ -130,6 +130,6 @@ def differences(ours: Packages, theirs: Packages) -> list[str]:
 
 def target_of(file: Path) -> Target:
     """This machine, with the interpreter that runs the tests, or the next one that the lockfile is for."""
-    asked = SpecifierSet(python.asked_python(file)) if file.name != "Cargo.lock" else SpecifierSet()
+    asked = SpecifierSet(python.asked_python(file))
     versions = (platform.python_version(), "3.12.4", "3.10.9")
     return linux_target(next(version for version in versions if version in asked))
