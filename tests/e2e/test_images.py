@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
@@ -54,10 +55,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     user.run("lock", cwd=root)
     user.run("allow", "--yes", cwd=root)
     user.run("export", "oci", "-o", str(place / "image.tar"), cwd=root)
-    engine = Engine(place / "engine")
-    loaded = engine.run("load", "--input", str(place / "image.tar"))
-    assert "localhost/my-app:latest" in loaded
-    yield Made(user, root, place / "image.tar", engine)
+    with TemporaryDirectory(prefix="p") as run:
+        engine = Engine(place / "engine", run)
+        loaded = engine.run("load", "--input", str(place / "image.tar"))
+        assert "localhost/my-app:latest" in loaded
+        yield Made(user, root, place / "image.tar", engine)
     # Below the directory of the store nothing may be written, not even by who removes it.
     subprocess.run(["chmod", "-R", "u+w", place], check=True)
 

@@ -26,7 +26,7 @@ log_driver = "none"
 conmon_path = ["{conmon}"]
 runtime = "crun"
 events_logger = "file"
-tmp_dir = "{place}/run/libpod"
+tmp_dir = "{run}/libpod"
 lock_type = "file"
 
 [engine.runtimes]
@@ -34,7 +34,7 @@ crun = ["{crun}"]
 """
 _STORAGE = """[storage]
 driver = "vfs"
-runroot = "{place}/run"
+runroot = "{run}"
 graphroot = "{place}/graph"
 
 [storage.options.vfs]
@@ -48,21 +48,24 @@ exec "$@"
 
 
 class Engine:
-    """An engine whose settings, images and containers lie in `place`, which must not exist."""
+    """An engine whose settings, images and containers lie in `place`, which must not exist.
 
-    def __init__(self, place: Path) -> None:
+    run: an empty directory for what is there while it runs; podman takes no longer name of it than 50 characters
+    """
+
+    def __init__(self, place: Path, run: str) -> None:
         require_sandboxes()
         self.place = place
-        (place / "run").mkdir(parents=True)
+        place.mkdir(parents=True)
         settings = place / ".config/containers"
         settings.mkdir(parents=True)
         found = {name: program(name) for name in ("podman", "conmon", "crun")}
-        (settings / "containers.conf").write_text(_CONTAINERS.format(place=place, **found))
-        (settings / "storage.conf").write_text(_STORAGE.format(place=place))
+        (settings / "containers.conf").write_text(_CONTAINERS.format(run=run, **found))
+        (settings / "storage.conf").write_text(_STORAGE.format(place=place, run=run))
         (settings / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         self.env = {
             "HOME": str(place),
-            "XDG_RUNTIME_DIR": str(place / "run"),
+            "XDG_RUNTIME_DIR": run,
             "CONTAINERS_CONF": str(settings / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(settings / "storage.conf"),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -71,7 +74,7 @@ class Engine:
             "_CONTAINERS_ROOTLESS_GID": str(os.getgid()),
         }
         self.program = place / "podman"
-        words = [found["podman"], "--root", str(place / "graph"), "--runroot", str(place / "run")]
+        words = [found["podman"], "--root", str(place / "graph"), "--runroot", run]
         self.program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         self.program.chmod(0o755)
 
