@@ -23,8 +23,12 @@ from tests.support.nix import Nix
 ORIGIN = "a test"
 # nix 2.8 reads the variables back through JSON that it writes itself, and escapes only some control characters
 # and no bytes; a carriage return does not come through the text that `Nix.run` returns.
-LEFT_OUT = ("bytes", "half-character", "marks", "long", "control", "vertical", "carriage-return")
-VALUES = {f"V_{index}": value for index, (name, value) in enumerate(NASTY.items()) if name not in LEFT_OUT}
+LEFT_OUT = ("marks", "long", "control", "vertical", "carriage-return")
+VALUES = {
+    f"V_{index}": value
+    for index, (name, value) in enumerate(NASTY.items())
+    if name not in LEFT_OUT and not any("\udc80" <= letter <= "\udcff" for letter in value)
+}
 DUMP = "/usr/bin/env -0"
 
 
