@@ -17,6 +17,7 @@ __all__ = [
     "Launch",
     "Shell",
     "ShellError",
+    "check_variables",
     "prompt_label",
     "step_words",
     "template",
@@ -27,6 +28,17 @@ __all__ = [
 
 class ShellError(RenderError):
     """A shell cannot hold a text that the environment needs. The message names variable and shell."""
+
+
+def check_variables(spec: Spec, check: Callable[[str], None]) -> None:
+    """Call `check` with each text of the variables. The ShellError that it raises gets the variable's name before it."""
+    for step in lower(spec):
+        try:
+            for piece in (step.separator, *step.value):
+                if not isinstance(piece, Place):
+                    check(piece)
+        except ShellError as error:
+            raise ShellError(f"variable {step.name}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from devenv.env.spec import Spec
-from devenv.env.steps import Place, lower, spec_id
-from devenv.shell import HookSettings, Launch, ShellError, prompt_label, template
+from devenv.env.steps import spec_id
+from devenv.shell import HookSettings, Launch, ShellError, check_variables, prompt_label, template
 
 # The language takes these for single quotes, too. (about_Quoting_Rules, smart quotation marks)
 _QUOTES = "'\u2018\u2019\u201a\u201b"
@@ -30,13 +30,7 @@ def _check(text: str) -> None:
 
 def activate(spec: Spec) -> str:
     """Raises ShellError for bytes that are not UTF-8, and for aliases that differ only in case."""
-    for step in lower(spec):
-        try:
-            for piece in (step.separator, *step.value):
-                if not isinstance(piece, Place):
-                    _check(piece)
-        except ShellError as error:
-            raise ShellError(f"variable {step.name}: {error}") from error
+    check_variables(spec, _check)
     _check_aliases(spec)
     return (
         f"# The environment {spec.name}, for PowerShell: `devenv_leave` leaves it again.\n"
