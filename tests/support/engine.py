@@ -59,6 +59,7 @@ class Engine:
         place.mkdir(parents=True)
         settings = place / ".config/containers"
         settings.mkdir(parents=True)
+        (place / "tmp").mkdir()
         found = {name: program(name) for name in ("podman", "conmon", "crun")}
         (settings / "containers.conf").write_text(_CONTAINERS.format(run=run, **found))
         (settings / "storage.conf").write_text(_STORAGE.format(place=place, run=run))
@@ -66,6 +67,8 @@ class Engine:
         self.env = {
             "HOME": str(place),
             "XDG_RUNTIME_DIR": run,
+            # The devcontainer CLI names its directory there by the user, who is root for everybody's engine.
+            "TMPDIR": str(place / "tmp"),
             "CONTAINERS_CONF": str(settings / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(settings / "storage.conf"),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
