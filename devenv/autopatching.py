@@ -25,8 +25,8 @@ from devenv.foreign.suppliers import Suppliers
 from devenv.foreign.surroundings import Surroundings
 from devenv.foreign.surveying import Survey
 from devenv.formats.store_path import StorePath, sanitize_name
-from devenv.project import Workplace
 from devenv.store.local import Store
+from devenv.workplace import Workplace
 
 # Part of each derivation, so that a builder which makes something else gives it another place.
 _REVISION = "1"

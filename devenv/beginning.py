@@ -62,7 +62,7 @@ def _hidden_lock(directory: str) -> list[str]:
 
 
 def _host_minor(environ: Mapping[str, str]) -> str:
-    from devenv.environment import minor_version
+    from devenv.providers.python_host import minor_version
 
     try:
         return minor_version(find_python(">=3.9", environ).version)

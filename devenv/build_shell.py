@@ -25,7 +25,7 @@ from devenv.env.spec import Append, Set, Spec
 from devenv.errors import DevenvError
 from devenv.events import Notice
 from devenv.plugins import load_shells
-from devenv.project import Project, Workplace
+from devenv.project import Project
 from devenv.recipes.instantiate import Planned
 from devenv.recipes.kept import Kept, KeptTree
 from devenv.recipes.running import output_place, recipe_options, restore, scratch_node, write_generated
@@ -36,6 +36,7 @@ from devenv.store.errors import explaining
 from devenv.store.local import Store
 from devenv.store.tree import remove
 from devenv.values import replaced
+from devenv.workplace import Workplace
 
 if TYPE_CHECKING:
     from devenv.formats.store_path import StorePath

@@ -20,7 +20,8 @@ from devenv.events import Finished, Notice, Printed, Started
 from devenv.foresight import Foreseen, foresee, valid_paths
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
-from devenv.project import Project, instantiate_project
+from devenv.instantiation import instantiate_project
+from devenv.project import Project
 from devenv.realisation import host_pythons
 from devenv.recipes.checkpoints import Checkpoints, limit_from
 from devenv.recipes.errors import RecipeError

@@ -17,7 +17,8 @@ from devenv.config.model import UserConfig
 from devenv.errors import DevenvError
 from devenv.events import Notice
 from devenv.formats.store_path import StorePath
-from devenv.project import CONFIG_NAME, Project, Workplace
+from devenv.project import CONFIG_NAME, Project
+from devenv.workplace import Workplace
 
 if TYPE_CHECKING:
     from devenv.formats.signing import PublicKey, SecretKey, TrustedKeys

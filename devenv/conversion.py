@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from devenv.adapter import CargoSources, NodeModules, Options, Package, SitePackages
+from devenv.answers import answer
+from devenv.basis import make_target
+from devenv.completion import all_queries, plan_lockfiles, useful_files
 from devenv.config.lock import Lock
 from devenv.derivations.graph import Graph, Node
 from devenv.environment import PlannedLockfile, Recipe, ViewMaker
 from devenv.errors import DevenvError
 from devenv.lockfiles import Lockfile, read
 from devenv.plugins import load_adapters
-from devenv.project import LOCK_NAME, Workplace, all_queries, make_target, plan_lockfiles, useful_files
+from devenv.project import LOCK_NAME
 from devenv.providers.python_host import HostPython, find_python
+from devenv.workplace import Workplace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +146,7 @@ def _plan(place: Workplace, lockfile: Lockfile, python: HostPython | None) -> Pl
     (planned,) = plan_lockfiles((lockfile,), target, known)
     queries = all_queries([planned])
     if queries:
-        answers = {key: useful_files(found, target) for key, found in place.answer(queries).items()}
+        answers = {key: useful_files(found, target) for key, found in answer(place, queries).items()}
         (planned,) = plan_lockfiles((lockfile,), target, {**known, **answers})
     return planned
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Literal
 from devenv.errors import DevenvError
 
 if TYPE_CHECKING:
-    from devenv.project import Project, Workplace
+    from devenv.project import Project
+    from devenv.workplace import Workplace
 
 State = Literal["good", "note", "bad"]
 

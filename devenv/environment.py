@@ -29,7 +29,7 @@ from devenv.derivations.packages import bytecode_node, git_node, is_git, link_no
 from devenv.env.spec import Operation, PackageRef, Prepend, Set, Spec, Unset, ViewRef
 from devenv.errors import DevenvError
 from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
-from devenv.providers.python_host import HostPython
+from devenv.providers.python_host import HostPython, minor_version
 from devenv.views.isolated import tree_key
 
 PYTHON_VIEW = ".devenv/python"
@@ -596,11 +596,6 @@ def _one_of_each(entries: Sequence[PlannedLockfile]) -> tuple[Package, ...]:
                 )
     raise_problems(problems)
     return tuple(package for _, (package, _) in sorted(chosen.items()))
-
-
-def minor_version(version: str) -> str:
-    """ "3.11.2" -> "3.11" """
-    return ".".join(version.split(".")[:2])
 
 
 def _variables(

@@ -22,8 +22,9 @@ from devenv.env.describe import operation_text
 from devenv.env.spec import Spec
 from devenv.errors import DevenvError
 from devenv.explanation import read_view_packages
+from devenv.instantiation import instantiate_project
 from devenv.preparation import Prepared, prepare
-from devenv.project import CONFIG_NAME, Project, instantiate_project
+from devenv.project import CONFIG_NAME, Project
 from devenv.store.generations import Generation, Profile, find_profile
 
 SHELL = "shell"

@@ -25,12 +25,14 @@ from devenv.hook_index import (
     read_entry,
     write_entry,
 )
+from devenv.instantiation import instantiate_project
 from devenv.preparation import prepare, watched_by
-from devenv.project import CONFIG_NAME, LOCK_NAME, Project, Settings, StaleLock, instantiate_project
+from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock
 from devenv.stamp import current_spec, watched_files
 from devenv.trust import Trust
 from devenv.trust_request import Request, safe_part
 from devenv.trusting import is_trusted, project_request
+from devenv.workplace import Settings
 
 # Two edits within this time can have the same modification time: the clock that files are stamped with ticks slower
 # than the one that programs read.

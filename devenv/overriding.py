@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass
 
 from devenv.adapter import Package, Plan
+from devenv.basis import Basis
 from devenv.config.overrides import KINDS, Override, split_name
 from devenv.errors import DevenvError
 from devenv.overrides.choice import Known, kind_of, known_packages, missing
 from devenv.overrides.listing import Row, rows
 from devenv.overrides.reading import file_of
 from devenv.overrides.writing import full_copy, template
-from devenv.project import Project, StaleLock, find_locked_python, make_target
+from devenv.project import Project, StaleLock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def _plans(project: Project) -> tuple[list[tuple[str, Plan]], Known]:
     lock = project.lock
     if lock is None:
         raise StaleLock([], missing=True)
-    target = make_target(find_locked_python(lock, project.settings.environ), lock.toolchains)
+    target = Basis.of(lock, project.settings.environ).target
     plans = [
         (lockfile.path, lockfile.plan_as_locked(target, lock.files))
         for lockfile in project.lockfiles

@@ -15,7 +15,8 @@ from devenv.debian.errors import DebianError
 from devenv.debian.family import architecture_of, parse_base
 from devenv.debian.request import parse_request
 from devenv.debian.suites import Places
-from devenv.project import Project, Workplace
+from devenv.project import Project
+from devenv.workplace import Workplace
 
 # A look at what there is need not be of today; `devenv lock` always asks anew.
 FRESH = 7 * 86400.0  # seconds

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from devenv.adapter import SitePackages
 from devenv.caching import substitution
 from devenv.config.lock import Lock
-from devenv.environment import Instantiated, minor_version, object_name
+from devenv.environment import Instantiated, object_name
 from devenv.errors import DevenvError
 from devenv.extending import OUTSIDE, outside_files
+from devenv.instantiation import instantiate_project
 from devenv.overrides.reading import files as override_files
 from devenv.overrides.reading import watched as watched_overrides
-from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock, instantiate_project
+from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock
+from devenv.providers.python_host import minor_version
 from devenv.stamp import store_request as requested_store
 from devenv.stamp import take_signatures, write_stamp
 

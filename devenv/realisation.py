@@ -11,7 +11,7 @@ from devenv.derivations.packages import BYTECODE
 from devenv.derivations.plan import FETCHERS
 from devenv.errors import DevenvError, raise_problems
 from devenv.formats.store_path import StorePath
-from devenv.project import Workplace
+from devenv.workplace import Workplace
 
 if TYPE_CHECKING:
     from devenv.derivations.graph import Graph

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from devenv.errors import DevenvError, Problems
 from devenv.formats.store_path import StorePath
-from devenv.project import Workplace
 from devenv.store.local import Store
 from devenv.store.objects import Objects, closure, referrers_closure
 from devenv.store.root_search import Root, RootSearch
 from devenv.store.verify import Verified, verify
+from devenv.workplace import Workplace
 
 _PROJECT_LINKS = "/.devenv/"
 

@@ -14,9 +14,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fhs.plan import RootPlan
-    from devenv.project import Workplace
     from devenv.store.layout import Layout
     from devenv.store.local import Store
+    from devenv.workplace import Workplace
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 

@@ -13,7 +13,8 @@ from typing import Self
 from devenv.cli.warm import find_project
 from devenv.config.parameters import split_given
 from devenv.events import Notice, Reporter
-from devenv.project import NoProject, Project, Settings, Workplace
+from devenv.project import NoProject, Project
+from devenv.workplace import Settings, Workplace
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

@@ -15,7 +15,8 @@ from devenv.dependencies.drivers import SCRATCH, Action, Job, Step, driver_of
 from devenv.dependencies.request import KINDS, Request, RequestError
 from devenv.dependencies.system_packages import change_system
 from devenv.errors import DevenvError, raise_problems
-from devenv.project import CONFIG_NAME, Locked, Project, lock_project
+from devenv.locking import Locked, lock_project
+from devenv.project import CONFIG_NAME, Project
 
 _HINTS = {
     "uv": "`pip install uv` in the environment of devenv, or as uv's own documentation says",

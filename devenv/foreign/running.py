@@ -21,11 +21,11 @@ from devenv.foreign.plans import Plan
 from devenv.foreign.systems import System
 from devenv.foreign.verdict import HOST
 from devenv.formats.hashes import Hash
-from devenv.project import Workplace
 from devenv.roots import lock, make, remembered, state_directory
 from devenv.sandbox.syscalls import die_with_parent
 from devenv.store.last_use import mark_program_used
 from devenv.values import replaced
+from devenv.workplace import Workplace
 
 _FRESH = 7 * 86400.0  # seconds for which what was seen of a base counts as present
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCONT)

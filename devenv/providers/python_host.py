@@ -274,3 +274,8 @@ def _musl_minor(machine: str) -> int:
         return -1
     found = re.search(rb"Version 1\.(\d{1,3})", done.stderr)
     return int(found.group(1)) if found else -1
+
+
+def minor_version(version: str) -> str:
+    """ "3.11.2" -> "3.11" """
+    return ".".join(version.split(".")[:2])

@@ -16,13 +16,14 @@ from devenv.build_shell import ShellRequest, enter_recipe
 from devenv.derivations.graph import Graph
 from devenv.derivations.packages import write_node
 from devenv.derivations.process import BuildOptions
-from devenv.project import Project, Settings
+from devenv.project import Project
 from devenv.recipes.phases import Phase, order
 from devenv.recipes.shell import phases_script
 from devenv.sandbox.probe import Probe
 from devenv.store.layout import Layout
 from devenv.store.local import Store
 from devenv.store.tree import remove
+from devenv.workplace import Settings
 from tests.derivations.site import Recorder
 from tests.support.devenv import User, devenv_program
 from tests.support.nix import Nix

@@ -9,7 +9,8 @@ from devenv.cli.context import Context
 from devenv.cli.warm import find_project
 from devenv.debian.browse import Match
 from devenv.packages import Where, chosen_where
-from devenv.project import Project, Workplace
+from devenv.project import Project
+from devenv.workplace import Workplace
 
 
 def add_base_options(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from devenv.building import check_recipes
 from devenv.cli.context import Context
-from devenv.project import instantiate_project
+from devenv.instantiation import instantiate_project
 
 if TYPE_CHECKING:
     from devenv.rc_files import Override

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from devenv.basis import find_locked_python
 from devenv.cli import warm
 from devenv.cli.background import start_compiling
 from devenv.cli.commands import lock as lock_command
@@ -13,8 +14,10 @@ from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
 from devenv.cli.environment_libraries import library_notices
 from devenv.errors import DevenvError
+from devenv.instantiation import instantiate_project
+from devenv.locking import lock_project
 from devenv.preparation import prepare, realise_bytecode
-from devenv.project import Project, StaleLock, find_locked_python, instantiate_project, lock_project
+from devenv.project import Project, StaleLock
 from devenv.stamp import note_shell
 
 

@@ -9,7 +9,7 @@ import sys
 from devenv.cli.context import Context
 from devenv.env.describe import operation_text
 from devenv.env.spec import Spec
-from devenv.project import instantiate_project
+from devenv.instantiation import instantiate_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

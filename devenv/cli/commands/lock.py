@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from devenv.cli.context import Context
-from devenv.project import Locked, lock_project
+from devenv.locking import Locked, lock_project
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,8 +26,8 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(arguments: argparse.Namespace, context: Context) -> int:
-    from devenv.project import Workplace
     from devenv.repair import verify_store
+    from devenv.workplace import Workplace
 
     # Only what is fetched again depends on where this is: a project may name registries of its own.
     place = context.workplace() if arguments.repair else Workplace(os.getcwd(), {}, context.settings)
