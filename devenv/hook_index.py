@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from devenv.errors import DevenvError
-from devenv.state_home import state_directory
 
 LEAF = "=devenv="
 HEAD = "devenv-hook 1"
@@ -55,11 +54,6 @@ class Entry:
     say: str = ""
     news: str = ""
     watched: tuple[tuple[Kind, str], ...] = ()
-
-
-def hook_directory(environ: Mapping[str, str]) -> str:
-    """The root of all entries."""
-    return os.path.join(state_directory(environ), "hook")
 
 
 def entry_directory(root: str, project: str) -> str:

@@ -21,7 +21,6 @@ from devenv.hook_index import (
     Kind,
     can_be_hooked,
     entry_directory,
-    hook_directory,
     read_entry,
     write_entry,
 )
@@ -29,6 +28,7 @@ from devenv.instantiation import instantiate_project
 from devenv.preparation import prepare, watched_by
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock
 from devenv.stamp import current_spec, watched_files
+from devenv.state_home import hook_directory
 from devenv.trust import Trust
 from devenv.trust_request import Request, safe_part
 from devenv.trusting import is_trusted, project_request

@@ -13,3 +13,8 @@ def state_directory(environ: Mapping[str, str]) -> str:
         home = environ.get("HOME", "")
         base = os.path.join(home if os.path.isabs(home) else os.path.expanduser("~"), ".local/state")
     return os.path.join(base, "devenv")
+
+
+def hook_directory(environ: Mapping[str, str]) -> str:
+    """What the prompt hook reads: `devenv.hook_index` describes it."""
+    return os.path.join(state_directory(environ), "hook")

@@ -42,15 +42,20 @@ def refuse(message: str) -> str:
 
 
 def files(spec: Spec) -> Mapping[str, str]:
-    rc = template("enter.bash") + (
+    begin = (
+        'source "$__devenv_spec/activate.bash"\n'
         'if [ -z "${DEVENV_NO_PROMPT-}" ]; then '
         f"__devenv_step prompt PS1 '' {quote(prompt_label(spec))} || :; fi\n"
     )
-    return {"enter.bash": rc}
+    return {"enter.bash": template("enter.bash"), "begin.bash": begin}
 
 
 def interactive() -> Launch:
-    return Launch(arguments=("--rcfile", "{spec}/enter.bash", "-i"))
+    return Launch(
+        arguments=("--rcfile", "{spec}/enter.bash", "-i"),
+        plain_arguments=("-i",),
+        files=("/etc/bash.bashrc", "~/.bashrc", "~/.bash_aliases"),
+    )
 
 
 def command() -> Launch:

@@ -78,13 +78,16 @@ def refuse(message: str) -> str:
 def files(spec: Spec) -> Mapping[str, str]:
     label = quote(quote(prompt_label(spec)))
     prompt = f"set -q DEVENV_NO_PROMPT[1]; or __devenv_step prompt fish_prompt '' {label}\n"
-    return {"enter.fish": template("enter.fish") + prompt}
+    begin = 'source "$__devenv_spec/activate.fish"\n' + prompt
+    return {"enter.fish": template("enter.fish"), "begin.fish": begin}
 
 
 def interactive() -> Launch:
     return Launch(
         arguments=("-C", 'source "$__devenv_spec/enter.fish"'),
         pure_arguments=("--no-config",),
+        plain_arguments=("-i",),
+        files=("/etc/fish/config.fish", "~config/fish/config.fish", "~config/fish/conf.d"),
     )
 
 

@@ -50,21 +50,32 @@ def refuse(message: str) -> str:
 
 def files(spec: Spec) -> Mapping[str, str]:
     # In a prompt, % begins an escape; the label holds nothing else that a prompt would expand.
-    label = prompt_label(spec)
-    prompt = (
-        "\n# Called once, after entering: the prompt begins with the environment's name.\n"
-        "__devenv_prompt() {\n"
+    begin = (
+        'source "$__devenv_spec/activate.zsh"\n'
+        "() {\n"
         "    emulate -LR zsh\n"
-        "    unfunction __devenv_prompt\n"
         "    if [[ -z ${DEVENV_NO_PROMPT-} ]]; then "
-        f"__devenv_step prompt PS1 '' {quote(label)}; fi\n"
+        f"__devenv_step prompt PS1 '' {quote(prompt_label(spec))}; fi\n"
         "}\n"
     )
-    return {"zsh/.zshenv": template("enter.zshenv") + prompt}
+    return {"zsh/.zshenv": template("enter.zshenv"), "begin.zsh": begin}
 
 
 def interactive() -> Launch:
-    return Launch(arguments=("-i",), keep=("ZDOTDIR",), environment={"ZDOTDIR": "{spec}/zsh"})
+    return Launch(
+        arguments=("-i",),
+        keep=("ZDOTDIR",),
+        environment={"ZDOTDIR": "{spec}/zsh"},
+        plain_arguments=("-i",),
+        files=(
+            "/etc/zsh/zshenv",
+            "/etc/zsh/zshrc",
+            "/etc/zshenv",
+            "/etc/zshrc",
+            "~zdot/.zshenv",
+            "~zdot/.zshrc",
+        ),
+    )
 
 
 def command() -> Launch:

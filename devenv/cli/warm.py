@@ -106,6 +106,7 @@ def _go_into(directory: str) -> None:
 def become(request: Request, spec: str, project: str, environ: Mapping[str, str]) -> None:
     """Replace this process by the shell or program that the request names."""
     from devenv.env.enter import enter_command
+    from devenv.state_home import hook_directory
 
     if request.directory is not None:
         _go_into(request.directory)
@@ -131,6 +132,7 @@ def become(request: Request, spec: str, project: str, environ: Mapping[str, str]
         argv=request.program,
         pure=request.pure,
         surroundings=None if request.system is None else _surroundings(request.system, project),
+        hooks=hook_directory(environ) if request.line is None else None,
     )
     try:
         os.execvpe(argv[0], argv, variables)  # noqa: S606

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from devenv.env.hooked import expects_hook
 from devenv.errors import DevenvError
 
 FALLBACK_SHELL = "bash"
@@ -52,20 +53,21 @@ def enter_command(
     argv: Sequence[str] | None = None,
     pure: bool = False,
     surroundings: Callable[[Mapping[str, str]], dict[str, str]] | None = None,
+    hooks: str | None = None,
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments and variables to execute with: `argv` itself, or the shell running `line`, or the shell.
 
     `shell` is a name or a path; without it the user's own is taken. `spec` is the store path of the spec object,
     `project` the project's absolute directory. `surroundings` changes the variables that the environment is laid over.
-    Raises EnterError.
+    `hooks`: the directory of the prompt hook's files, where the hook may enter instead. Raises EnterError.
     """
     kept = pure_environ(environ) if pure else dict(environ)
     if surroundings is not None:
         kept = surroundings(kept)
     if argv:
         return list(argv), apply_steps(spec, project, kept)
-    name, program = choose_shell(shell, spec, environ)
-    name = _FAMILIES.get(name, name)
+    own_name, program = choose_shell(shell, spec, environ)
+    name = _FAMILIES.get(own_name, own_name)
     from devenv.env.launch import Refused, load
 
     try:
@@ -76,7 +78,10 @@ def enter_command(
         ) from error
     except ValueError as error:
         raise _unreadable(spec, f"launch.{name}", error) from error
-    arguments, variables = launch.command(environ=kept, spec=spec, line=line, pure=pure)
+    if launch.files and hooks is not None and not pure and expects_hook(own_name, launch.files, hooks, kept):
+        arguments, variables = list(launch.plain_arguments), kept
+    else:
+        arguments, variables = launch.command(environ=kept, spec=spec, line=line, pure=pure)
     variables["__devenv_spec"] = spec
     variables["__devenv_project"] = project
     return [program, *arguments], variables

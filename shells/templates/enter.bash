@@ -3,4 +3,10 @@
 if [ -z "${__devenv_pure-}" ] && [ -r ~/.bashrc ]; then
     source ~/.bashrc
 fi
-source "$__devenv_spec/activate.bash"
+if [ -n "${__devenv_spec-}" ]; then
+    unset -v __devenv_start
+    source "$__devenv_spec/begin.bash"
+elif declare -F __devenv_hook_begin >/dev/null; then
+    # The hook in that file has taken it over.
+    __devenv_hook_begin
+fi

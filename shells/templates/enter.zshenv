@@ -11,8 +11,13 @@ fi
 __devenv_enter() {
     precmd_functions=("${(@)precmd_functions:#__devenv_enter}")
     unfunction __devenv_enter
-    source "$__devenv_spec/activate.zsh"
-    __devenv_prompt
+    if [[ -n ${__devenv_spec-} ]]; then
+        unset __devenv_start
+        source "$__devenv_spec/begin.zsh"
+    elif ((${+functions[__devenv_hook_begin]})); then
+        # The hook in those files has taken it over.
+        __devenv_hook_begin
+    fi
 }
 precmd_functions+=(__devenv_enter)
 

@@ -14,6 +14,7 @@ __devenv_hook() {
 # __devenv_hook_look: find the project, read what is known about it, enter or leave, ask for what is missing.
 __devenv_hook_look() {
     local IFS=$' \t\n' __devenv_found=$__devenv_hook_root __devenv_checks=() __devenv_moved=
+    if [[ -n $__devenv_hook_given ]]; then __devenv_hook_begin prompt; fi
     if [ "$PWD" != "$__devenv_hook_pwd" ]; then __devenv_moved=1 __devenv_hook_asked=; fi
     if [[ -n $__devenv_moved || -z $__devenv_found || ! -f $__devenv_found/devenv.toml ]]; then
         __devenv_hook_find
@@ -147,7 +148,10 @@ __devenv_hook_ask() {
 
 # __devenv_hook_switch SPEC PROJECT: leave the environment that this hook entered, and enter this one, if any.
 __devenv_hook_switch() {
-    local __devenv_count_before
+    if [[ -n $__devenv_hook_held ]] && [ "$2" = "$__devenv_hook_held_at" ]; then
+        __devenv_hook_hold "$1"
+        set -- '' ''
+    fi
     # Names that differ in case differ here, whatever nocasematch says elsewhere.
     if [ "$1" = "$__devenv_hook_meant" ]; then
         if [[ -z $1 ]] || [ "$2" = "$__devenv_hook_place" ]; then return 0; fi
@@ -157,14 +161,63 @@ __devenv_hook_switch() {
     fi
     __devenv_hook_layer= __devenv_hook_meant=$1 __devenv_hook_place=$2
     if [[ -z $1 || ! -r $1/activate.bash ]]; then return 0; fi
-    __devenv_count_before=0
+    __devenv_hook_enter "$1" "$2" activate.bash
+    __devenv_hook_layer=$__devenv_hook_entered
+}
+
+# __devenv_hook_enter SPEC PROJECT FILE: __devenv_hook_entered becomes the layer, empty where it was there already.
+__devenv_hook_enter() {
+    local __devenv_count_before=0
+    __devenv_hook_entered=
     if [[ -n ${__devenv_layers[*]-} ]]; then __devenv_count_before=${#__devenv_layers[@]}; fi
     __devenv_spec=$1 __devenv_project=$2
-    source "$1/activate.bash" || :
+    source "$1/$3" || :
     if [[ -n ${__devenv_layers[*]-} && ${#__devenv_layers[@]} -gt $__devenv_count_before ]]; then
-        __devenv_hook_layer=${__devenv_layers[${#__devenv_layers[@]} - 1]}
+        __devenv_hook_entered=${__devenv_layers[${#__devenv_layers[@]} - 1]}
     fi
     return 0
+}
+
+# __devenv_hook_begin [prompt]: enter what `devenv enter` started this shell for, now that the user's files are read. It
+# stays until the shell ends. At a prompt, which shows that this works, `devenv enter` is told by a note.
+__devenv_hook_begin() {
+    local __devenv_hook_note=$__devenv_hook_tree/=shells=/${__devenv_hook_given%% *} __devenv_hook_mark=${__devenv_hook_given#* }
+    if [[ -z $__devenv_hook_held_layer ]]; then
+        __devenv_hook_enter "$__devenv_hook_held" "$__devenv_hook_held_at" begin.bash
+        __devenv_hook_held_layer=$__devenv_hook_entered
+    fi
+    if [[ -n ${1-} ]]; then
+        # Only now: a prompt shows that the hook is called.
+        __devenv_hook_given=
+        { builtin printf '%s\n' "$__devenv_hook_mark" >|"$__devenv_hook_note"; } 2>/dev/null || :
+    fi
+}
+
+# __devenv_hook_hold SPEC: the newest environment of the project that is held is another one. It replaces what it was made
+# from, not one with parameters or profiles of its own, nor one that was left, nor in a root of system packages.
+__devenv_hook_hold() {
+    local __devenv_hook_each __devenv_hook_there=
+    if [[ -z $1 ]]; then return 0; fi
+    for __devenv_hook_each in "${__devenv_layers[@]}"; do
+        if [ "$__devenv_hook_each" = "$__devenv_hook_held_layer" ]; then __devenv_hook_there=1; fi
+    done
+    if [[ -n $__devenv_hook_there && $__devenv_hook_newest = "$__devenv_hook_held" && $1 != "$__devenv_hook_held" &&
+        ! -e $1/root && -r $1/begin.bash ]]; then
+        __devenv_leave "${__devenv_hook_held_layer%% *}" "${__devenv_hook_held_layer#* }" || :
+        __devenv_hook_enter "$1" "$__devenv_hook_held_at" begin.bash
+        __devenv_hook_held=$1 __devenv_hook_held_layer=$__devenv_hook_entered
+    fi
+    __devenv_hook_newest=$1
+}
+
+# __devenv_hook_take: what `devenv enter` hands over to this shell, and to no other. See devenv/env/hooked.py.
+__devenv_hook_take() {
+    __devenv_hook_given= __devenv_hook_held= __devenv_hook_held_at= __devenv_hook_held_layer= __devenv_hook_newest=
+    if [[ -z ${__devenv_start-} ]]; then return 0; fi
+    if [[ ${__devenv_start%% *} = "$$" ]]; then
+        __devenv_hook_given=${__devenv_start#* } __devenv_hook_held=$__devenv_spec __devenv_hook_held_at=$__devenv_project
+    fi
+    unset -v __devenv_start __devenv_spec __devenv_project
 }
 
 # __devenv_hook_install: run before each prompt. First, so that the others find the environment, and the user's status;
@@ -191,6 +244,7 @@ __devenv_hook_pwd= __devenv_hook_asked= __devenv_hook_told=
 if [[ -z ${__devenv_hook_on-} ]]; then
     __devenv_hook_on=1 __devenv_hook_root= __devenv_hook_version= __devenv_hook_watched=()
     __devenv_hook_meant= __devenv_hook_place= __devenv_hook_layer=
+    __devenv_hook_take
     __devenv_hook_install
 fi
 if [[ -n ${__devenv_aliases_were-} ]]; then shopt -s expand_aliases; fi

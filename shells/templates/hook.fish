@@ -19,6 +19,8 @@ end
 function __devenv_hook_look
     set -l __devenv_found $__devenv_hook_root
     set -l __devenv_moved 0
+    test -n "$__devenv_hook_given"
+    and __devenv_hook_begin prompt
     if test "$PWD" != "$__devenv_hook_pwd"
         set __devenv_moved 1
         set -g __devenv_hook_asked ''
@@ -151,6 +153,10 @@ end
 
 # __devenv_hook_switch SPEC PROJECT: leave the environment that this hook entered, and enter this one, if any.
 function __devenv_hook_switch
+    if test -n "$__devenv_hook_held"; and test "$argv[2]" = "$__devenv_hook_held_at"
+        __devenv_hook_hold $argv[1]
+        set argv '' ''
+    end
     if test "$argv[1]" = "$__devenv_hook_meant"; and test "$argv[2]" = "$__devenv_hook_place" -o -z "$argv[1]"
         return
     end
@@ -162,13 +168,69 @@ function __devenv_hook_switch
     set -g __devenv_hook_place "$argv[2]"
     test -n "$argv[1]"; and test -r $argv[1]/activate.fish
     or return
-    set -l __devenv_before (builtin count $__devenv_layers)
+    __devenv_hook_enter $argv activate.fish
+    set -g __devenv_hook_layer $__devenv_hook_entered
+end
+
+# __devenv_hook_enter SPEC PROJECT FILE: __devenv_hook_entered becomes the layer, empty where it was there already.
+function __devenv_hook_enter
+    set -l __devenv_hook_before (builtin count $__devenv_layers)
+    set -g __devenv_hook_entered ''
     set -g __devenv_spec $argv[1]
     set -g __devenv_project $argv[2]
-    source $argv[1]/activate.fish
-    if test (builtin count $__devenv_layers) -gt $__devenv_before
-        set -g __devenv_hook_layer $__devenv_layers[-1]
+    source $argv[1]/$argv[3]
+    if test (builtin count $__devenv_layers) -gt $__devenv_hook_before
+        set -g __devenv_hook_entered $__devenv_layers[-1]
     end
+end
+
+# __devenv_hook_begin [prompt]: enter what `devenv enter` started this shell for, now that the user's files are read. It
+# stays until the shell ends. At a prompt, which shows that this works, `devenv enter` is told by a note.
+function __devenv_hook_begin
+    set -l __devenv_hook_words (builtin string split -m 1 ' ' -- $__devenv_hook_given)
+    if test -z "$__devenv_hook_held_layer"
+        __devenv_hook_enter $__devenv_hook_held $__devenv_hook_held_at begin.fish
+        set -g __devenv_hook_held_layer $__devenv_hook_entered
+    end
+    if test -n "$argv[1]"
+        set -g __devenv_hook_given ''
+        test -w $__devenv_hook_tree/=shells=
+        and builtin echo $__devenv_hook_words[2] >$__devenv_hook_tree/=shells=/$__devenv_hook_words[1]
+    end
+end
+
+# __devenv_hook_hold SPEC: the newest environment of the project that is held is another one. It replaces what it was made
+# from, not one with parameters or profiles of its own, nor one that was left, nor in a root of system packages.
+function __devenv_hook_hold
+    test -n "$argv[1]"
+    or return
+    if test "$__devenv_hook_newest" = "$__devenv_hook_held" -a "$argv[1]" != "$__devenv_hook_held"
+        if builtin contains -- "$__devenv_hook_held_layer" $__devenv_layers; and not test -e $argv[1]/root; and test -r $argv[1]/begin.fish
+            __devenv_leave (builtin string split -m 1 ' ' -- $__devenv_hook_held_layer)
+            __devenv_hook_enter $argv[1] $__devenv_hook_held_at begin.fish
+            set -g __devenv_hook_held $argv[1]
+            set -g __devenv_hook_held_layer $__devenv_hook_entered
+        end
+    end
+    set -g __devenv_hook_newest $argv[1]
+end
+
+# __devenv_hook_take: what `devenv enter` hands over to this shell, and to no other. See devenv/env/hooked.py.
+function __devenv_hook_take
+    for __devenv_hook_name in given held held_at held_layer newest
+        set -g __devenv_hook_$__devenv_hook_name ''
+    end
+    set -q __devenv_start[1]
+    or return
+    set -l __devenv_hook_words (builtin string split -m 1 ' ' -- $__devenv_start)
+    if test "$__devenv_hook_words[1]" = $fish_pid
+        set -g __devenv_hook_given $__devenv_hook_words[2]
+        set -g __devenv_hook_held $__devenv_spec
+        set -g __devenv_hook_held_at $__devenv_project
+    end
+    set -eg __devenv_start
+    set -eg __devenv_spec
+    set -eg __devenv_project
 end
 
 set -g __devenv_hook_pwd ''
@@ -185,4 +247,5 @@ if not set -q __devenv_hook_on
     set -g __devenv_hook_meant ''
     set -g __devenv_hook_place ''
     set -g __devenv_hook_layer ''
+    __devenv_hook_take
 end

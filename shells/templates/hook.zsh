@@ -12,6 +12,7 @@ __devenv_hook() {
 __devenv_hook_look() {
     local __devenv_found=$__devenv_hook_root
     integer __devenv_moved=0
+    if [[ -n $__devenv_hook_given ]]; then __devenv_hook_begin prompt; fi
     if [[ $PWD != "$__devenv_hook_pwd" ]]; then __devenv_moved=1 __devenv_hook_asked=; fi
     if ((__devenv_moved)) || [[ -z $__devenv_found || ! -f $__devenv_found/devenv.toml ]]; then
         __devenv_hook_find
@@ -115,16 +116,66 @@ __devenv_hook_ask() {
 
 # __devenv_hook_switch SPEC PROJECT: leave the environment that this hook entered, and enter this one, if any.
 __devenv_hook_switch() {
+    if [[ -n $__devenv_hook_held && $2 == "$__devenv_hook_held_at" ]]; then
+        __devenv_hook_hold $1
+        set -- '' ''
+    fi
     if [[ $1 == "$__devenv_hook_meant" && ($2 == "$__devenv_hook_place" || -z $1) ]]; then return; fi
     if [[ -n $__devenv_hook_layer ]] && ((${+functions[__devenv_leave]})); then
         __devenv_leave "${__devenv_hook_layer%% *}" "${__devenv_hook_layer#* }" || :
     fi
     __devenv_hook_layer= __devenv_hook_meant=$1 __devenv_hook_place=$2
     if [[ -z $1 || ! -r $1/activate.zsh ]]; then return; fi
-    typeset -g __devenv_spec=$1 __devenv_project=$2
-    local __devenv_layers_before=$#__devenv_layers
-    source $1/activate.zsh || :
-    if (($#__devenv_layers > __devenv_layers_before)); then __devenv_hook_layer=$__devenv_layers[-1]; fi
+    __devenv_hook_enter $1 $2 activate.zsh
+    __devenv_hook_layer=$__devenv_hook_entered
+}
+
+# __devenv_hook_enter SPEC PROJECT FILE: __devenv_hook_entered becomes the layer, empty where it was there already.
+__devenv_hook_enter() {
+    local __devenv_hook_before=$#__devenv_layers
+    typeset -g __devenv_spec=$1 __devenv_project=$2 __devenv_hook_entered=
+    source $1/$3 || :
+    if (($#__devenv_layers > __devenv_hook_before)); then __devenv_hook_entered=$__devenv_layers[-1]; fi
+}
+
+# __devenv_hook_begin [prompt]: enter what `devenv enter` started this shell for, now that the user's files are read. It
+# stays until the shell ends. At a prompt, which shows that this works, `devenv enter` is told by a note.
+__devenv_hook_begin() {
+    emulate -L zsh
+    local __devenv_hook_note=$__devenv_hook_tree/=shells=/${__devenv_hook_given%% *}
+    local __devenv_hook_mark=${__devenv_hook_given#* }
+    if [[ -z $__devenv_hook_held_layer ]]; then
+        __devenv_hook_enter $__devenv_hook_held $__devenv_hook_held_at begin.zsh
+        __devenv_hook_held_layer=$__devenv_hook_entered
+    fi
+    if [[ -n $1 ]]; then
+        __devenv_hook_given=
+        { print -r -- $__devenv_hook_mark >|$__devenv_hook_note } 2>/dev/null
+    fi
+    return 0
+}
+
+# __devenv_hook_hold SPEC: the newest environment of the project that is held is another one. It replaces what it was made
+# from, not one with parameters or profiles of its own, nor one that was left, nor in a root of system packages.
+__devenv_hook_hold() {
+    if [[ -z $1 ]]; then return; fi
+    if [[ $__devenv_hook_newest == "$__devenv_hook_held" && $1 != "$__devenv_hook_held" && ! -e $1/root && -r $1/begin.zsh ]] &&
+        ((${__devenv_layers[(Ie)$__devenv_hook_held_layer]})); then
+        __devenv_leave "${__devenv_hook_held_layer%% *}" "${__devenv_hook_held_layer#* }" || :
+        __devenv_hook_enter $1 $__devenv_hook_held_at begin.zsh
+        __devenv_hook_held=$1 __devenv_hook_held_layer=$__devenv_hook_entered
+    fi
+    __devenv_hook_newest=$1
+}
+
+# __devenv_hook_take: what `devenv enter` hands over to this shell, and to no other. See devenv/env/hooked.py.
+__devenv_hook_take() {
+    typeset -g __devenv_hook_given= __devenv_hook_held= __devenv_hook_held_at= __devenv_hook_held_layer= __devenv_hook_newest=
+    if [[ -z ${__devenv_start-} ]]; then return; fi
+    if [[ ${__devenv_start%% *} == "$$" ]]; then
+        __devenv_hook_given=${__devenv_start#* } __devenv_hook_held=$__devenv_spec __devenv_hook_held_at=$__devenv_project
+    fi
+    unset __devenv_start __devenv_spec __devenv_project
 }
 
 __devenv_hook_changed() { false; }
@@ -133,6 +184,7 @@ if [[ -z ${__devenv_hook_on-} ]]; then
     typeset -g __devenv_hook_on=1 __devenv_hook_root= __devenv_hook_version= __devenv_hook_current=
     typeset -ga __devenv_hook_watched
     typeset -g __devenv_hook_meant= __devenv_hook_place= __devenv_hook_layer=
+    __devenv_hook_take
     # First, so that the others find the environment; but after direnv, which on leaving brings back the whole PATH
     # that it found.
     typeset -ga precmd_functions chpwd_functions

@@ -17,7 +17,8 @@ import pexpect
 import pytest
 
 from devenv.config.lock import Lock, dump_lock
-from devenv.hook_index import hook_directory, read_entry
+from devenv.hook_index import read_entry
+from devenv.state_home import hook_directory
 from tests.shells.dialects import DIALECTS, renderer
 from tests.shells.harness import read_dump
 from tests.shells.prompt import HOOKS, ONLY_CD, Machine, Prompt

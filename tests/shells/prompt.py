@@ -144,6 +144,7 @@ class Prompt:
         load: str | None = None,
         wrap_cd: bool = False,
         trace: Path | None = None,
+        command: Sequence[str] | None = None,
         **environ: str,
     ) -> None:
         self.shell, self.machine = shell, machine
@@ -158,8 +159,10 @@ class Prompt:
         if load is None:
             load = dialect.source.format(file=renderer(shell).quote(str(file)))
         rc.parent.mkdir(parents=True, exist_ok=True)
-        rc.write_text(f"{_PLAIN.get(shell, '')}{before}\n{load}\n{after}\n")
-        command = [program(shell), *(() if shell == "elvish" else ("-i",))]
+        text = f"{_PLAIN.get(shell, '')}{before}\n{load}\n{after}\n"
+        if not rc.exists() or rc.read_text() != text:
+            rc.write_text(text)
+        command = list(command or [program(shell), *(() if shell == "elvish" else ("-i",))])
         if trace is not None:
             calls = "trace=fork,vfork,clone,clone3,execve,execveat"
             command = [

@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.refresh:
         return _refresh(arguments, context)
-    from devenv.hook_index import hook_directory
     from devenv.plugins import load_shells
     from devenv.shell import HookSettings
+    from devenv.state_home import hook_directory
 
     shells = {name: shell for name, shell in load_shells().items() if hasattr(shell, "hook")}
     name = os.path.basename(arguments.shell or "")
