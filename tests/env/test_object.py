@@ -42,6 +42,7 @@ def test_the_object_holds_what_is_documented() -> None:
                 "enter.fish",
                 "zsh/.zshenv",
             ),
+            *(f"begin.{shell}" for shell in ("bash", "fish", "zsh")),
             *(f"{kind}.{shell}" for kind in ("activate", "deactivate", "launch") for shell in SHELLS),
         ]
     )
