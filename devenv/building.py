@@ -31,7 +31,8 @@ from devenv.recipes.sources import SourceTree, add_file, add_source, file_path, 
 if TYPE_CHECKING:
     from devenv.derivations.cargo_tools import CompiledCrates
     from devenv.derivations.process import BuildOptions, Processes
-    from devenv.environment import CargoLocks, Instantiated
+    from devenv.environment.instantiate import Instantiated
+    from devenv.environment.views import CargoLocks
     from devenv.store.local import Store
 
 ROOTS = ".devenv/builds"  # links to what was built, relative to the project
@@ -258,7 +259,7 @@ class Planner:
 
     @property
     def _cargo_locks(self) -> CargoLocks | None:
-        from devenv.environment import CargoLocks
+        from devenv.environment.views import CargoLocks
 
         views = (recipe.view for recipe in self._environment.recipes)
         return next((view for view in views if isinstance(view, CargoLocks)), None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from devenv.adapter import BuildQuery, FileQuery, GitQuery, PypiQuery, Query, RemoteFile, RQuery, Target
 from devenv.basis import Basis
-from devenv.environment import PlannedLockfile
+from devenv.environment.planned import PlannedLockfile
 from devenv.errors import DevenvError, raise_problems
 from devenv.lockfiles import Lockfile
 from devenv.project import CONFIG_NAME, Project

@@ -13,11 +13,12 @@ from devenv.adapter import NodeModules, SitePackages
 from devenv.derivations.graph import Graph
 from devenv.env.nix_shell import shell_derivation
 from devenv.env.object import render_object
-from devenv.environment import CargoLocks, Instantiated, Recipe, RPackages, object_name
+from devenv.environment.instantiate import Instantiated
+from devenv.environment.views import CargoLocks, Recipe, RPackages
 from devenv.errors import DevenvError
 from devenv.events import Reporter
 from devenv.formats.derivation import references
-from devenv.formats.store_path import StorePath
+from devenv.formats.store_path import StorePath, sanitize_name
 from devenv.plugins import load_shells
 from devenv.store.local import Store
 from devenv.store.roots import add_indirect_root
@@ -122,7 +123,7 @@ def add_spec(made: Instantiated, store: Store) -> StorePath:
             with open(path, "wb") as file:
                 file.write(contents)
             os.chmod(path, 0o555 if executable else 0o444)
-        return store.adopt_tree(object_name(made.spec.name, "env-spec"), tree, candidates)
+        return store.adopt_tree(sanitize_name(f"{made.spec.name}-env-spec"), tree, candidates)
 
 
 def add_shell_derivation(project: str, made: Instantiated, spec: StorePath, store: Store) -> StorePath:
@@ -130,7 +131,7 @@ def add_shell_derivation(project: str, made: Instantiated, spec: StorePath, stor
     graph = Graph(store.store_dir)
     values = shell_derivation(made.spec, spec=spec, project=project)
     node = graph.add(
-        name=object_name(made.spec.name, "shell"),
+        name=sanitize_name(f"{made.spec.name}-shell"),
         system=values.system,
         builder=values.builder,
         args=values.args,

@@ -13,7 +13,9 @@ from devenv.basis import make_target
 from devenv.completion import all_queries, plan_lockfiles, useful_files
 from devenv.config.lock import Lock
 from devenv.derivations.graph import Graph, Node
-from devenv.environment import PlannedLockfile, Recipe, ViewMaker
+from devenv.environment.nodes import Nodes
+from devenv.environment.planned import PlannedLockfile
+from devenv.environment.views import Recipe
 from devenv.errors import DevenvError
 from devenv.lockfiles import Lockfile, read
 from devenv.plugins import load_adapters
@@ -77,35 +79,42 @@ def convert_lockfile(
     lockfile = read(root, name, options, load_adapters())
     host = find_python(python or ">=3.9", place.settings.environ) if lockfile.ecosystem == "python" else None
     planned = _plan(place, lockfile, host)
-    maker = ViewMaker(place.layout.store_dir, place.endpoints.absolute)
-    recipe = _recipe(place, maker, planned, root, host)
+    nodes = Nodes(place.layout.store_dir, place.endpoints.absolute)
+    recipe = _recipe(place, nodes, planned, root, host)
     if write:
-        _write(place, maker.graph)
+        _write(place, nodes.graph)
     return Conversion(
         path=path,
-        graph=maker.graph,
-        packages=tuple(_converted(maker, recipe, package) for package in planned.plan.packages),
+        graph=nodes.graph,
+        packages=tuple(_converted(nodes, recipe, package) for package in planned.plan.packages),
         recipe=recipe,
         notices=planned.plan.notices,
     )
 
 
 def _recipe(
-    place: Workplace, maker: ViewMaker, planned: PlannedLockfile, root: str, host: HostPython | None
+    place: Workplace, nodes: Nodes, planned: PlannedLockfile, root: str, host: HostPython | None
 ) -> Recipe:
     view = planned.plan.view
     if isinstance(view, SitePackages) and host is not None:
-        return maker.python_view([planned], host)
+        from devenv.environment.python import python_view
+
+        return python_view(nodes, [planned], host)
     if isinstance(view, CargoSources):
-        return maker.cargo_view([planned], None)
+        from devenv.environment.cargo import cargo_view
+
+        return cargo_view(nodes, [planned], None)
     if isinstance(view, NodeModules):
-        return maker.node_view(planned)
-    return _r_recipe(place, maker, planned, root)
+        from devenv.environment.npm import NodeTools, NodeViews
+
+        return NodeViews(nodes, NodeTools()).view(planned)
+    return _r_recipe(place, nodes, planned, root)
 
 
-def _r_recipe(place: Workplace, maker: ViewMaker, planned: PlannedLockfile, root: str) -> Recipe:
+def _r_recipe(place: Workplace, nodes: Nodes, planned: PlannedLockfile, root: str) -> Recipe:
     """The library of R, built among the packages that the devenv.lock beside the lockfile names."""
     from devenv.debian.base import url_lookup
+    from devenv.environment.r import r_view
     from devenv.fhs.plan import derivations, without
 
     lock = _lock_beside(root)
@@ -116,8 +125,8 @@ def _r_recipe(place: Workplace, maker: ViewMaker, planned: PlannedLockfile, root
             hint="`devenv init` and `devenv lock` there write one",
         )
     urls = url_lookup(place.endpoints, lock.base)
-    builds = derivations(without(lock.base, lock.outside), urls, maker.store_dir, graph=maker.graph)
-    return maker.r_view([planned], builds, lock.base, place.endpoints.candidates)
+    builds = derivations(without(lock.base, lock.outside), urls, nodes.store_dir, graph=nodes.graph)
+    return r_view(nodes, [planned], builds, lock.base, place.endpoints.candidates)
 
 
 def _lock_beside(root: str) -> Lock:
@@ -132,11 +141,11 @@ def _lock_beside(root: str) -> Lock:
         return Lock()
 
 
-def _converted(maker: ViewMaker, recipe: Recipe, package: Package) -> Converted:
+def _converted(nodes: Nodes, recipe: Recipe, package: Package) -> Converted:
     if package.format == "r":
-        made = {node.out: node for node in maker.graph.nodes.values()}
+        made = {node.out: node for node in nodes.graph.nodes.values()}
         return Converted(name=package.name, version=package.version, node=made[recipe.trees[package.name]])
-    return Converted(name=package.name, version=package.version, node=maker.package(package))
+    return Converted(name=package.name, version=package.version, node=nodes.package(package))
 
 
 def _plan(place: Workplace, lockfile: Lockfile, python: HostPython | None) -> PlannedLockfile:

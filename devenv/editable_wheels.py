@@ -11,7 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from devenv.adapter import Editable, Package, RemoteFile, SitePackages
-from devenv.environment import InPlace, Instantiated
+from devenv.environment.instantiate import Instantiated
+from devenv.environment.nodes import InPlace
 from devenv.events import Reporter
 from devenv.formats.hashes import Hash
 from devenv.store.tree import remove

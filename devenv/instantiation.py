@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from devenv.basis import Basis, platform_name
 from devenv.completion import all_queries, plan_builds
 from devenv.config.parameters import settle
-from devenv.environment import Instantiated, instantiate
+from devenv.environment.instantiate import Instantiated, Locations, instantiate
 from devenv.project import Project, StaleLock
 
 if TYPE_CHECKING:
@@ -36,26 +36,30 @@ def instantiate_project(project: Project) -> tuple[Instantiated, tuple[str, ...]
         place.assume_crates(lock.crates)
     made = instantiate(
         config=config,
-        toolchains=lock.toolchains,
+        lock=lock,
         lockfiles=plans,
         python=basis.python,
         store_dir=place.layout.store_dir,
-        absolute_url=_absolute(place),
-        candidates=place.endpoints.candidates,
+        locations=_locations(place, lock),
         platform=platform_name(),
-        cargo_index=lambda: place.endpoints.default_crates.locked,
-        base=lock.base,
-        outside=lock.outside,
-        base_urls=_base_urls(place, lock),
         preparation=lambda tree, rules: preparation_of(tree, basis.target, rules),
     )
     notices = (*(notice for entry in plans for notice in entry.plan.notices), *made.notices)
     return made, notices
 
 
-def _base_urls(place: Workplace, lock: Lock) -> Callable[[LockedDeb], list[str]] | None:
+def _locations(place: Workplace, lock: Lock) -> Locations:
+    return Locations(
+        absolute=_absolute(place),
+        candidates=place.endpoints.candidates,
+        cargo_index=lambda: place.endpoints.default_crates.locked,
+        base_urls=_base_urls(place, lock),
+    )
+
+
+def _base_urls(place: Workplace, lock: Lock) -> Callable[[LockedDeb], list[str]]:
     if lock.base is None:
-        return None
+        return lambda deb: []
     from devenv.debian.base import url_lookup
 
     return url_lookup(place.endpoints, lock.base)

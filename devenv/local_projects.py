@@ -15,7 +15,7 @@ from dataclasses import replace
 from devenv.adapter import BuildQuery, Editable, Package, RemoteFile, SitePackages, WheelBuild
 from devenv.derivations.builders.sdist import MANIFEST, description_of
 from devenv.derivations.wheels import DIRECTORY
-from devenv.environment import PlannedLockfile
+from devenv.environment.planned import PlannedLockfile
 from devenv.formats.hashes import Hash
 from devenv.providers.python_host import HostPython, minor_version
 from devenv.providers.wheel_choice import best_wheels

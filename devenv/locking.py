@@ -13,7 +13,7 @@ from devenv.basis import Basis, find_locked_python, make_target, platform_name
 from devenv.completion import complete
 from devenv.config.lock import Lock, LockedCrates, LockedLockfile, LockedToolchain, dump_lock
 from devenv.config.overrides import OverrideError
-from devenv.environment import PlannedLockfile
+from devenv.environment.planned import PlannedLockfile
 from devenv.errors import DevenvError, raise_problems
 from devenv.lock_changes import changes
 from devenv.lockfiles import Lockfile

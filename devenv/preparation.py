@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from devenv.adapter import SitePackages
 from devenv.caching import substitution
 from devenv.config.lock import Lock
-from devenv.environment import Instantiated, object_name
+from devenv.environment.instantiate import Instantiated
 from devenv.errors import DevenvError
 from devenv.extending import OUTSIDE, outside_files
+from devenv.formats.store_path import sanitize_name
 from devenv.instantiation import instantiate_project
 from devenv.overrides.reading import files as override_files
 from devenv.overrides.reading import watched as watched_overrides
@@ -205,7 +206,7 @@ def _add_sources(project: Project, store: Store) -> StorePath:
         if outside:
             with open(os.path.join(tree, OUTSIDE), "w", encoding="utf-8") as file:
                 json.dump(outside, file, indent=1, sort_keys=True)
-        return store.adopt_tree(object_name(project.config.name, "sources"), tree, frozenset())
+        return store.adopt_tree(sanitize_name(f"{project.config.name}-sources"), tree, frozenset())
 
 
 def watched_by(project: Project) -> list[str]:
@@ -311,7 +312,7 @@ def _view_states(root: str, made: Instantiated) -> list[dict[str, str]]:
 
 def _drift(root: str, made: Instantiated) -> list[dict[str, str | None]]:
     """What was installed by hand over what the lockfiles say, each with a sentence about it."""
-    from devenv.environment import NPM_PREFIX, RPackages
+    from devenv.environment.views import NPM_PREFIX, RPackages
     from devenv.views.drift import npm_drift, python_drift, r_drift
 
     rows = list(npm_drift(os.path.join(root, NPM_PREFIX), NPM_PREFIX))

@@ -32,7 +32,8 @@ from devenv.debian import contents, index
 from devenv.debian.release import parse_release
 from devenv.derivations import structured_attributes
 from devenv.env import spec_json
-from devenv.environment import PlannedLockfile, instantiate
+from devenv.environment.instantiate import Locations, instantiate
+from devenv.environment.planned import PlannedLockfile
 from devenv.errors import DevenvError
 from devenv.formats import deb822, derivation, nar, nar_unpack, narinfo, npm_manifest, unified_diff
 from devenv.formats.debian_relations import parse_relations
@@ -183,13 +184,17 @@ def _derivations(name: str, plan: Plan) -> None:
         return
     instantiate(
         config=Config(name="project"),
-        toolchains=(),
+        lock=lock.Lock(),
         lockfiles=(PlannedLockfile(path=name, directory="", plan=plan),),
         python=None,
         store_dir=STORE,
-        absolute_url=lambda url: url,
+        locations=Locations(
+            absolute=lambda url: url,
+            candidates=lambda url: (url,),
+            cargo_index=lambda: "sparse+https://crates.test/index/",
+            base_urls=lambda deb: [],
+        ),
         platform="linux-x86_64",
-        cargo_index=lambda: "sparse+https://crates.test/index/",
     )
 
 
