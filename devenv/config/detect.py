@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devenv.adapter import Ecosystem
-from devenv.config.fields import NAME, VERSION
+from devenv.config.fields.packages import VERSION
+from devenv.config.fields.texts import NAME
 from devenv.config.lockfile_names import LOCKFILES, found_by_themselves
 from devenv.config.paths import is_normal_path
 from devenv.config.positions import TooDeepError, find_positions

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from devenv.config.fields import DOCUMENT
+from devenv.config.fields.document import DOCUMENT
 
 
 def schema() -> dict[str, Any]:

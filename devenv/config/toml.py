@@ -11,7 +11,10 @@ from typing import Any
 
 from devenv.adapter import Ecosystem, ScriptRules
 from devenv.config.errors import ConfigError
-from devenv.config.fields import ARCHIVES, DOCUMENT, USER_DOCUMENT, split_alias
+from devenv.config.fields.caches import USER_DOCUMENT
+from devenv.config.fields.document import DOCUMENT
+from devenv.config.fields.environment import split_alias
+from devenv.config.fields.registries import ARCHIVES
 from devenv.config.model import FOUND_BY_THEMSELVES, Caches, Config, Extended, LockfileConfig, UserConfig
 from devenv.config.overrides import OVERRIDES, Override, read_override, read_overrides
 from devenv.config.overrides import contradictions as override_contradictions

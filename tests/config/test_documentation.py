@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config.fields import DOCUMENT, REGISTRY, fields_of
+from devenv.config.fields.document import DOCUMENT, fields_of
+from devenv.config.fields.registries import REGISTRY
 from devenv.config.reserved import why_reserved
 from devenv.config.shapes import Either, Names, Table
 from devenv.config.toml import parse_config

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from devenv.config.fields import DOCUMENT, VARIABLE, fields_of
+from devenv.config.fields.document import DOCUMENT, fields_of
+from devenv.config.fields.texts import VARIABLE
 from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved
 from devenv.config.schema import schema, schema_text
 from devenv.config.toml import parse_config

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.config.fields import VERSION
+from devenv.config.fields.packages import VERSION
 from devenv.config.versions import (
     exact_request,
     minor_version,
