@@ -131,7 +131,7 @@ def _r_recipe(place: Workplace, nodes: Nodes, planned: PlannedLockfile, root: st
 
 def _lock_beside(root: str) -> Lock:
     """The devenv.lock in a directory, an empty one where there is none. Raises LockError for a damaged one."""
-    from devenv.config.lock import parse_lock
+    from devenv.config.lock_reading import parse_lock
 
     path = os.path.join(root, LOCK_NAME)
     try:

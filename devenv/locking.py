@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from devenv.adapter import CargoSources, RemoteFile, Target
 from devenv.basis import Basis, find_locked_python, make_target, platform_name
 from devenv.completion import complete
-from devenv.config.lock import Lock, LockedCrates, LockedLockfile, LockedToolchain, dump_lock
+from devenv.config.lock import Lock, LockedCrates, LockedLockfile, LockedToolchain
+from devenv.config.lock_writing import dump_lock
 from devenv.config.overrides import OverrideError
 from devenv.environment.planned import PlannedLockfile
 from devenv.errors import DevenvError, raise_problems

@@ -8,7 +8,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from devenv.config.lock import Lock, LockedTree, parse_lock, stale_reasons
+from devenv.config.lock import Lock, LockedTree
+from devenv.config.lock_reading import parse_lock
+from devenv.config.lock_staleness import stale_reasons
 from devenv.config.merging import choose_profiles
 from devenv.config.model import Config, Extended
 from devenv.config.toml import parse_config

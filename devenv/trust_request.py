@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
-from devenv.config.lock import Lock, dump_lock
+from devenv.config.lock import Lock
+from devenv.config.lock_writing import dump_lock
 from devenv.config.model import Config
 from devenv.env.spec import PROJECT_MARK, Append, Default, Operation, Prepend, Set, Spec, Unset
 from devenv.trust_variables import reach

@@ -16,15 +16,10 @@ from hypothesis import strategies as st
 
 from devenv.adapter import Options, RemoteFile
 from devenv.config.errors import LockError
-from devenv.config.lock import (
-    Lock,
-    LockedCrates,
-    LockedLockfile,
-    LockedToolchain,
-    dump_lock,
-    parse_lock,
-    stale_reasons,
-)
+from devenv.config.lock import Lock, LockedCrates, LockedLockfile, LockedToolchain
+from devenv.config.lock_reading import parse_lock
+from devenv.config.lock_staleness import stale_reasons
+from devenv.config.lock_writing import dump_lock
 from devenv.config.model import Config, LockfileConfig
 from devenv.formats.hashes import SIZES, Hash
 

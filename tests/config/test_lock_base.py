@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from devenv.config.errors import LockError
-from devenv.config.lock import Lock, dump_lock, parse_lock, stale_reasons
+from devenv.config.lock import Lock
+from devenv.config.lock_reading import parse_lock
+from devenv.config.lock_staleness import stale_reasons
+from devenv.config.lock_writing import dump_lock
 from devenv.config.model import Config
 from devenv.debian.locked import LockedBase, LockedDeb, SuiteState
 

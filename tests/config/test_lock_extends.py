@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devenv.config.errors import LockError
-from devenv.config.lock import Lock, LockedTree, dump_lock, parse_lock
+from devenv.config.lock import Lock, LockedTree
+from devenv.config.lock_reading import parse_lock
+from devenv.config.lock_writing import dump_lock
 from devenv.formats.hashes import Hash
 
 TREE = LockedTree(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config.lock import Lock, dump_lock
+from devenv.config.lock import Lock
+from devenv.config.lock_writing import dump_lock
 from tests.e2e.projects import npm_project
 from tests.e2e.test_sessions import Session
 from tests.support.devenv import User, devenv_program

@@ -16,7 +16,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from devenv.config.lock import Lock, dump_lock
+from devenv.config.lock import Lock
+from devenv.config.lock_writing import dump_lock
 from devenv.hook_index import read_entry
 from devenv.state_home import hook_directory
 from tests.shells.dialects import DIALECTS, renderer

@@ -25,8 +25,11 @@ from devenv.adapter import (
     ScriptRules,
     Target,
 )
-from devenv.config import lock, toml
+from devenv.config import toml
 from devenv.config.detect import detect
+from devenv.config.lock import Lock
+from devenv.config.lock_reading import parse_lock
+from devenv.config.lock_writing import dump_lock
 from devenv.config.model import Config
 from devenv.debian import contents, index
 from devenv.debian.release import parse_release
@@ -184,7 +187,7 @@ def _derivations(name: str, plan: Plan) -> None:
         return
     instantiate(
         config=Config(name="project"),
-        lock=lock.Lock(),
+        lock=Lock(),
         lockfiles=(PlannedLockfile(path=name, directory="", plan=plan),),
         python=None,
         store_dir=STORE,
@@ -242,9 +245,9 @@ def _init(files: Files) -> object:
 
 def _lock(files: Files) -> object:
     """What is read is written again, and is the same then."""
-    found = lock.parse_lock(_text(_main(files)), "devenv.lock")
-    text = lock.dump_lock(found)
-    assert lock.dump_lock(lock.parse_lock(text, "devenv.lock")) == text
+    found = parse_lock(_text(_main(files)), "devenv.lock")
+    text = dump_lock(found)
+    assert dump_lock(parse_lock(text, "devenv.lock")) == text
     return found
 
 
