@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -36,20 +37,38 @@ class Contestant:
     env: dict[str, str]
     prepare: Callable[[], None] = lambda: None
     seconds: list[float] = field(default_factory=list)
+    # Of all processors together, which says more than the clock where others use the machine as well.
+    processor: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         self.prepare()
-        started = time.perf_counter()
+        before, started = _processor_seconds(), time.perf_counter()
         done = subprocess.run(
             self.argv, cwd=self.cwd, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         self.seconds.append(time.perf_counter() - started)
+        self.processor.append(_processor_seconds() - before)
         if done.returncode:
             raise SystemExit(f"{self.name}: {' '.join(self.argv)} failed:\n{done.stdout}{done.stderr}")
+
+    def forget(self) -> None:
+        """Take what ran so far for warming up."""
+        self.seconds.clear()
+        self.processor.clear()
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
+
+    @property
+    def median_processor(self) -> float:
+        return statistics.median(self.processor)
+
+
+def _processor_seconds() -> float:
+    """What the processes that ended used so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def alternate(contestants: list[Contestant], runs: int, warmup: int) -> None:
@@ -57,7 +76,7 @@ def alternate(contestants: list[Contestant], runs: int, warmup: int) -> None:
         for contestant in contestants:
             contestant.run()
             if turn < warmup:
-                contestant.seconds.clear()
+                contestant.forget()
 
 
 def table(title: str, ours: Contestant, peers: list[Contestant], targets: dict[str, str]) -> None:
@@ -66,8 +85,10 @@ def table(title: str, ours: Contestant, peers: list[Contestant], targets: dict[s
     for contestant in (ours, *peers):
         low, high = min(contestant.seconds), max(contestant.seconds)
         line = f"  {contestant.name:<{width}}  {contestant.median * 1000:9.1f} ms  ({low * 1000:.1f} - {high * 1000:.1f})"
+        line += f"  processors {contestant.median_processor * 1000:.0f} ms"
         if contestant is not ours:
             line += f"   ours / this = {ours.median / contestant.median:.2f}"
+            line += f", processors {ours.median_processor / contestant.median_processor:.2f}"
             line += f"   target {targets[contestant.name]}" if contestant.name in targets else ""
         print(line, flush=True)
 

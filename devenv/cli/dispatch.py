@@ -7,10 +7,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, NoReturn
 
-from devenv.cli.context import Context
 from devenv.cli.failures import report_failures
 from devenv.cli.verbs import VERBS, Verb, verb
 from devenv.errors import DevenvError
@@ -104,6 +102,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.write(overview())
         return 0 if arguments else 2
     if arguments[0] == "--version":
+        from importlib.metadata import version
+
         sys.stdout.write(f"devenv {version('devenv-spec')}\n")
         return 0
     if arguments[0] not in {entry.name for entry in VERBS}:
@@ -121,6 +121,8 @@ def _run(entry: Verb, arguments: Sequence[str]) -> int:
     if "--" in own and not entry.passes_rest:
         cut = own.index("--")
         own, program = own[:cut], own[cut + 1 :]
+    from devenv.cli.context import Context
+
     parser = _verb_parser(entry)
     parsed = parser.parse_args(own)
     if program and not entry.takes_program:

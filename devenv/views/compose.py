@@ -172,10 +172,11 @@ def _recompose(
     for op in removed:
         remover.remove(op)
     placer = Placer(root, list(new.values()), reporter)
-    for line, op in new.items():
-        if line not in kept:
-            if not isinstance(op, Tree):
-                remover.uncover(op.dest)
+    missing = [op for line, op in new.items() if line not in kept]
+    placer.place_trees([op for op in missing if isinstance(op, Tree)])
+    for op in missing:
+        if not isinstance(op, Tree):
+            remover.uncover(op.dest)
             placer.place(op)
     write_journal(root, key, new, complete=True)
     # After the journal, whose renaming made the root's own directory younger.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from devenv.events import Notice, Reporter
@@ -17,6 +18,7 @@ from devenv.views.journal import same_file
 from devenv.views.operations import (
     DISPLACED,
     OWN_NAMES,
+    File,
     Op,
     Provided,
     Symlink,
@@ -29,6 +31,73 @@ from devenv.views.operations import (
 # What files of a store object have as modification time: Nix makes it one second after the epoch.
 _STORE_TIME = 1
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+
+# More than this make links no faster: they wait for the file system's journal.
+_THREADS = min(4, len(os.sched_getaffinity(0)))
+
+Directory = tuple[Tree, str, str]  # of this tree, its path in the store, and its path in the view
+
+
+class Directories:
+    """Directories to place, each of which may lead to more, shared out among threads."""
+
+    def __init__(self) -> None:
+        self._left: list[Directory] = []
+        self._under_way = 0
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._failure: BaseException | None = None
+
+    def add(self, found: Iterable[Directory]) -> None:
+        """More to do."""
+        with self._changed:
+            self._left += found
+            self._changed.notify_all()
+
+    def run(self, place: Callable[[Tree, str, str], list[Directory]], threads: int) -> None:
+        """Place everything, and what that leads to. Raises the first error that `place` raised, when all have stopped."""
+        helpers = [threading.Thread(target=self._work, args=(place,)) for _ in range(threads - 1)]
+        for helper in helpers:
+            helper.start()
+        try:
+            self._work(place)
+        finally:
+            self._stop(None)
+            for helper in helpers:
+                helper.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self, place: Callable[[Tree, str, str], list[Directory]]) -> None:
+        try:
+            while (directory := self._next()) is not None:
+                self._done(place(*directory))
+        except BaseException as error:  # noqa: BLE001 - `run` raises it
+            self._stop(error)
+
+    def _next(self) -> Directory | None:
+        """The next directory. Waits while there is none but another thread may find some; None at the end."""
+        with self._changed:
+            while not self._left and self._under_way and not self._stopped:
+                self._changed.wait()
+            if self._stopped or not self._left:
+                return None
+            self._under_way += 1
+            return self._left.pop()
+
+    def _done(self, found: list[Directory]) -> None:
+        with self._changed:
+            self._under_way -= 1
+            self._left += found
+            self._changed.notify_all()
+
+    def _stop(self, error: BaseException | None) -> None:
+        """Hand out nothing more."""
+        with self._changed:
+            self._stopped = True
+            self._failure = self._failure or error
+            self._changed.notify_all()
 
 
 def rename_free(path: str, wanted: str) -> str:
@@ -118,24 +187,44 @@ class Remover:
 
 
 class Placer:
-    """Puts operations in place, taking over what is there already and right."""
+    """Puts operations in place, taking over what is there already and right.
+
+    Trees are placed by several threads, a directory at a time: making links is the kernel's work, which does not need the
+    interpreter. What is in the way is dealt with by one of them at a time.
+    """
 
     def __init__(self, root: str, ops: Sequence[Op], reporter: Reporter) -> None:
         self.root = root
+        self._in_the_way = threading.Lock()
         self.provided = Provided(ops)
         self.single = {f"{root}/{dest}" for dest in self.provided.single}
         self.reporter = reporter
         self.real = {root}  # directories that were seen not to be links
         self.can_link = True
 
-    def place(self, op: Op) -> None:
-        """Put one operation in place. Raises `ViewError` where two trees contradict each other."""
-        path = f"{self.root}/{op.dest}" if op.dest else self.root
+    def place_trees(self, ops: Sequence[Tree]) -> None:
+        """Put trees in place. Raises `ViewError` where two of them contradict each other."""
+        work = Directories()
+        for op in ops:
+            path = self._at(op)
+            if not os.path.lexists(op.source):
+                raise ViewError(f"{op.source} is missing, which belongs at {path}", root=self.root)
+            if is_directory(op.source):
+                work.add([(op, op.source, path)])
+            else:
+                self._place_file(op, op.source, path)
+        work.run(self._place_directory, _THREADS if len(ops) > 1 else 1)
+
+    def _at(self, op: Op) -> str:
+        """Where an operation's thing belongs; the directories above it are made."""
         for higher in reversed(list(above(op.dest))):
             self._make_directory(f"{self.root}/{higher}")
-        if isinstance(op, Tree):
-            self._place_tree(op, path)
-        elif isinstance(op, Symlink):
+        return f"{self.root}/{op.dest}" if op.dest else self.root
+
+    def place(self, op: Symlink | File) -> None:
+        """Put one link or file in place."""
+        path = self._at(op)
+        if isinstance(op, Symlink):
             if _link_target(path) != op.target:
                 self._clear(path)
                 os.symlink(op.target, path)
@@ -152,35 +241,31 @@ class Placer:
         try:
             os.mkdir(path, 0o755)
         except FileExistsError:
-            if not is_directory(path):
-                givers = self.provided.givers(path[len(self.root) + 1 :])
-                if any(not is_directory(source) for _, source in givers):
-                    raise self._both_kinds(path) from None
-                os.unlink(path)
-                os.mkdir(path, 0o755)
+            with self._in_the_way:
+                if not is_directory(path):
+                    givers = self.provided.givers(path[len(self.root) + 1 :])
+                    if any(not is_directory(source) for _, source in givers):
+                        raise self._both_kinds(path) from None
+                    os.unlink(path)
+                    os.mkdir(path, 0o755)
         self.real.add(path)
 
-    def _place_tree(self, op: Tree, path: str) -> None:
-        if not os.path.lexists(op.source):
-            raise ViewError(f"{op.source} is missing, which belongs at {path}", root=self.root)
-        if not is_directory(op.source):
-            self._place_file(op, op.source, path)
-            return
-        stack = [(op.source, path)]
-        while stack:
-            source, target = stack.pop()
-            self._make_directory(target)
-            with os.scandir(source) as entries:
-                for entry in entries:
-                    below = f"{target}/{entry.name}"
-                    if below in self.single or (op.skip and is_skipped(op, entry.path[len(op.source) + 1 :])):
-                        continue
-                    if target == self.root and entry.name in OWN_NAMES:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        stack.append((entry.path, below))
-                    else:
-                        self._place_entry(op, entry, below)
+    def _place_directory(self, op: Tree, source: str, target: str) -> list[Directory]:
+        """What lies directly in one directory of a tree. Gives the directories in it, which are left to do."""
+        self._make_directory(target)
+        inside: list[Directory] = []
+        with os.scandir(source) as entries:
+            for entry in entries:
+                below = f"{target}/{entry.name}"
+                if below in self.single or (op.skip and is_skipped(op, entry.path[len(op.source) + 1 :])):
+                    continue
+                if target == self.root and entry.name in OWN_NAMES:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    inside.append((op, entry.path, below))
+                else:
+                    self._place_entry(op, entry, below)
+        return inside
 
     def _place_entry(self, op: Tree, entry: os.DirEntry[str], path: str) -> None:
         """One file of a tree, by the shortest way where nothing stands against it."""
@@ -196,10 +281,16 @@ class Placer:
         """A file or symbolic link of the store at `path`, whatever lies there now."""
         try:
             self._put(source, path)
+            return
         except FileExistsError:
-            if not self._is_right(op, source, path):
+            pass
+        with self._in_the_way:
+            while not self._is_right(op, source, path):
                 self._clear(path)
-                self._put(source, path)
+                # Another thread may have put the same file there meanwhile.
+                with suppress(FileExistsError):
+                    self._put(source, path)
+                    return
 
     def _put(self, source: str, path: str) -> None:
         """Link, reflink or copy to a path that must be free; `FileExistsError` if it is not."""

@@ -129,9 +129,7 @@ def fill(root: str, paths: Sequence[str], configured: str | None, reporter: Repo
     """
     os.mkdir(root, 0o755)
     trees = [Tree(source=path, dest="") for path in sorted(paths)]
-    placer = Placer(root, trees, reporter)
-    for tree in trees:
-        placer.place(tree)
+    Placer(root, trees, reporter).place_trees(trees)
     if configured is not None:
         _lay_over(root, configured, reporter)
     _link_top(root)
@@ -146,7 +144,7 @@ def _lay_over(root: str, configured: str, reporter: Reporter) -> None:
     files = f"{configured}/{FILES}"
     _make_room(files, root)
     tree = Tree(source=files, dest="")
-    Placer(root, [tree], reporter).place(tree)
+    Placer(root, [tree], reporter).place_trees([tree])
 
 
 def _remove_inside(root: str, path: str) -> None:

@@ -739,3 +739,44 @@ def test_any_history_ends_as_from_scratch(
 
 def is_real_directory(root: Path, place: str) -> bool:
     return os.path.realpath(root / place) == str(root / place).rstrip("/") and (root / place).is_dir()
+
+
+def test_threads_agree_about_shared_directories_and_what_is_in_their_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight trees that have the same directories and equal files, over a user's links and files in their places."""
+    monkeypatch.setattr("devenv.views.placing._THREADS", 8)
+    shared = {
+        f"d{n}": {f"s{m}": {f"f{k}": f"{n}{m}{k}" for k in range(5)} for m in range(5)} for n in range(5)
+    }
+    trees = [make_tree(tmp_path / f"store/t{n}", {**shared, f"own{n}": "own"}) for n in range(8)]
+    root, elsewhere = tmp_path / "view", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for _ in range(5):
+        compose(str(root), (), key="")
+        (root / "d0").mkdir(parents=True)
+        (root / "d0/s0").symlink_to(elsewhere)  # where a directory belongs
+        (root / "d1").write_text("the user's")
+        (root / "d2/s2").mkdir(parents=True)
+        (root / "d2/s2/f2").write_text("another")  # where a file belongs
+        compose(str(root), [Tree(source=str(tree), dest="") for tree in trees], key="k")
+        expected = {path: text for tree in trees for path, text in snapshot(tree).items()}
+        assert snapshot(root) == expected
+        assert not any(elsewhere.iterdir())
+        shutil.rmtree(root)
+
+
+def test_the_first_error_ends_all_threads_and_the_next_composition_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devenv.views.placing._THREADS", 4)
+    trees = [make_tree(tmp_path / f"store/t{n}", {f"d{n}": {"f": str(n)}, "both": "same"}) for n in range(6)]
+    other = make_tree(tmp_path / "store/other", {"both": "different", "d7": {"f": "7"}})
+    before = threading.active_count()
+    with pytest.raises(ViewError, match="both differs"):
+        compose(
+            str(tmp_path / "view"), [Tree(source=str(tree), dest="") for tree in (*trees, other)], key="k"
+        )
+    assert threading.active_count() == before
+    compose(str(tmp_path / "view"), [Tree(source=str(tree), dest="") for tree in trees], key="k")
+    assert snapshot(tmp_path / "view") == {p: t for tree in trees for p, t in snapshot(tree).items()}

@@ -17,7 +17,7 @@ from devenv.derivations.errors import BuildError
 from devenv.events import Reporter
 from devenv.formats.hashes import Hash
 from devenv.store.tree import canonicalise
-from devenv.views.operations import ViewError
+from devenv.views.operations import Tree, ViewError
 from devenv.views.placing import Placer
 from devenv.views.python import site_packages_ops
 
@@ -44,8 +44,10 @@ def build(job: Job) -> tuple[str, ...]:
         )
         os.mkdir(job.target, 0o755)
         placer = Placer(job.target, operations, Reporter())
+        placer.place_trees([each for each in operations if isinstance(each, Tree)])
         for operation in operations:
-            placer.place(operation)
+            if not isinstance(operation, Tree):
+                placer.place(operation)
     except ViewError as error:
         raise BuildError(f"cannot make {job.label}: {error}", package=job.label, hint=error.hint) from error
     canonicalise(job.target)
