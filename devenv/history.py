@@ -7,11 +7,8 @@ devenv itself was started with, can be compared with any of these.
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,13 +19,14 @@ from devenv.env.describe import operation_text
 from devenv.env.spec import Spec
 from devenv.errors import DevenvError
 from devenv.explanation import read_view_packages
+from devenv.fetch.errors import FetchError
+from devenv.fetch.revisions import write_revision
 from devenv.instantiation import instantiate_project
 from devenv.preparation import Prepared, prepare
 from devenv.project import CONFIG_NAME, Project
 from devenv.store.generations import Generation, Profile, find_profile
 
 SHELL = "shell"
-_LARGEST_REVISION = 512 * 1024 * 1024  # bytes of a repository's files at one revision
 
 
 class NoGeneration(DevenvError):
@@ -132,7 +130,7 @@ def find_environment(project: Project, name: str) -> Environment:
     if os.path.isfile(os.path.join(name, CONFIG_NAME)):
         return _planned(name, Project(os.path.realpath(name), project.settings))
     with tempfile.TemporaryDirectory(prefix="devenv-revision-") as folder:
-        _check_out(project.root, name, folder)
+        _check_out(project.root, name, folder, project.settings.environ)
         return _planned(name, Project(project.root, project.settings, sources=folder))
 
 
@@ -189,38 +187,16 @@ def _packages(spec: Spec, recipes: list[tuple[str, str]]) -> dict[str, tuple[str
     return {name: tuple(sorted(versions)) for name, versions in found.items()}
 
 
-def _check_out(root: str, revision: str, folder: str) -> None:
+def _check_out(root: str, revision: str, folder: str, environ: Mapping[str, str]) -> None:
     """The files of the project at a revision, in `folder`. Raises DevenvError."""
     if revision.startswith("-"):
         raise DevenvError(f"{revision!r} names no environment: {_NAMES}")
-    # In a directory below the repository's top, this is that directory alone.
-    git = ["git", "-C", root, "archive", "--format=tar", revision, "--"]
     try:
-        done = subprocess.run(git, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    except FileNotFoundError:
+        write_revision(root, revision, folder, environ=environ)
+    except FetchError as error:
         raise DevenvError(
-            f"{revision!r} names no environment, and there is no git to ask: {_NAMES}"
-        ) from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().split("\n")[0]
-        raise DevenvError(f"{revision!r} names no environment: {_NAMES}", hint=f"git says: {said}")
-    if len(done.stdout) > _LARGEST_REVISION:
-        raise DevenvError(f"the files of {revision} are too many to look at")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        for member in archive:
-            _write_member(archive, member, folder)
-
-
-def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: str) -> None:
-    """Plain files alone: what a lockfile says is never behind a link, nor outside of the folder."""
-    content = archive.extractfile(member) if member.isreg() else None
-    parts = member.name.split("/")
-    if content is None or member.name.startswith("/") or ".." in parts:
-        return
-    place = os.path.join(folder, *parts)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    with open(place, "wb") as file:
-        file.write(content.read())
+            f"{revision!r} names no environment: {_NAMES}", hint=f"git says: {error}"
+        ) from error
 
 
 _NAMES = (
