@@ -88,11 +88,13 @@ def test_nothing_that_the_repository_says_is_run(repository: Path, tmp_path: Pat
     traps(repository, str(trap))
     write_revision(str(repository), "HEAD", str(tmp_path / "out"), environ=os.environ)
     assert (tmp_path / "out/devenv.toml").read_bytes() == b"# second\n"
+    assert not sprung.exists()
+    subprocess.run(["git", "-C", str(repository), "archive", "HEAD"], capture_output=True, check=False)
+    assert sprung.exists(), "the traps are sharp"
+    sprung.unlink()
     # An object that is missing would be fetched by the command of the remote.
     blob = git(repository, "rev-parse", "HEAD:devenv.toml").strip()
     (repository / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(FetchError):
         write_revision(str(repository), "HEAD", str(tmp_path / "again"), environ=os.environ)
     assert not sprung.exists()
-    subprocess.run(["git", "-C", str(repository), "archive", "HEAD"], capture_output=True, check=False)
-    assert sprung.exists(), "the traps are sharp"
