@@ -13,7 +13,8 @@
 A version never changes: `current -ef VERSION` tells a shell that it has read the newest one. A watched file is as it
 was if it is neither newer nor older than its empty file. Equality, not order, is asked for: it also notices a file
 whose time was set back, and is not confused by times in the future. "look" files are compared only when a directory
-is entered, "absent" ones must not exist. Nothing that a repository holds is ever read in place of these files.
+is entered, "absent" ones must not exist; what would be in an absent directory is left out. Nothing that a repository
+holds is ever read in place of these files.
 """
 
 from __future__ import annotations
@@ -99,11 +100,16 @@ def _settled(
 ) -> Iterable[tuple[Kind, str]]:
     """Make the empty files, and leave out what cannot be compared by them."""
     number = 0
+    missing: set[str] = set()
     for kind, path in watched:
         if "\n" in path:
             continue
         found = mtimes.get(path)
         if found is None:
+            missing.add(path)
+            # A directory that is not there stands for all that could be in it.
+            if os.path.dirname(path) in missing:
+                continue
             yield "absent", path
         else:
             reference = os.path.join(aside, str(number))

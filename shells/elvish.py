@@ -65,5 +65,5 @@ def command() -> Launch:
 
 def hook(settings: HookSettings) -> str:
     program = " ".join(quote(word) for word in settings.program)
-    code = template("hook.elvish").replace("TREE", quote(settings.tree), 1).replace("PROGRAM", program, 1)
+    code = template("hook.elvish").replace("TREE", quote(settings.tree)).replace("PROGRAM", program, 1)
     return template("runtime.elvish") + code

@@ -70,6 +70,23 @@ def test_a_version_replaces_the_one_before_and_few_remain(tmp_path: Path) -> Non
     assert os.path.realpath(folder / "current") == place
 
 
+def test_an_absent_directory_stands_for_what_would_be_in_it(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("")
+    names = ("a.lock", "d", "d/x", "d/x/y", "f", "dx")
+    watched = tuple(("watch", f"/p/{name}") for name in names)
+    entry = Entry(project="/p", state="ready", watched=watched)  # type: ignore[arg-type]
+    version = write_entry(str(tmp_path), entry, {"/p/f": 1})
+    found = read_entry(str(tmp_path), "/p")
+    assert found is not None
+    assert found.watched == (
+        ("absent", "/p/a.lock"),
+        ("absent", "/p/d"),
+        ("watch", "/p/f"),
+        ("absent", "/p/dx"),
+    )
+    assert os.stat(f"{version}/2").st_mtime_ns == 1, "the empty file has the number of its line"
+
+
 def test_what_cannot_be_written_is_our_error(tmp_path: Path) -> None:
     (tmp_path / "tree").write_text("in the way")
     with pytest.raises(HookIndexError, match="/p"):

@@ -5,16 +5,45 @@
 const __devenv_hook_tree = TREE
 const __devenv_hook_program = PROGRAM
 
-# What the prompt compares: contents of files, times of large ones, whether others are there; all by builtins. `ls` costs
-# more than the contents of a small file.
-def __devenv_hook_seen [watched: record] {
+# Whether what the prompt compares is not as it was: whether files are there, contents of small ones, times of large ones;
+# all by builtins. `ls` costs more than the contents of a small file, so one serves all large files of a directory. A
+# closure for `each` costs more than either, so here are loops.
+def __devenv_hook_differs [often: record] {
     try {
-        [
-            ($watched.absent | path exists)
-            ($watched.small | each {|file| open --raw ($file | path expand) | hash sha256 })
-            ($watched.large | each {|file| __devenv_hook_time $file })
-        ]
-    } catch { [] }
+        if true in ($often.absent | path exists) { return true }
+        for file in $often.small { if (open --raw $file.path | hash sha256) != $file.seen { return true } }
+        for group in $often.large { if (__devenv_hook_times $group.files) != $group.seen { return true } }
+        false
+    } catch { true }
+}
+
+# Times of what a path or a pattern stands for.
+def __devenv_hook_times [files: any] { ls --all --directory $files | get modified }
+
+# What the prompt compares, as it is now.
+def __devenv_hook_see [watched: list] {
+    let sizes = $watched | where kind == "watch" | each {|watch|
+        let size = try { ls --directory ($watch.path | path expand) | get 0.size | into int } catch { 0 }
+        {path: $watch.path, small: ($size < 32768 and ($watch.path | path expand | path type) == "file")}
+    }
+    let large = $sizes | where not small | get path | group-by {|path| $path | path dirname } | values | each {|paths| __devenv_hook_pattern $paths } | flatten
+    {
+        absent: ($watched | where kind == "absent" | get path)
+        small: ($sizes | where small | get path | each {|path|
+            {path: $path, seen: (try { open --raw $path | hash sha256 } catch { "" })}
+        })
+        large: ($large | each {|files| {files: $files, seen: (try { __devenv_hook_times $files } catch { [] })} })
+    }
+}
+
+# For files of one directory one pattern, which may match others too, or themselves where a pattern could not say so.
+def __devenv_hook_pattern [paths: list] {
+    let names = $paths | path basename
+    let folder = $paths.0 | path dirname
+    let plain = ($names | all {|name| $name =~ '^[A-Za-z0-9._]{3}' }) and $folder !~ '[\[\]*?{}~\\]' and ($paths | path expand) == $paths
+    if not $plain or ($paths | length) == 1 { return ($paths | path expand) }
+    let classes = 0..2 | each {|at| "[" + ($names | each {|name| $name | str substring $at..$at } | uniq | str join) + "]" }
+    [($folder + "/" + ($classes | str join) + "*" | into glob)]
 }
 
 # The time of the last change, in nanoseconds; 0 where there is no such file.
@@ -22,8 +51,10 @@ def __devenv_hook_time [path: string] {
     try { ls --directory ($path | path expand) | get 0.modified | into int } catch { 0 }
 }
 
+def __devenv_hook_link [root: string] { $__devenv_hook_tree + $root + "/=devenv=/current" }
+
 def __devenv_hook_current [root: string] {
-    let link = $__devenv_hook_tree + $root + "/=devenv=/current"
+    let link = __devenv_hook_link $root
     if ($link | path exists) { $link | path expand } else { "" }
 }
 
@@ -38,15 +69,14 @@ def __devenv_hook_find [] {
 # Whether to look again, although the directory is the same.
 def __devenv_hook_changed [hook: record] {
     if $hook.root == "" { return (("devenv.toml" | path type) != null) }
-    if (__devenv_hook_current $hook.root) != $hook.version { return true }
-    if $hook.version == "" { return false }
+    if ($hook.link | path expand) != $hook.version { return ($hook.version != "" or ($hook.link | path exists)) }
     # After it was asked, only a new version can tell anything new.
-    $hook.asked != $hook.version and (__devenv_hook_seen $hook.often) != $hook.seen
+    $hook.asked != $hook.version and (__devenv_hook_differs $hook.often)
 }
 
 # What is known about a project: its version, environment, texts, and the files to watch.
 def __devenv_hook_read [root: string] {
-    let nothing = {version: "", spec: "", say: "", news: "", watched: [], often: {absent: [], small: [], large: []}}
+    let nothing = {version: "", spec: "", say: "", news: "", watched: []}
     let version = __devenv_hook_current $root
     let lines = try { open --raw ($version + "/entry") | decode utf-8 | split row "\n" | drop 1 } catch { [] }
     if ($lines | length) < 7 or $lines.0 != "devenv-hook 1" or $lines.2 != "project " + $root { return $nothing }
@@ -55,17 +85,8 @@ def __devenv_hook_read [root: string] {
         let path = $line.item | str substring (($kind | str length) + 1)..
         {kind: $kind, path: $path, reference: ($version + "/" + ($line.index | into string))}
     }
-    let files = $watched | where kind == "watch" | each {|watch|
-        let size = try { ls --directory ($watch.path | path expand) | get 0.size | into int } catch { 0 }
-        {path: $watch.path, small: ($size < 65536 and ($watch.path | path expand | path type) == "file")}
-    }
-    let often = {
-        absent: ($watched | where kind == "absent" | each {|watch| $watch.path })
-        small: ($files | where small | each {|file| $file.path })
-        large: ($files | where not small | each {|file| $file.path })
-    }
     {
-        version: $version, watched: $watched, often: $often, spec: ($lines.4 | str substring 5..), say: ($lines.5 | str substring 4..),
+        version: $version, watched: $watched, spec: ($lines.4 | str substring 5..), say: ($lines.5 | str substring 4..),
         news: ($lines.6 | str substring 5..)
     }
 }
@@ -121,7 +142,9 @@ def --env __devenv_hook_look [] {
     }
     if not $inside or (__devenv_hook_current $root) != $hook.version {
         let found = __devenv_hook_read $root
-        $env.__devenv_hook = $hook | merge {root: $root, version: $found.version, watched: $found.watched, often: $found.often}
+        $env.__devenv_hook = $hook | merge {
+            root: $root, version: $found.version, watched: $found.watched, link: (__devenv_hook_link $root)
+        }
         __devenv_hook_switch $found.spec (if $found.spec == "" { "" } else { $root })
         if $found.version != $hook.told {
             for text in [$found.say (if $inside { $found.news } else { "" })] {
@@ -131,7 +154,7 @@ def --env __devenv_hook_look [] {
         }
     }
     # Before times are compared: a change in between is noticed at the next prompt.
-    $env.__devenv_hook.seen = __devenv_hook_seen $env.__devenv_hook.often
+    $env.__devenv_hook.often = __devenv_hook_see $env.__devenv_hook.watched
     let hook = $env.__devenv_hook
     let lacking = $hook.meant != "" and not ($hook.meant + "/id" | path exists)
     if $hook.version == "" or $lacking or (__devenv_hook_stale $hook $moved) { __devenv_hook_ask }
@@ -139,12 +162,12 @@ def --env __devenv_hook_look [] {
 
 if "__devenv_hook" not-in $env {
     $env.__devenv_hook = {
-        pwd: "", root: "", version: "", watched: [], often: {absent: [], small: [], large: []}, seen: [], asked: "", told: "", meant: "", place: "", layer: ""
+        pwd: "", root: "", link: "", version: "", watched: [], often: {absent: [], small: [], large: []}
+        asked: "", told: "", meant: "", place: "", layer: ""
     }
     # First, so that the others find the environment.
     $env.config.hooks.pre_prompt = $env.config | get -o hooks.pre_prompt | default [] | prepend {||
-        if "__devenv_hook" in $env and ($env.PWD != $env.__devenv_hook.pwd or (__devenv_hook_changed $env.__devenv_hook)) {
-            __devenv_hook_look
-        }
+        let hook = $env.__devenv_hook?
+        if $hook != null and ($env.PWD != $hook.pwd or (__devenv_hook_changed $hook)) { __devenv_hook_look }
     }
 }

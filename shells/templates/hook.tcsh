@@ -1,24 +1,25 @@
-# Read once, by what `devenv hook tcsh` prints: hook_prompt.tcsh before each prompt and after each change of directory. An
-# alias is one line, and one that fails in itself is removed by tcsh, so all that these do is to read that file.
+# Read once, by what `devenv hook tcsh` prints: the alias __devenv_hook_prompt runs before each prompt and after each change of
+# directory. It is one line, made anew by hook_look.tcsh: one expression of tcsh's own, and that file again where it is true.
 if (! $?__devenv_hook_on) then
     set __devenv_hook_on
     set __devenv_hook_cwd = '' __devenv_hook_root = '' __devenv_hook_version = '' __devenv_hook_asked = ''
     set __devenv_hook_told = '' __devenv_hook_meant = '' __devenv_hook_place = '' __devenv_hook_layer = ''
-    set __devenv_hook_files = () __devenv_hook_times = () __devenv_hook_inodes = () __devenv_hook_again = 0
+    set __devenv_hook_files = ()
+    alias __devenv_hook_prompt 'source $__devenv_hook_directory:q/hook_look.tcsh'
     # First, so that the others find the environment; but after direnv, which on leaving brings back the whole PATH that it
     # found before it ran at the prompt.
     set __devenv_hook_events = (precmd cwdcmd)
     set __devenv_hook_old = "`alias precmd`"
     if ("$__devenv_hook_old:q" =~ *direnv*) then
         set __devenv_hook_events = ()
-        alias precmd "$__devenv_hook_old:q" ';source $__devenv_hook_directory:q/hook_prompt.tcsh'
+        alias precmd "$__devenv_hook_old:q" ';__devenv_hook_prompt'
     endif
     foreach __devenv_hook_event ($__devenv_hook_events)
         set __devenv_hook_old = "`alias $__devenv_hook_event`"
         if ("$__devenv_hook_old:q" == '') then
-            alias $__devenv_hook_event 'source $__devenv_hook_directory:q/hook_prompt.tcsh'
+            alias $__devenv_hook_event __devenv_hook_prompt
         else
-            alias $__devenv_hook_event 'source $__devenv_hook_directory:q/hook_prompt.tcsh;' "$__devenv_hook_old:q"
+            alias $__devenv_hook_event '__devenv_hook_prompt;' "$__devenv_hook_old:q"
         endif
     end
     set __devenv_hook_event = ''

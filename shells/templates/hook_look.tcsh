@@ -1,4 +1,5 @@
-# Something may have changed: hook_tcsh.sh finds out what, and says it as one line of quoted words.
+# Something may have changed: hook_tcsh.sh finds out what, and says it as one line of quoted words. The last of them is the
+# alias that compares from now on.
 if ($?histchars) then
     set __devenv_hook_histchars = "$histchars"
 endif
@@ -17,6 +18,7 @@ unsetenv __devenv_hook_* __devenv_program
 if (! $__devenv_hook_done) then
     # devenv has been removed.
     unset __devenv_hook_on
+    alias __devenv_hook_prompt :
 else if ("$__devenv_hook_spec:q" != "$__devenv_hook_meant:q" || "$__devenv_hook_root:q" != "$__devenv_hook_place:q") then
     if ("$__devenv_hook_layer:q" != '' && $?__devenv_home) then
         set __devenv_action = leave __devenv_id = "$__devenv_hook_layer:q"

@@ -21,15 +21,16 @@ keep() {
     printf ';'
 }
 
-# watch FILE: its time, in seconds, and number go to the lists that tcsh compares. `again` becomes 1 where a change in a
-# moment could not be told by them: the clock that files are stamped by may be late.
+# watch FILE: it goes to the files that tcsh looks at, and its time, in seconds, and number to the expression that compares
+# them. `again` becomes 1 where a change in a moment could not be told by them: the clock that files are stamped by may be late.
 watch() {
-    files="$files $(word "$1")"
+    files="$files $(word "$1")" count=$((count + 1))
+    name="\"\$__devenv_hook_files[$count]:q\""
     if stamp=$(stat -L -c '%Z %i' -- "$1" 2>/dev/null); then
-        times="$times ${stamp% *}" inodes="$inodes ${stamp#* }"
+        differs="$differs || (-C $name) != ${stamp% *} || (-I $name) != ${stamp#* }"
         if [ "${stamp% *}" -ge "$((now - 1))" ]; then again=1; fi
     else
-        times="$times none" inodes="$inodes none"
+        differs="$differs || -e $name"
     fi
 }
 
@@ -77,7 +78,7 @@ read_version() {
 }
 
 now=$(date +%s)
-files= times= inodes= again=0 version= spec= identity= inside=
+files= count=0 differs= again=0 version= spec= identity= inside=
 if [ "$__devenv_hook_moved" = 1 ]; then __devenv_hook_asked=; fi
 find_project
 if [ -z "$root" ]; then
@@ -98,7 +99,7 @@ else
         __devenv_hook_asked=$wanted
     fi
     # After that only a new version can tell anything new.
-    if [ "$__devenv_hook_asked" = "$wanted" ]; then files= times= inodes= again=0; fi
+    if [ "$__devenv_hook_asked" = "$wanted" ]; then files= count=0 differs= again=0; fi
     watch "$place/current/entry"
 fi
 keep root "$root"
@@ -107,5 +108,6 @@ keep asked "$__devenv_hook_asked"
 keep told "$__devenv_hook_told"
 keep spec "$spec"
 keep identity "$identity"
-printf 'set __devenv_hook_files = (%s);set __devenv_hook_times = (%s);set __devenv_hook_inodes = (%s);' "$files" "$times" "$inodes"
-printf 'set __devenv_hook_again = %s;set __devenv_hook_done = 1\n' "$again"
+look='source "$__devenv_hook_directory:q/hook_look.tcsh"'
+if [ "$again" = 0 ]; then look="if (\"\$cwd:q\" != \"\$__devenv_hook_cwd:q\"$differs) $look"; fi
+printf 'set __devenv_hook_files = (%s);alias __devenv_hook_prompt %s;set __devenv_hook_done = 1\n' "$files" "$(word "$look")"
