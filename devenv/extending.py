@@ -201,6 +201,7 @@ class Extending:
             },
             aliases=spec.aliases,
             scripts=spec.scripts,
+            functions=spec.functions,
             origins={key: f"{spec.name}, {origin}" for key, origin in spec.origins.items()},
             objects=(*spec.packages, here),
         )

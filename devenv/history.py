@@ -48,7 +48,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """One thing that is not the same. `kind`: package, parameter, variable, alias, script. None: not there."""
+    """One thing that is not the same. `kind`: package, parameter, variable, alias, function, script. None: not there."""
 
     kind: str
     name: str
@@ -214,6 +214,7 @@ def differences(before: Environment, after: Environment) -> list[Difference]:
     found += _compared("parameter", _arguments(before.spec), _arguments(after.spec))
     found += _compared("variable", _variables(before.spec), _variables(after.spec))
     found += _compared("alias", _aliases(before.spec), _aliases(after.spec))
+    found += _compared("function", _functions(before.spec), _functions(after.spec))
     found += _compared("script", before.spec.scripts, after.spec.scripts)
     return found
 
@@ -250,6 +251,12 @@ def _arguments(spec: Spec) -> dict[str, str]:
 
 def _aliases(spec: Spec) -> dict[str, str]:
     return {name: json.dumps(list(words), ensure_ascii=False) for name, words in spec.aliases.items()}
+
+
+def _functions(spec: Spec) -> dict[str, str]:
+    return {
+        f"{name} ({shell})": body for name, bodies in spec.functions.items() for shell, body in bodies.items()
+    }
 
 
 def _variables(spec: Spec) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a word is and why it is so. `kind`: variable, entry, alias, script, program.
+    """What a word is and why it is so. `kind`: variable, entry, alias, function, script, program.
 
     `reasons` stand in the order in which they are found; `notes` are sentences.
     """
@@ -108,6 +108,10 @@ class Surroundings:
                 reasons=(Reason(words, self._declared("aliases", name)),),
                 notes=behind,
             )
+        if name in self.spec.functions:
+            shells = f"for {', '.join(self.spec.functions[name])}"
+            reason = Reason(shells, self._declared("functions", name))
+            return Answer(kind="function", name=name, reasons=(reason,), notes=behind)
         if name in self.spec.scripts:
             reason = Reason(os.path.join(self.place, "bin", name), self._declared("scripts", name))
             return Answer(kind="script", name=name, reasons=(reason,), notes=behind[1:])

@@ -10,7 +10,7 @@ from typing import Protocol
 from devenv.env.launch import Launch
 from devenv.env.object import RenderError
 from devenv.env.spec import Spec
-from devenv.env.steps import Place, Step, Text, lower
+from devenv.env.steps import SPEC, Place, Step, Text, lower
 
 __all__ = [
     "HookSettings",
@@ -18,6 +18,7 @@ __all__ = [
     "Shell",
     "ShellError",
     "check_variables",
+    "function_words",
     "prompt_label",
     "step_words",
     "template",
@@ -110,6 +111,28 @@ def step_words(
             yield f"alias {name} '' {quote(alias_command(words, spec.aliases))}"
         except ShellError as error:
             raise ShellError(f"alias {name}: {error}") from error
+
+
+def function_words(
+    spec: Spec, quote: Quote, shells: Mapping[str, str], *, program: bool = False
+) -> Iterator[str]:
+    """The same for functions: the first body of one of `shells`, whose value is what goes before the body.
+
+    program: whether an alias of the program that a function is in POSIX shell stands for one without such a body
+    """
+    for name, bodies in sorted(spec.functions.items()):
+        own = next((shell for shell in shells if shell in bodies), None)
+        try:
+            if own is not None:
+                # Where aliases and functions are two things, an alias of the user's would come first.
+                if not program:
+                    yield f"unalias {name} '' ''"
+                yield f"function {name} '' {quote(shells[own] + bodies[own])}"
+            elif program and "sh" in bodies:
+                # Quoted twice: the text of an alias is code.
+                yield f"program {name} '' {word((SPEC, f'/functions/sh/{name}'), quote)}"
+        except ShellError as error:
+            raise ShellError(f"function {name}: {error}") from error
 
 
 def _value(step: Step, quote: Quote) -> str:

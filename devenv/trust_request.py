@@ -34,6 +34,7 @@ _JUDGED = frozenset(
         "env",
         "aliases",
         "scripts",
+        "functions",
         "lockfiles",
         "overrides",
         "registries",
@@ -43,7 +44,7 @@ _JUDGED = frozenset(
         "system",
     }
 )
-_BY_NAME = frozenset({"directory", "alias", "script"})
+_BY_NAME = frozenset({"directory", "alias", "function", "script"})
 # What these bring is in the other fields by then. A profile is chosen by the user.
 _MERGED = ("extends", "members", "chosen", "objects", "trees", "profiles")
 _WITHOUT_POWER = frozenset(
@@ -106,6 +107,9 @@ def _items(config: Config, lock: Lock | None) -> Iterator[Item]:
         yield Item("alias", name, json.dumps(list(words), ensure_ascii=False))
     for name, text in config.scripts.items():
         yield Item("script", name, text)
+    for name, bodies in config.functions.items():
+        for shell, text in bodies.items():
+            yield Item("function", f"{name} ({shell})", text)
     for lockfile in config.lockfiles:
         yield Item("packages", str(lockfile.path), lockfile.ecosystem)
     for override in config.overrides:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import HookSettings, Launch, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, function_words, prompt_label, step_words, template
 from devenv.shells import posix
 
 quote = posix.quote
+
+_FUNCTIONS = {"bash": "", "sh": ""}
 
 # The variable's removal is part of the line, as there is no later moment for it.
 _RUN_LINE = 'source "$__devenv_spec/activate.bash"; shopt -s expand_aliases; eval "unset -v __devenv_line\n$__devenv_line"'
@@ -17,7 +19,8 @@ _RUN_LINE = 'source "$__devenv_spec/activate.bash"; shopt -s expand_aliases; eva
 
 def activate(spec: Spec) -> str:
     needed = "spec" if uses_spec(lower(spec)) else ""
-    steps = "".join(f"    __devenv_step {words}\n" for words in step_words(spec, quote, posix.alias_command))
+    found = (*step_words(spec, quote, posix.alias_command), *function_words(spec, quote, _FUNCTIONS))
+    steps = "".join(f"    __devenv_step {words}\n" for words in found)
     return (
         f"# The environment {spec.name}, for bash to source: `devenv_leave` leaves it again.\n"
         + template("runtime.bash")

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import HookSettings, Launch, ShellError, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, ShellError, function_words, prompt_label, step_words, template
 
 
 def quote(text: str) -> str:
@@ -46,14 +46,19 @@ def alias_command(words: tuple[str, ...], aliases: Container[str]) -> str:
 
 
 def activate(spec: Spec) -> str:
-    """Raises ShellError for an alias that fish cannot have, too."""
-    for name in sorted(_RESERVED & spec.aliases.keys()):
-        raise ShellError(
-            f"alias {name}: in fish this word is part of the language",
-            hint="give the alias another name, so that it means the same in every shell",
-        )
-    needed = "spec" if uses_spec(lower(spec)) else ""
-    steps = "".join(f"    __devenv_step {words}\n" for words in step_words(spec, quote, alias_command))
+    """Raises ShellError for an alias or function that fish cannot have, too."""
+    for kind, names in (("alias", spec.aliases), ("function", spec.functions)):
+        for name in sorted(_RESERVED & names.keys()):
+            raise ShellError(
+                f"{kind} {name}: in fish this word is part of the language",
+                hint=f"give the {kind} another name, so that it means the same in every shell",
+            )
+    needed = "spec" if uses_spec(lower(spec)) or spec.functions else ""
+    found = (
+        *step_words(spec, quote, alias_command),
+        *function_words(spec, quote, {"fish": ""}, program=True),
+    )
+    steps = "".join(f"    __devenv_step {words}\n" for words in found)
     return (
         f"# The environment {spec.name}, for fish to source: `devenv_leave` leaves it again.\n"
         + template("runtime.fish")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import HookSettings, Launch, prompt_label, step_words, template
+from devenv.shell import HookSettings, Launch, function_words, prompt_label, step_words, template
 from devenv.shells import posix
 
 quote = posix.quote
@@ -19,7 +19,8 @@ def activate(spec: Spec) -> str:
     steps = lower(spec)
     needed = "spec" if uses_spec(steps) else ""
     names = " ".join(sorted({step.name for step in steps}))
-    lines = "".join(f"    __devenv_step {words}\n" for words in step_words(spec, quote, posix.alias_command))
+    found = (*step_words(spec, quote, posix.alias_command), *function_words(spec, quote, {"sh": ""}))
+    lines = "".join(f"    __devenv_step {words}\n" for words in found)
     # The first line is what a shell that looks for this file compares.
     return (
         f"# {spec_id(spec)} The environment {spec.name}, for POSIX shells to source.\n"

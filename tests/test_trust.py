@@ -147,6 +147,7 @@ ASKED = {
     "a default": ('[env]\nEDITOR = { default = "vi" }', "variable", "use"),
     "a list": ('[env]\nPYTHONPATH = { append = ["./src"] }', "append", "use"),
     "an alias": ('[aliases]\nls = ["x"]', "alias", "use"),
+    "a function": ('[functions]\nup = "x"', "function", "use"),
     "a script": ('[scripts]\nls = "x"', "script", "use"),
     "a registry": ('[registries]\nnpm = "https://evil.test/"', "registry", "use"),
     "a cache": ('[caches]\nsubstituters = ["https://evil.test/"]', "cache", "use"),
@@ -316,11 +317,12 @@ def test_the_safe_part_has_no_power(variables: dict[str, tuple[Operation, ...]])
         variables=variables,
         aliases={"ls": ("x",)},
         scripts={"cat": "x"},
+        functions={"cat": {"sh": "x"}},
         views=(ViewRef(kind="python", root=".devenv/python", recipe="/r"),),
         packages=(PackageRef(name="node", version="1", path="/s/node", origin="packages.node"),),
     )
     safe = safe_part(spec, ())
-    assert not safe.aliases and not safe.scripts and not safe.views
+    assert not safe.aliases and not safe.scripts and not safe.functions and not safe.views
     for name, found in safe.variables.items():
         for operation in found:
             if not isinstance(operation, Unset) and reach(name) is not None:

@@ -154,7 +154,7 @@ VERBS = (
         name="env",
         summary="show the environment as data, with the origin of each part",
         module="env",
-        description="Prints the variables, aliases, scripts and packages and where each was declared.",
+        description="Prints the variables, aliases, functions, scripts and packages and where each was declared.",
         examples=(("devenv env --json", "the env.json of the environment spec"),),
     ),
     Verb(
@@ -194,7 +194,7 @@ VERBS = (
         summary="show what differs between two environments",
         module="diff",
         description=(
-            "Compares packages, variables, aliases and scripts. A and B are `current` (the environment in use, what A is by "
+            "Compares packages, variables, aliases, functions and scripts. A and B are `current` (the environment in use, what A is by "
             "itself), `files` (what the files say now, what B is by itself; nothing is made for it), the number of a "
             "generation, a directory with another project, or a revision of the project's git repository. `shell` stands for the "
             "variables of the shell that asks. Exits with 1 where anything differs."

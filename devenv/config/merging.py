@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import TypeVar
 
 from devenv.config.model import Caches, Config, Parameter
@@ -45,6 +46,7 @@ def merge_configs(found: Sequence[Config]) -> Config:
         env=_merged_variables(found, problems),
         aliases=_agreed("aliases", found, lambda config: config.aliases, problems),
         scripts=_agreed("scripts", found, lambda config: config.scripts, problems),
+        functions=_agreed("functions", found, lambda config: config.functions, problems),
         parameters=_agreed_parameters(found, problems),
         registries=_agreed("registries", found, lambda config: config.registries, problems),
         mirrors=_agreed("registries", found, lambda config: config.mirrors, problems),
@@ -203,6 +205,8 @@ def _profiles(found: Sequence[Config]) -> dict[str, Config]:
 
 
 def _commands_twice(merged: Config, found: Sequence[Config]) -> Iterator[str]:
-    for name in merged.aliases.keys() & merged.scripts.keys():
-        alias, script = (merged.origins.get(f"{table}.{name}", "?") for table in ("aliases", "scripts"))
-        yield f"{name} is an alias in {alias} and a script in {script}"
+    kinds = {"aliases": "an alias", "functions": "a function", "scripts": "a script"}
+    for first, second in combinations(kinds, 2):
+        for name in getattr(merged, first).keys() & getattr(merged, second).keys():
+            here, there = (merged.origins.get(f"{table}.{name}", "?") for table in (first, second))
+            yield f"{name} is {kinds[first]} in {here} and {kinds[second]} in {there}"

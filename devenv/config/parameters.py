@@ -1,6 +1,6 @@
 """The parameters of an environment: what is declared, what is given, and where their values go.
 
-`${parameter:NAME}` in a value of [env], in a word of an alias or in a script stands for the value; `$${parameter:NAME}` is
+`${parameter:NAME}` in a value of [env], in a word of an alias, in a function or in a script stands for the value; `$${parameter:NAME}` is
 that text itself.
 """
 
@@ -86,7 +86,7 @@ def _fits(value: Any, kind: str) -> bool:
 
 def _texts(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
     """Every text that may hold marks."""
-    for table in ("env", "aliases", "scripts"):
+    for table in ("env", "aliases", "functions", "scripts"):
         for name, value in data.get(table, {}).items():
             yield from _texts_in((table, name), value)
     for profile, tables in data.get("profiles", {}).items():
@@ -144,7 +144,7 @@ def settle(config: Config, given: Mapping[str, str]) -> Config:
 
 def _unknown_marks(config: Config) -> Iterator[ParameterError]:
     """Marks that name no parameter, neither of the file's own nor of what it extends."""
-    texts = [(config.origins.get(f"scripts.{name}", name), text) for name, text in config.scripts.items()]
+    texts = [(config.origins.get(key, key), text) for key, text in _codes(config)]
     for name, words in config.aliases.items():
         texts += [(config.origins.get(f"aliases.{name}", name), word) for word in words]
     for operations in config.env.values():
@@ -214,20 +214,34 @@ def fill(config: Config, values: Mapping[str, ParameterValue]) -> Config:
             name: tuple(_filled(word, texts) for word in words) for name, words in config.aliases.items()
         },
         scripts={name: _filled(script, texts) for name, script in config.scripts.items()},
+        functions={
+            name: {shell: _filled(body, texts) for shell, body in bodies.items()}
+            for name, bodies in config.functions.items()
+        },
         arguments=dict(values),
     )
 
 
 def _script_problems(config: Config, texts: Mapping[str, str]) -> Iterator[ParameterError]:
-    """A script is code, in any language: what would be more than one plain word of it is not put there."""
-    for script, text in config.scripts.items():
+    """Scripts and functions are code, in any language: what would be more than one plain word of it is not put there."""
+    for key, text in _codes(config):
+        kind, name_of = key.split(".", 1)
         for name in sorted({name for escaped, name in _MARK.findall(text) if not escaped} & texts.keys()):
             if not _PLAIN.fullmatch(texts[name]):
                 yield ParameterError(
-                    f"script {script} ({config.origins.get(f'scripts.{script}', 'devenv.toml')}): the value "
+                    f"{kind[:-1]} {name_of} ({config.origins.get(key, 'devenv.toml')}): the value "
                     f"{quoted(texts[name])} of parameter {name} cannot stand in code as it is",
-                    hint=f'let a variable carry it: NAME = "${{parameter:{name}}}" under [env], and "$NAME" in the script',
+                    hint=f'let a variable carry it: NAME = "${{parameter:{name}}}" under [env], and "$NAME" in the {kind[:-1]}',
                 )
+
+
+def _codes(config: Config) -> Iterator[tuple[str, str]]:
+    """The texts of scripts and functions, each with the key of its origin."""
+    for name, text in config.scripts.items():
+        yield f"scripts.{name}", text
+    for name, bodies in config.functions.items():
+        for body in bodies.values():
+            yield f"functions.{name}", body
 
 
 def _entry_problems(config: Config, texts: Mapping[str, str]) -> Iterator[ParameterError]:

@@ -129,6 +129,41 @@ COMMANDS = frozenset(
 )
 
 
+# Commands without which a shell, or what devenv has it do, would not work; no function may have their names.
+NEEDED = COMMANDS | frozenset(
+    (
+        *(
+            "awk",
+            "bind",
+            "break",
+            "cat",
+            "cd",
+            "complete",
+            "compgen",
+            "contains",
+            "continue",
+            "count",
+            "echo",
+        ),
+        *("env", "false", "hash", "kill", "ls", "math", "mapfile", "path", "print", "printf", "pwd", "read"),
+        *(
+            "readonly",
+            "sh",
+            "shift",
+            "shopt",
+            "sleep",
+            "string",
+            "trap",
+            "true",
+            "type",
+            "umask",
+            "use",
+            "wait",
+        ),
+    )
+)
+
+
 def why_reserved(name: str) -> str | None:
     """Why the variable `name` may not be set, or None when it may."""
     for reason, names, beginnings in _VARIABLES:

@@ -17,7 +17,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "devenv.toml",
-        "description": "What a project needs: toolchains, lockfiles, variables, aliases and scripts.",
+        "description": "What a project needs: toolchains, lockfiles, variables, aliases, functions and scripts.",
         **DOCUMENT.schema(),
     }
 

@@ -165,13 +165,26 @@ def _contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | 
     for name, value in data.get("aliases", {}).items():
         if isinstance(value, list) and not value[0]:
             yield ("aliases", name), "expected a program and its arguments, found an empty name", None
-    for name in data.get("aliases", {}):
-        if name in data.get("scripts", {}):
-            yield ("aliases", name), "there is a script of this name as well", "keep one of them"
+    yield from _command_contradictions(data)
     if data.keys() & _BUILD_TABLES:
         from devenv.config.builds import contradictions
 
         yield from contradictions(data)
+
+
+def _command_contradictions(data: Mapping[str, Any]) -> Iterator[Contradiction]:
+    for first, second, what in (
+        ("aliases", "scripts", "script"),
+        ("functions", "scripts", "script"),
+        ("functions", "aliases", "alias"),
+    ):
+        for name in data.get(first, {}):
+            if name in data.get(second, {}):
+                yield (
+                    (first, name),
+                    f"there is a{'n' * (what == 'alias')} {what} of this name as well",
+                    "keep one of them",
+                )
 
 
 def _lockfile_contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str, str | None]]:
@@ -221,6 +234,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
         env={name: _operations(value, origin("env", name)) for name, value in data.get("env", {}).items()},
         aliases=_aliases(data.get("aliases", {})),
         scripts=dict(data.get("scripts", {})),
+        functions=_functions(data.get("functions", {})),
         registries={name: value for name, value in registries.items() if name not in ARCHIVES},
         mirrors={
             name: (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
@@ -242,7 +256,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
 
 
 def _origins(data: Mapping[str, Any], origin: Callable[..., str]) -> dict[str, str]:
-    tables = ("aliases", "scripts", "packages", "registries")
+    tables = ("aliases", "functions", "scripts", "packages", "registries")
     found = {f"{table}.{name}": origin(table, name) for table in tables for name in data.get(table, {})}
     return found | {key: origin(key) for key in ("base", "members") if key in data}
 
@@ -250,6 +264,13 @@ def _origins(data: Mapping[str, Any], origin: Callable[..., str]) -> dict[str, s
 def _aliases(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return {
         name: split_alias(value) if isinstance(value, str) else tuple(value) for name, value in data.items()
+    }
+
+
+def _functions(data: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    return {
+        name: {"sh": value} if isinstance(value, str) else dict(sorted(value.items()))
+        for name, value in data.items()
     }
 
 
@@ -279,6 +300,7 @@ def _profile(name: str, data: Mapping[str, Any], origin: Callable[..., str]) -> 
         env={key: _operations(value, origin("env", key)) for key, value in data.get("env", {}).items()},
         aliases=_aliases(data.get("aliases", {})),
         scripts=dict(data.get("scripts", {})),
+        functions=_functions(data.get("functions", {})),
         origins=_origins(data, origin),
     )
 

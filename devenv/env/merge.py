@@ -30,6 +30,7 @@ def merge(specs: Iterable[Spec]) -> Spec:
     problems += filter(None, (conflict(name, found) for name, found in variables.items()))
     aliases = _agreed("alias", [(_owner(spec, "aliases"), spec.aliases) for spec in given], problems)
     scripts = _agreed("script", [(_owner(spec, "scripts"), spec.scripts) for spec in given], problems)
+    functions = _agreed("function", [(_owner(spec, "functions"), spec.functions) for spec in given], problems)
     views = tuple(dict.fromkeys(view for spec in given for view in spec.views))
     _agreed("view", [(_always(view.kind), {view.root: view.recipe}) for view in views], problems)
     parameters = _agreed("parameter", [(_always(spec.name), spec.parameters) for spec in given], problems)
@@ -42,6 +43,7 @@ def merge(specs: Iterable[Spec]) -> Spec:
         variables=variables,
         aliases=aliases,
         scripts=scripts,
+        functions=functions,
         views=views,
         packages=tuple(dict.fromkeys(package for spec in given for package in spec.packages)),
     )

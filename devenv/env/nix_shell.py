@@ -163,6 +163,10 @@ def setup(spec: Spec, quote: Quote) -> str:
         # A function, for aliases are not recorded; `command` keeps it from calling another one, or itself.
         outside = "command " if words[0] in spec.aliases else ""
         lines.append(f'function {name} {{ {outside}{command} "$@"; }}')
+    for name, bodies in sorted(spec.functions.items()):
+        body = bodies.get("bash", bodies.get("sh"))
+        if body is not None and name not in _BUILTINS:
+            lines.append(f"function {name} {{\n{body}\n}}")
     return "\n".join(lines) + "\n"
 
 

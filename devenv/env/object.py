@@ -34,7 +34,8 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
     """Relative path -> contents and whether executable. The same spec and shells give the same bytes.
 
     env.json · steps, for entering without a shell · per shell activate.SHELL, deactivate.SHELL, launch.SHELL and
-    the files it is started with · root, the recipe of the FHS root if there is one · setup, for nix's shells · bin/ with the scripts.
+    the files it is started with · root, the recipe of the FHS root if there is one · setup, for nix's shells · bin/ with the scripts ·
+    aliases/ and functions/, which are programs where a shell has none that come and go.
     Where a shell cannot hold a value, its files say so and do nothing else; the other shells are as ever.
     """
     texts = {
@@ -51,6 +52,8 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
     files = {name: (_encode(text), False) for name, text in texts.items()}
     for name, text in spec.scripts.items():
         files[f"bin/{name}"] = (_encode(script(text)), True)
+    for place, text in function_programs(spec).items():
+        files[place] = (_encode(text), True)
     for name in spec.aliases:
         files[f"aliases/{name}"] = (_encode(alias_program(name, spec)), True)
     return dict(sorted(files.items()))
@@ -99,6 +102,32 @@ def alias_program(name: str, spec: Spec) -> str:
         f"{words}; fi\n"
         "done\nprintf '%s: not found\\n' \"$first\" >&2\nexit 127\n"
     )
+
+
+# What runs a program in a shell's language, without the user's own files.
+_INTERPRETERS = {"nu": "nu --no-config-file --stdin", "elvish": "elvish -norc", "tcsh": "tcsh -f"}
+
+
+def function_programs(spec: Spec) -> dict[str, str]:
+    """Functions as programs, by their places: for the shells in which none can come and go, in the shell's own language
+    or in POSIX shell; and in `functions/sh` for those which can call them but have no body of their own."""
+    found = {}
+    for name, bodies in spec.functions.items():
+        posix = bodies.get("sh")
+        if posix is not None:
+            found[f"functions/sh/{name}"] = _posix_program(posix)
+        for shell, interpreter in _INTERPRETERS.items():
+            own = bodies.get(shell)
+            if own is not None:
+                text = f"def --wrapped main [...args] {{\n{own}\n}}" if shell == "nu" else own
+                found[f"functions/{shell}/{name}"] = f"#!/usr/bin/env -S {interpreter}\n{text}\n"
+            elif posix is not None:
+                found[f"functions/{shell}/{name}"] = _posix_program(posix)
+    return found
+
+
+def _posix_program(body: str) -> str:
+    return f'#!/bin/sh\n__devenv_function() {{\n{body}\n}}\n__devenv_function "$@"\n'
 
 
 def posix_quote(text: str) -> str:

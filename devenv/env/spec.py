@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from devenv.errors import DevenvError, raise_problems
 
 PROJECT_MARK = "${project}"
+# Whose languages a function's body can be in; a body "sh" is POSIX shell code.
+FUNCTION_SHELLS = ("sh", "bash", "zsh", "fish", "xonsh", "pwsh", "nu", "elvish", "tcsh")
 PROJECT_VARIABLE = "DEVENV_PROJECT"  # every environment sets it to the project's directory
 _OWN_PREFIX = "__devenv"  # what the rendered shell code keeps its state in
 
@@ -91,9 +93,9 @@ class Spec:
     """An environment. Of a variable's operations at most one is a set, unset or default, and it comes first
     whatever its place; prepends and appends follow in their order, so the last prepend is found first.
 
-    `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text. `root` is the recipe, a
-    store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
-    declared, by "aliases.NAME" and "scripts.NAME": "devenv.toml:12". `parameters` are the values that it was made with,
+    `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text, `functions` a
+    name to its body by shell, as FUNCTION_SHELLS has them. `root` is the recipe, a store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
+    declared, by "aliases.NAME", "functions.NAME" and "scripts.NAME": "devenv.toml:12". `parameters` are the values that it was made with,
     `profiles` the names of those that were chosen.
     Raises SpecError, or Problems with several.
     """
@@ -102,6 +104,7 @@ class Spec:
     variables: Mapping[str, tuple[Operation, ...]] = field(default_factory=dict)
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     views: tuple[ViewRef, ...] = ()
     packages: tuple[PackageRef, ...] = ()
     root: str | None = None
@@ -165,14 +168,34 @@ def _problems(spec: Spec) -> Iterator[str]:
             yield f"script {name!r}: the name must be of letters, digits, '_', '.', '+' and '-', as a program's"
         if "\0" in text:
             yield f"script {name!r}: no shell can hold the NUL character in its text"
+    for name, bodies in spec.functions.items():
+        yield from _function_problems(name, bodies)
     for view in spec.views:
         if view.root.startswith("/") or ".." in view.root.split("/") or "\0" in view.root:
             yield f"view {view.kind}: its place must be inside the project, not {view.root!r}"
 
 
+def _function_problems(name: str, bodies: Mapping[str, str]) -> Iterator[str]:
+    if not _is_name(name):
+        yield f"function {name!r}: the name must be of ASCII letters, digits and '_'"
+    elif name.lower().startswith((_OWN_PREFIX, "devenv_")):
+        yield f"function {name}: devenv itself uses this name"
+    if not bodies:
+        yield f"function {name!r}: it has no body for any shell"
+    for shell, text in bodies.items():
+        if shell not in FUNCTION_SHELLS:
+            yield f"function {name!r}: {shell!r} is none of {', '.join(FUNCTION_SHELLS)}"
+        if "\0" in text:
+            yield f"function {name!r}: no shell can hold the NUL character in its body for {shell}"
+
+
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isidentifier()
+
+
 def _variable_problems(name: str, operations: tuple[Operation, ...]) -> Iterator[str]:
     origin = f" ({operations[0].origin})" if operations else ""
-    if not (name.isascii() and name.isidentifier()):
+    if not _is_name(name):
         yield f"variable {name!r}{origin}: the name must be of ASCII letters, digits and '_'"
     elif name.lower().startswith(_OWN_PREFIX) or name == PROJECT_VARIABLE:
         yield f"variable {name}{origin}: devenv itself uses this name"

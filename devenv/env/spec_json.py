@@ -50,6 +50,8 @@ def dump(spec: Spec) -> str:
             for entry in spec.packages
         ],
     }
+    if spec.functions:
+        document["functions"] = {name: dict(bodies) for name, bodies in spec.functions.items()}
     if spec.root is not None:
         document["root"] = spec.root
     if spec.origins:
@@ -95,6 +97,13 @@ def load(text: str) -> Spec:
             for name, words in _object(top.get("aliases"), "aliases").items()
         },
         scripts={name: _word(script, f"scripts.{name}") for name, script in _named(top, "scripts")},
+        functions={
+            name: {
+                shell: _word(text, f"functions.{name}.{shell}")
+                for shell, text in _object(bodies, f"functions.{name}").items()
+            }
+            for name, bodies in _object(top.get("functions", {}), "functions").items()
+        },
         views=tuple(_items(top.get("views"), "views", _view)),
         packages=tuple(_items(top.get("packages"), "packages", _package)),
         root=None if top.get("root") is None else _text(top, "root", ""),

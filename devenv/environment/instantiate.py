@@ -140,11 +140,14 @@ def _spec(config: Config, tools: NodeTools, recipes: Sequence[Recipe], root: Roo
         variables=variables_of(config, tools.packages, recipes),
         aliases=config.aliases,
         scripts=config.scripts,
+        functions=config.functions,
         views=tuple(ViewRef(kind=recipe.kind, root=recipe.root, recipe=recipe.path) for recipe in recipes),
         packages=(*tools.packages, *config.objects),
         root=root.recipe.path if root is not None else None,
         origins={
-            key: origin for key, origin in config.origins.items() if key.startswith(("aliases.", "scripts."))
+            key: origin
+            for key, origin in config.origins.items()
+            if key.startswith(("aliases.", "functions.", "scripts."))
         },
         profiles=config.chosen,
         parameters=config.arguments,

@@ -35,6 +35,7 @@ class Exported(NamedTuple):
     spec: str
     steps: tuple[Step, ...]
     aliases: Mapping[str, tuple[str, ...]]
+    functions: Mapping[str, Mapping[str, str]]
 
     def apply(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` in the environment."""
@@ -64,7 +65,14 @@ def read(spec: str, project: str) -> Exported:
         raise ExportError(
             f"reading the environment {spec}: {error}", hint="`devenv enter -c true` makes it again."
         ) from error
-    return Exported(name=known.name, project=project, spec=spec, steps=steps, aliases=known.aliases)
+    return Exported(
+        name=known.name,
+        project=project,
+        spec=spec,
+        steps=steps,
+        aliases=known.aliases,
+        functions=known.functions,
+    )
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:

@@ -32,6 +32,11 @@ def sh(exported: Exported) -> str:
     lines += [line for step in exported.steps for line in _in_sh(step)]
     for name, words in sorted(exported.aliases.items()):
         lines.append(f"alias {shlex.quote(name)}={shlex.quote(' '.join(map(shlex.quote, words)))}")
+    lines += [
+        f"{name}() {{\n{bodies['sh']}\n}}"
+        for name, bodies in sorted(exported.functions.items())
+        if "sh" in bodies
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -136,7 +141,12 @@ def gitlab(exported: Exported) -> str:
 def nix(exported: Exported) -> str:
     """What `nix print-dev-env --json` prints of such an environment."""
     variables = {name: {"type": "exported", "value": value} for name, value in exported.values().items()}
-    return _json({"variables": variables, "bashFunctions": {}})
+    functions = {
+        name: f"{bodies.get('bash', bodies.get('sh', ''))}\n"
+        for name, bodies in sorted(exported.functions.items())
+        if "bash" in bodies or "sh" in bodies
+    }
+    return _json({"variables": variables, "bashFunctions": functions})
 
 
 def vscode(exported: Exported) -> str:

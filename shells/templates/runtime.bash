@@ -1,8 +1,8 @@
 # Every environment's file brings these functions; they and their state go when the last environment is left.
 #
 # What is done is kept in a journal. A step has its environment, kind, name, separator, value, and what was there
-# before: a letter and the old value, x exported, l of the shell only, - nothing; s means that the step changed
-# nothing. Leaving undoes the steps of one environment. Steps of later environments on the same variables are
+# before: a letter and the old value (of a function, its text), x exported, l of the shell only, - nothing; s means that the step changed
+# nothing; of a function also how the shell writes what was made. Leaving undoes the steps of one environment. Steps of later environments on the same variables are
 # undone before and done again after, so environments can be left in any order.
 
 if shopt -q expand_aliases; then __devenv_aliases=1; else __devenv_aliases=; fi
@@ -51,7 +51,10 @@ __devenv_step() {
     __devenv_kind[__devenv_i]=$1
     __devenv_name[__devenv_i]=$2
     __devenv_target[__devenv_i]=variable-$2
-    if [ "$1" = alias ]; then __devenv_target[__devenv_i]=alias-$2; fi
+    case $1 in
+    alias | unalias) __devenv_target[__devenv_i]=alias-$2 ;;
+    function) __devenv_target[__devenv_i]=function-$2 ;;
+    esac
     __devenv_separator[__devenv_i]=$3
     __devenv_value[__devenv_i]=$4
     if [ "$1" = set ] && [ -z "${!2+x}" ] && export "$2=$4"; then
@@ -63,7 +66,16 @@ __devenv_step() {
 
 # __devenv_look KIND NAME: __devenv_now becomes the letter and the value of what is there.
 __devenv_look() {
-    if [ "$1" = alias ]; then
+    if [ "$1" = function ]; then
+        __devenv_now=-
+        if declare -F "$2" >/dev/null; then
+            __devenv_now=$(declare -Fp "$2" && declare -f "$2")
+            case ${__devenv_now%%$'\n'*} in
+            *' -'*x*" $2") __devenv_now=x${__devenv_now#*$'\n'} ;;
+            *) __devenv_now=l${__devenv_now#*$'\n'} ;;
+            esac
+        fi
+    elif [ "$1" = alias ] || [ "$1" = unalias ]; then
         if [ -n "${BASH_ALIASES[$2]+x}" ]; then __devenv_now=x${BASH_ALIASES[$2]}; else __devenv_now=-; fi
     elif [ -z "${!2+x}" ]; then
         __devenv_now=-
@@ -78,10 +90,21 @@ __devenv_look() {
 # __devenv_put KIND NAME STATE: what __devenv_look then finds; 1 if the variable cannot hold it.
 __devenv_put() {
     # A number would be evaluated, commands in its subscripts included.
-    if [ "$1" != alias ] && [ -n "${!2+x}" ]; then case ${!2@a} in *i*) return 1 ;; esac fi
+    case $1 in
+    alias | unalias | function) ;;
+    *) if [ -n "${!2+x}" ]; then case ${!2@a} in *i*) return 1 ;; esac fi ;;
+    esac
     case $1:$3 in
-    alias:-) unalias -- "$2" ;;
-    alias:*) alias -- "$2=${3#?}" ;;
+    *alias:-) unalias -- "$2" ;;
+    *alias:*) alias -- "$2=${3#?}" ;;
+    function:*)
+        # Of a readonly function nothing is changed.
+        if declare -F "$2" >/dev/null; then unset -f "$2" 2>/dev/null || return 1; fi
+        case $3 in
+        x*) eval "${3#?}" && export -f "$2" ;;
+        l*) eval "${3#?}" ;;
+        esac
+        ;;
     *:-) unset -v "$2" ;;
     *:x*) export "$2=${3#?}" ;;
     *) export -n "$2=${3#?}" ;;
@@ -96,7 +119,8 @@ __devenv_do() {
     __devenv_rest=${__devenv_now#?}
     if [ -n "$__devenv_rest" ]; then __devenv_joint=${__devenv_separator[$1]}; fi
     case $__devenv_k:$__devenv_now in
-    unset:*) __devenv_then=- ;;
+    unset:* | unalias:*) __devenv_then=- ;;
+    function:*) __devenv_then="l$__devenv_n () {"$'\n'"$__devenv_v"$'\n}' ;;
     prepend:*) __devenv_then=x$__devenv_v$__devenv_joint$__devenv_rest ;;
     append:*) __devenv_then=x$__devenv_rest$__devenv_joint$__devenv_v ;;
     prompt:x*) __devenv_then=x$__devenv_v$__devenv_rest ;;
@@ -107,6 +131,13 @@ __devenv_do() {
     __devenv_old[$1]=s
     if [ "$__devenv_then" != "$__devenv_now" ] && __devenv_put "$__devenv_k" "$__devenv_n" "$__devenv_then"; then
         __devenv_old[$1]=$__devenv_now
+        if [ "$__devenv_k" = function ]; then
+            __devenv_look function "$__devenv_n"
+            __devenv_made[$1]=$__devenv_now
+        fi
+    elif [ "$__devenv_k" = function ]; then
+        printf 'devenv: the function %s of the environment is not there\n' "$__devenv_n" >&2
+        if ! declare -F "$__devenv_n" >/dev/null; then __devenv_put function "$__devenv_n" "$__devenv_now"; fi
     fi
 }
 
@@ -129,7 +160,8 @@ __devenv_undo() {
         *) __devenv_o=x$__devenv_rest ;;
         esac
         ;;
-    unset) if [ "$__devenv_now" != - ]; then return 1; fi ;;
+    function) if [ "$__devenv_now" != "${__devenv_made[$1]-}" ]; then return 1; fi ;;
+    unset | unalias) if [ "$__devenv_now" != - ]; then return 1; fi ;;
     *) if [ "$__devenv_now" != "x$__devenv_v" ]; then return 1; fi ;;
     esac
     if [ "$__devenv_o" = s ]; then return 0; fi
@@ -190,13 +222,13 @@ __devenv_leave() {
 # __devenv_forget INDEX: remove a step from the journal.
 __devenv_forget() {
     unset -v "__devenv_layer[$1]" "__devenv_kind[$1]" "__devenv_name[$1]" "__devenv_target[$1]"
-    unset -v "__devenv_separator[$1]" "__devenv_value[$1]" "__devenv_old[$1]"
+    unset -v "__devenv_separator[$1]" "__devenv_value[$1]" "__devenv_old[$1]" "__devenv_made[$1]"
 }
 
 # __devenv_vanish: remove everything of ours.
 __devenv_vanish() {
     unset -v __devenv_layers __devenv_count __devenv_layer __devenv_kind __devenv_name __devenv_target
-    unset -v __devenv_separator __devenv_value __devenv_old
+    unset -v __devenv_separator __devenv_value __devenv_old __devenv_made
     unset -f __devenv_open __devenv_directory __devenv_step __devenv_look __devenv_put __devenv_do
     unset -f __devenv_undo __devenv_remove __devenv_leave __devenv_forget __devenv_vanish devenv_leave
 }
@@ -209,5 +241,5 @@ devenv_leave() {
 if [ -z "${__devenv_count-}" ]; then
     __devenv_count=0
     __devenv_layers=() __devenv_layer=() __devenv_kind=() __devenv_name=() __devenv_target=()
-    __devenv_separator=() __devenv_value=() __devenv_old=()
+    __devenv_separator=() __devenv_value=() __devenv_old=() __devenv_made=()
 fi

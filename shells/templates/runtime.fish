@@ -56,7 +56,7 @@ function __devenv_step
         return 0
     end
     set -ga __devenv_state s
-    if builtin contains -- $argv[1] alias prompt
+    if builtin contains -- $argv[1] alias function program prompt
         set -ga __devenv_target function-$argv[2]
     else
         set -ga __devenv_target variable-$argv[2]
@@ -99,7 +99,7 @@ function __devenv_do
     set -l __devenv_v $__devenv_value[$argv[1]]
     set -l __devenv_joint $__devenv_separator[$argv[1]]
     set __devenv_state[$argv[1]] s
-    if builtin contains -- $__devenv_k alias prompt
+    if builtin contains -- $__devenv_k alias function program prompt
         __devenv_define $argv[1] $__devenv_k $__devenv_n $__devenv_v
         return 0
     end
@@ -146,6 +146,22 @@ function __devenv_define
         eval "function $argv[3] --description 'devenv $argv[1]'
             $argv[4] \$argv
         end"
+    else if test $argv[2] = program
+        eval "function $argv[3] --description 'devenv $argv[1]'
+            "(builtin string escape -- $argv[4] | builtin string collect)" \$argv
+        end"
+    else if test $argv[2] = function
+        eval "function $argv[3] --description 'devenv $argv[1]'
+$argv[4]
+end"
+        if not builtin functions -q $argv[3]
+            echo "devenv: the function $argv[3] of the environment is not there" >&2
+            if test $__devenv_state[$argv[1]] = x
+                builtin functions -c __devenv_old_$argv[1] $argv[3]
+                builtin functions -e __devenv_old_$argv[1]
+            end
+            set __devenv_state[$argv[1]] s
+        end
     else
         eval "function $argv[3] --description 'devenv $argv[1]'
             set -l __devenv_status \$status
@@ -179,7 +195,7 @@ function __devenv_undo
         end
         return 0
     end
-    if builtin contains -- $__devenv_k alias prompt
+    if builtin contains -- $__devenv_k alias function program prompt
         __devenv_undefine $argv[1] $__devenv_n $__devenv_s
         return
     end

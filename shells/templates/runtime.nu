@@ -99,11 +99,10 @@ def __devenv_steps [place: string, project: string, layer: string] {
         let words = $line | split row "\t"
         {layer: $layer, kind: $words.0, name: $words.1, separator: (do $whole $words.2), value: (do $whole $words.3)}
     }
-    # Nushell has no aliases that come and go, so they are programs.
-    let programs = $place | path join aliases
-    if ($programs | path exists) {
-        $steps | append {layer: $layer, kind: prepend, name: PATH, separator: ":", value: $programs}
-    } else { $steps }
+    # Nushell has no aliases and functions that come and go, so they are programs.
+    $steps ++ ([aliases functions/nu] | each {|each| $place | path join $each } | where {|each| $each | path exists } | each {|each|
+        {layer: $layer, kind: prepend, name: PATH, separator: ":", value: $each}
+    })
 }
 
 # The state and the variables with an environment entered.

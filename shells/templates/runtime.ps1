@@ -7,6 +7,12 @@
 # compared by their numbers (Ordinal): PowerShell's own comparison takes some different texts for equal.
 
 function global:__devenv_look([string] $Target) {
+    if ($Target.StartsWith('function:', [StringComparison]::Ordinal)) {
+        $kind = [Management.Automation.CommandTypes]::Function
+        $found = $ExecutionContext.SessionState.InvokeCommand.GetCommand($Target.Substring(9), $kind)
+        if ($null -eq $found) { return $null }
+        return $found.Definition
+    }
     if (-not $Target.StartsWith('alias:', [StringComparison]::Ordinal)) {
         return [Environment]::GetEnvironmentVariable($Target)
     }
@@ -17,6 +23,17 @@ function global:__devenv_look([string] $Target) {
 }
 
 function global:__devenv_put([string] $Target, $Text) {
+    if ($Target.StartsWith('function:', [StringComparison]::Ordinal)) {
+        $name = 'Function:' + $Target.Substring(9)
+        if ($null -eq $Text) {
+            Microsoft.PowerShell.Management\Remove-Item -LiteralPath $name -Force
+        } else {
+            # What cannot be read as code is an error here, before anything of it runs.
+            $code = [scriptblock]::Create($Text)
+            Microsoft.PowerShell.Management\Set-Item -LiteralPath ('Function:global:' + $Target.Substring(9)) -Value $code -Force
+        }
+        return
+    }
     if ($Target.StartsWith('alias:', [StringComparison]::Ordinal)) {
         $name = $Target.Substring(6)
         if ($null -eq $Text) {
@@ -114,6 +131,23 @@ function global:__devenv_steps([string] $Place, [string] $Project, [string] $Lay
             @{
                 Layer = $Layer; Kind = 'alias'; Target = 'alias:' + [IO.Path]::GetFileName($file); Separator = ''
                 Value = $file; Old = $null; Same = $true
+            }
+        }
+    }
+    $known = [Text.Json.JsonDocument]::Parse([IO.File]::ReadAllText($Place + '/env.json')).RootElement
+    $functions = [Text.Json.JsonElement]::new()
+    if (-not $known.TryGetProperty('functions', [ref] $functions)) { return }
+    foreach ($function in $functions.EnumerateObject()) {
+        $body = [Text.Json.JsonElement]::new()
+        if ($function.Value.TryGetProperty('pwsh', [ref] $body)) {
+            @{
+                Layer = $Layer; Kind = 'function'; Target = 'function:' + $function.Name; Separator = ''
+                Value = $body.GetString(); Old = $null; Same = $true
+            }
+        } elseif ($function.Value.TryGetProperty('sh', [ref] $body)) {
+            @{
+                Layer = $Layer; Kind = 'alias'; Target = 'alias:' + $function.Name; Separator = ''
+                Value = [string]::Concat($Place, '/functions/sh/', $function.Name); Old = $null; Same = $true
             }
         }
     }

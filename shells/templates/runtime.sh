@@ -1,7 +1,7 @@
 # Every environment's file brings these functions; they and their state go when the last environment is left.
 #
 # What is done is kept in a journal of numbered steps. A step has its layer, kind, name, separator, value, and what was
-# there before: a letter and the old value, x exported, l of the shell only, f an alias as the shell writes it, -
+# there before: a letter and the old value, x exported, l of the shell only, f an alias or function as the shell writes it, -
 # nothing; s means that the step changed nothing. Leaving undoes the steps of one layer. Steps of later layers on the
 # same names are undone before and done again after, so environments can be left in any order.
 #
@@ -70,7 +70,8 @@ __devenv_step() {
     __devenv_count=$((__devenv_count + 1))
     __devenv_journal="$__devenv_journal $__devenv_count"
     case $1 in
-    alias) __devenv_each=alias-$2 ;;
+    alias | unalias) __devenv_each=alias-$2 ;;
+    function) __devenv_each=function-$2 ;;
     *) __devenv_each=variable-$2 ;;
     esac
     \eval "__devenv_at_$__devenv_count=\$__devenv_last __devenv_kind_$__devenv_count=\$1 __devenv_name_$__devenv_count=\$2
@@ -82,7 +83,8 @@ __devenv_step() {
 # __devenv_look KIND NAME: __devenv_now becomes the letter and the value of what is there.
 __devenv_look() {
     case $1 in
-    alias)
+    function) __devenv_look_function "$2"; \return 0 ;;
+    alias | unalias)
         if __devenv_now=$(\alias "$2" 2>/dev/null); then
             __devenv_now=f${__devenv_now#alias }
         else
@@ -98,11 +100,43 @@ __devenv_look() {
     esac
 }
 
+# __devenv_look_function NAME: f and the function as the shell writes it. Some shells write none: a function of ours is known
+# there by its text, with x before it, and one of the user's is u.
+__devenv_look_function() {
+    __devenv_now=$(\typeset -f "$1" 2>/dev/null) || __devenv_now=
+    if [ -n "$__devenv_now" ]; then
+        __devenv_now=f$__devenv_now
+        \return 0
+    fi
+    case $(\unalias "$1" 2>/dev/null; \type "$1" 2>/dev/null) in
+    "$1 is a"*' function'*) \eval "__devenv_now=\${__devenv_text_$1+x}\${__devenv_text_$1-u}" ;;
+    *) __devenv_now=-; \unset -v "__devenv_text_$1" ;;
+    esac
+}
+
+# __devenv_put_function NAME STATE: 1 if the shell cannot read it, and then nothing is changed.
+__devenv_put_function() {
+    case $2 in
+    -) \unset -f "$1"; \unset -v "__devenv_text_$1"; \return 0 ;;
+    f*) \unset -f "$1"; \eval "${2#?}"; \return 0 ;;
+    esac
+    # An error of syntax ends many shells, so another one is asked first.
+    (\eval "$1() {
+${2#?}
+}") || \return 1
+    \unset -f "$1"
+    \eval "$1() {
+${2#?}
+}
+__devenv_text_$1=\${2#?}"
+}
+
 # __devenv_put KIND NAME STATE: what __devenv_look then finds; 1 if the variable cannot hold it.
 __devenv_put() {
     case $1:$3 in
-    alias:-) \unalias "$2"; \return 0 ;;
-    alias:f*) \eval "\\alias ${3#?}"; \return 0 ;;
+    function:*) __devenv_put_function "$2" "$3"; \return ;;
+    *alias:-) \unalias "$2"; \return 0 ;;
+    *alias:f*) \eval "\\alias ${3#?}"; \return 0 ;;
     alias:*) \alias "$2=${3#?}"; \return 0 ;;
     esac
     # A number would be evaluated, commands in its subscripts included.
@@ -151,7 +185,9 @@ __devenv_do() {
     __devenv_rest=${__devenv_now#?} __devenv_joint=
     if [ -n "$__devenv_rest" ]; then __devenv_joint=$__devenv_s; fi
     case $__devenv_k:$__devenv_now in
-    unset:*) __devenv_then=- ;;
+    unset:* | unalias:*) __devenv_then=- ;;
+    function:u*) __devenv_then=u ;;
+    function:*) __devenv_then=x$__devenv_v ;;
     prepend:*) __devenv_then=x$__devenv_v$__devenv_joint$__devenv_rest ;;
     append:*) __devenv_then=x$__devenv_rest$__devenv_joint$__devenv_v ;;
     prompt:x*) __devenv_then=x$__devenv_v$__devenv_rest ;;
@@ -164,9 +200,16 @@ __devenv_do() {
         __devenv_o=$__devenv_now
     fi
     \eval "__devenv_old_$1=\$__devenv_o"
-    case $__devenv_k in
-    alias)
-        __devenv_look alias "$__devenv_n"
+    case $__devenv_k:$__devenv_o in
+    function:s)
+        if [ "$__devenv_now" != "$__devenv_then" ]; then
+            \printf '%s\n' "devenv: the function $__devenv_n of the environment is not there" >&2
+        elif [ "$__devenv_now" = u ]; then
+            \printf '%s\n' "devenv: $__devenv_n stays your function, which this shell could not bring back" >&2
+        fi
+        ;;
+    alias:* | function:*)
+        __devenv_look "$__devenv_k" "$__devenv_n"
         \eval "__devenv_made_$1=\$__devenv_now"
         ;;
     esac
@@ -190,11 +233,12 @@ __devenv_undo() {
         *) __devenv_o=x$__devenv_rest ;;
         esac
         ;;
-    alias)
+    alias | function)
+        case $__devenv_o:$__devenv_k in s:function) \return 0 ;; esac
         \eval "__devenv_v=\$__devenv_made_$1"
         if [ "$__devenv_now" != "$__devenv_v" ]; then \return 1; fi
         ;;
-    unset) if [ "$__devenv_now" != - ]; then \return 1; fi ;;
+    unset | unalias) if [ "$__devenv_now" != - ]; then \return 1; fi ;;
     *) if [ "$__devenv_now" != "x$__devenv_v" ]; then \return 1; fi ;;
     esac
     case $__devenv_o in s) \return 0 ;; esac
@@ -312,7 +356,7 @@ __devenv_vanish() {
     \unset -v __devenv_o __devenv_now __devenv_then __devenv_rest __devenv_joint __devenv_entry __devenv_all
     \unset -v __devenv_head __devenv_left __devenv_list __devenv_names __devenv_touched __devenv_target __devenv_again
     \unset -f __devenv_open __devenv_find __devenv_see __devenv_unsee __devenv_step __devenv_look __devenv_put __devenv_is_closed
-    \unset -f __devenv_recall __devenv_do __devenv_undo __devenv_remove __devenv_leave __devenv_words
+    \unset -f __devenv_look_function __devenv_put_function __devenv_recall __devenv_do __devenv_undo __devenv_remove __devenv_leave __devenv_words
     \unset -f __devenv_words_end __devenv_unwind __devenv_forget __devenv_vanish devenv_leave
 }
 

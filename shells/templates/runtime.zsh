@@ -1,8 +1,8 @@
 # Every environment's file brings these functions; they and their state go when the last environment is left.
 #
 # What is done is kept in a journal. A step has its environment, kind, name, separator, value, and what was there
-# before: a letter and the old value, x exported, l of the shell only, - nothing; s means that the step changed
-# nothing. Leaving undoes the steps of one environment. Steps of later environments on the same variables are
+# before: a letter and the old value (of a function, its body), x exported, l of the shell only, - nothing; s means that the step changed
+# nothing; of a function also how the shell writes what was made. Leaving undoes the steps of one environment. Steps of later environments on the same variables are
 # undone before and done again after, so environments can be left in any order.
 
 # The user's aliases, the global ones above all, must not change what follows, nor csh's rule that a newline ends
@@ -39,7 +39,10 @@ __devenv_step() {
     __devenv_kind[$__devenv_i]=$1
     __devenv_name[$__devenv_i]=$2
     __devenv_target[$__devenv_i]=variable-$2
-    if [[ $1 == alias ]]; then __devenv_target[$__devenv_i]=alias-$2; fi
+    case $1 in
+    (alias | unalias) __devenv_target[$__devenv_i]=alias-$2 ;;
+    (function) __devenv_target[$__devenv_i]=function-$2 ;;
+    esac
     __devenv_separator[$__devenv_i]=$3
     __devenv_value[$__devenv_i]=$4
     if [[ $1 == set ]] && ((!${(P)+2})) && typeset -gx -- "$2=$4"; then
@@ -52,7 +55,9 @@ __devenv_step() {
 # __devenv_look KIND NAME: __devenv_now becomes the letter and the value of what is there.
 __devenv_look() {
     __devenv_now=-
-    if [[ $1 == alias ]]; then
+    if [[ $1 == function ]]; then
+        if ((${+functions[$2]})); then __devenv_now=l${functions[$2]}; fi
+    elif [[ $1 == (alias|unalias) ]]; then
         if ((${+aliases[$2]})); then __devenv_now=x${aliases[$2]}; fi
     elif ((${(P)+2})); then
         if [[ ${(Pt)2} == *export* ]]; then __devenv_now=x${(P)2}; else __devenv_now=l${(P)2}; fi
@@ -62,10 +67,21 @@ __devenv_look() {
 # __devenv_put KIND NAME STATE: what __devenv_look then finds; 1 if the variable cannot hold it.
 __devenv_put() {
     # A number would be evaluated, commands in its subscripts included.
-    if [[ $1 != alias && ${(Pt)2} == (integer|float)* ]]; then return 1; fi
+    if [[ $1 != (alias|unalias|function) && ${(Pt)2} == (integer|float)* ]]; then return 1; fi
     case $1:$3 in
-    (alias:-) unalias -- "$2" ;;
-    (alias:*) alias -- "$2=${3#?}" ;;
+    (*alias:-) unalias -- "$2" ;;
+    (*alias:*) alias -- "$2=${3#?}" ;;
+    (function:-) unfunction -- "$2" ;;
+    (function:*)
+        # The user's aliases are not for its words.
+        setopt local_options no_aliases interactive_comments
+        # What is assigned can be nothing but a body; but bytes of it change, so that only checks.
+        functions[__devenv_body]=${3#?}
+        if ((!${+functions[__devenv_body]})); then return 1; fi
+        unfunction __devenv_body
+        if ((${+functions[$2]})); then unfunction -- "$2"; fi
+        eval "$2 () {"$'\n'"${3#?}"$'\n}'
+        ;;
     (*:-) unset -v -- "$2" ;;
     (*:x*) typeset -gx -- "$2=${3#?}" ;;
     (*) typeset -g +x -- "$2=${3#?}" ;;
@@ -80,7 +96,8 @@ __devenv_do() {
     __devenv_rest=${__devenv_now#?}
     if [[ -n $__devenv_rest ]]; then __devenv_joint=$__devenv_separator[$1]; fi
     case $__devenv_k:$__devenv_now in
-    (unset:*) __devenv_then=- ;;
+    (unset:* | unalias:*) __devenv_then=- ;;
+    (function:*) __devenv_then=l$__devenv_v ;;
     (prepend:*) __devenv_then=x$__devenv_v$__devenv_joint$__devenv_rest ;;
     (append:*) __devenv_then=x$__devenv_rest$__devenv_joint$__devenv_v ;;
     (prompt:x*) __devenv_then=x$__devenv_v$__devenv_rest ;;
@@ -93,7 +110,10 @@ __devenv_do() {
         __devenv_before=$__devenv_now
         __devenv_look "$__devenv_k" "$__devenv_n"
         # A list that the user keeps free of duplicates (typeset -U) had the entry: it moved, and remains.
-        if [[ $__devenv_now == "$__devenv_then" ]]; then __devenv_old[$1]=$__devenv_before; fi
+        if [[ $__devenv_k == function ]]; then __devenv_made[$1]=$__devenv_now; fi
+        if [[ $__devenv_now == "$__devenv_then" || $__devenv_k == function ]]; then __devenv_old[$1]=$__devenv_before; fi
+    elif [[ $__devenv_k == function && $__devenv_then != "$__devenv_now" ]]; then
+        print -ru2 -- "devenv: the function $__devenv_n of the environment is not there"
     fi
 }
 
@@ -116,7 +136,11 @@ __devenv_undo() {
         (*) __devenv_o=x$__devenv_rest ;;
         esac
         ;;
-    (unset) if [[ $__devenv_now != - ]]; then return 1; fi ;;
+    (function)
+        if [[ $__devenv_o == s ]]; then return 0; fi
+        if [[ $__devenv_now != "${__devenv_made[$1]-}" ]]; then return 1; fi
+        ;;
+    (unset | unalias) if [[ $__devenv_now != - ]]; then return 1; fi ;;
     (*) if [[ $__devenv_now != "x$__devenv_v" ]]; then return 1; fi ;;
     esac
     if [[ $__devenv_o == s ]]; then return 0; fi
@@ -181,13 +205,13 @@ __devenv_leave() {
 # __devenv_forget INDEX: remove a step from the journal.
 __devenv_forget() {
     unset "__devenv_layer[$1]" "__devenv_kind[$1]" "__devenv_name[$1]" "__devenv_target[$1]"
-    unset "__devenv_separator[$1]" "__devenv_value[$1]" "__devenv_old[$1]"
+    unset "__devenv_separator[$1]" "__devenv_value[$1]" "__devenv_old[$1]" "__devenv_made[$1]"
 }
 
 # __devenv_vanish: remove everything of ours.
 __devenv_vanish() {
     unset __devenv_layers __devenv_count __devenv_layer __devenv_kind __devenv_name __devenv_target
-    unset __devenv_separator __devenv_value __devenv_old
+    unset __devenv_separator __devenv_value __devenv_old __devenv_made
     unfunction __devenv_open __devenv_step __devenv_look __devenv_put __devenv_do
     unfunction __devenv_undo __devenv_remove __devenv_leave __devenv_forget __devenv_vanish devenv_leave
 }
@@ -201,5 +225,5 @@ if [[ -z ${__devenv_count-} ]]; then
     __devenv_count=0
     typeset -ga __devenv_layers
     typeset -gA __devenv_layer __devenv_kind __devenv_name __devenv_target
-    typeset -gA __devenv_separator __devenv_value __devenv_old
+    typeset -gA __devenv_separator __devenv_value __devenv_old __devenv_made
 fi

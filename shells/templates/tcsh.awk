@@ -79,7 +79,7 @@ function add_step(layer, kind, name, separator, value) {
     do_step(count)
 }
 
-function enter(    layer, line, words, i, file) {
+function enter(    layer, line, words, i, file, functions) {
     layer = identity " " project
     for (i = 1; i <= layer_count; i++) if (layers[i] == layer) return
     layers[++layer_count] = layer
@@ -89,10 +89,17 @@ function enter(    layer, line, words, i, file) {
         split(line, words, "\t")
         add_step(layer, words[1], words[2], whole(words[3]), whole(words[4]))
     }
-    # An alias's words would be read again by tcsh, so they come as programs.
+    # An alias's words would be read again by tcsh, so they come as programs; functions it has none.
     file = place "/env.json"
-    while ((getline line < file) > 0) if (line == "  \"aliases\": {},") return
-    add_step(layer, "prepend", "PATH", ":", place "/aliases")
+    while ((getline line < file) > 0) {
+        if (line == "  \"aliases\": {") add_step(layer, "prepend", "PATH", ":", place "/aliases")
+        if (line == "  \"functions\": {") functions = 1
+        if (line ~ /^  }/) functions = 0
+        if (functions && line ~ /^      "(sh|tcsh)": /) {
+            add_step(layer, "prepend", "PATH", ":", place "/functions/tcsh")
+            return
+        }
+    }
 }
 
 function leave(    left, i, last, touched, again, total) {

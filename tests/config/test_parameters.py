@@ -28,6 +28,9 @@ PATH = { prepend = ["./${parameter:mode}/bin"] }
 [aliases]
 serve = ["server", "--port=${parameter:port}", "${parameter:token}"]
 
+[functions]
+at = { sh = "cd ${parameter:mode}", fish = "cd $${parameter:mode}" }
+
 [scripts]
 run = "exec server -p ${parameter:port} ${parameter:debug}"
 """
@@ -51,6 +54,7 @@ def test_values_stand_in_variables_entries_aliases_and_scripts() -> None:
     assert values(config, "PATH") == "./dev/bin"
     assert config.aliases["serve"] == ("server", "--port=9000", "a b'c")
     assert config.scripts["run"] == "exec server -p 9000 true"
+    assert config.functions["at"] == {"sh": "cd dev", "fish": "cd ${parameter:mode}"}
     assert config.arguments == {"port": 9000, "mode": "dev", "debug": True, "token": "a b'c"}
 
 

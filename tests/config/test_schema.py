@@ -45,6 +45,8 @@ BEYOND_A_SCHEMA = {
     "alias with an open quote",
     "alias with a pipe",
     "script and alias",
+    "function and script",
+    "function and alias",
     "name that ends in a newline",  # Python's `$` fits before the last newline, that of ECMA-262 does not
     "registry without host",
     "registry with a bad port",

@@ -48,6 +48,9 @@ gl = "git log '--format=%h %s'"
 serve = "node server.js"
 [registries]
 npm = "https://npm.test/"
+[functions]
+up = "cd .."
+down = { fish = "cd $argv", bash = "cd $1" }
 """
     assert parse_config(text, "some/devenv.toml") == Config(
         name="survey",
@@ -69,8 +72,11 @@ npm = "https://npm.test/"
         },
         aliases={"gs": ("git", "status"), "gl": ("git", "log", "--format=%h %s")},
         scripts={"serve": "node server.js"},
+        functions={"up": {"sh": "cd .."}, "down": {"bash": "cd $1", "fish": "cd $argv"}},
         registries={"npm": "https://npm.test/"},
         origins={
+            "functions.up": "devenv.toml:21",
+            "functions.down": "devenv.toml:22",
             "aliases.gs": "devenv.toml:14",
             "aliases.gl": "devenv.toml:15",
             "scripts.serve": "devenv.toml:17",
@@ -367,6 +373,26 @@ REFUSED = {
     "blank script": ("[scripts]", 'x = "\\n "', "scripts.x", "found nothing", ""),
     "NUL in a script": ("[scripts]", 'x = "a\\u0000"', "scripts.x", "NUL", ""),
     "array as script": ("[scripts]", 'x = ["a"]', "scripts.x", "expected text in quotes, found an array", ""),
+    "function of a shell's word": ("[functions]", 'cd = "x"', "functions.cd", "word of the shells", ""),
+    "function of devenv's": ("[functions]", 'devenv_leave = "x"', "functions.devenv_leave", "devenv", ""),
+    "function with a dash": ("[functions]", 'a-b = "x"', "functions.a-b", "no function's name", "script"),
+    "blank function": ("[functions]", 'x = " "', "functions.x", "found nothing", ""),
+    "function for no shell": ("[functions]", "x = {}", "functions.x", "", ""),
+    "function for an unknown shell": ("[functions]", 'x = { csh = "a" }', "functions.x.csh", "", ""),
+    "function and script": (
+        "[functions]",
+        'x = "a"\n[scripts]\nx = "a"',
+        "functions.x",
+        "a script of this name",
+        "keep one",
+    ),
+    "function and alias": (
+        "[functions]",
+        'x = "a"\n[aliases]\nx = "a"',
+        "functions.x",
+        "an alias of this name",
+        "keep one",
+    ),
     "script and alias": (
         "[aliases]",
         'x = "a"\n[scripts]\nx = "a"',
@@ -484,6 +510,7 @@ WORDS = [
     "npm",
     "pip",
     "aliases",
+    "functions",
     "scripts",
     "base",
 ]
@@ -529,6 +556,7 @@ PLACES = st.sampled_from(
     (
         *("name", "packages", "packages.node", "lockfiles", "lockfiles.npm", "lockfiles.pip", "tasks"),
         *("env", "env.X", "env.PATH", "aliases", "aliases.a", "scripts", "scripts.s", "registries.npm"),
+        *("functions", "functions.f", "functions.f.sh"),
     )
 )
 

@@ -29,6 +29,9 @@ gs = ["git", "status"]
 
 [scripts]
 serve = "echo serving"
+
+[functions]
+up = "cd .."
 """
 
 
@@ -75,6 +78,11 @@ def test_an_entry_of_path_shows_who_put_it_there(user: User, root: Path) -> None
 
 def test_a_command_shows_what_it_stands_for_and_what_it_hides(user: User, root: Path) -> None:
     assert ask(user, root, "gs")["reasons"] == [{"what": "git status", "origin": "devenv.toml:13"}]
+    function = ask(user, root, "up")
+    assert (function["kind"], function["reasons"]) == (
+        "function",
+        [{"what": "for sh", "origin": "devenv.toml:19"}],
+    )
     script = ask(user, root, "serve")
     assert script["reasons"][0]["origin"] == "devenv.toml:16"
     assert script["notes"] == [f"before {root}/bin/serve (devenv.toml:10)"]

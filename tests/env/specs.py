@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from devenv.env.spec import Append, Default, Operation, PackageRef, Prepend, Set, Spec, Unset, ViewRef
+from devenv.env.spec import (
+    FUNCTION_SHELLS,
+    Append,
+    Default,
+    Operation,
+    PackageRef,
+    Prepend,
+    Set,
+    Spec,
+    Unset,
+    ViewRef,
+)
 
 STORE = "/opt/store"
 
@@ -66,6 +77,11 @@ specs = st.builds(
     variables=st.dictionaries(variable_names, operations, max_size=3),
     aliases=st.dictionaries(command_names.filter(lambda name: name != "_"), words, max_size=2),
     scripts=st.dictionaries(command_names.filter(lambda name: name != "_"), texts, max_size=2),
+    functions=st.dictionaries(
+        st.sampled_from(["up", "_down", "f2"]),
+        st.dictionaries(st.sampled_from(FUNCTION_SHELLS), texts, min_size=1, max_size=3),
+        max_size=2,
+    ),
     views=st.lists(views, max_size=2).map(tuple),
     packages=st.lists(packages, max_size=2).map(tuple),
     origins=st.dictionaries(st.sampled_from(["aliases.gs", "scripts.serve"]), origins, max_size=2),

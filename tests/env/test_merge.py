@@ -111,11 +111,23 @@ def test_a_conflict_names_both_origins(pair: tuple[Set | Unset, Set | Unset]) ->
 
 
 def test_all_conflicts_are_reported_at_once() -> None:
-    one = Spec(name="one", variables={"A": (SET,), "B": (SET,)}, aliases={"x": ("1",)}, scripts={"y": "1"})
-    two = Spec(name="two", variables={"A": (OTHER,), "B": (GONE,)}, aliases={"x": ("2",)}, scripts={"y": "2"})
+    one = Spec(
+        name="one",
+        variables={"A": (SET,), "B": (SET,)},
+        aliases={"x": ("1",)},
+        scripts={"y": "1"},
+        functions={"z": {"sh": "1"}},
+    )
+    two = Spec(
+        name="two",
+        variables={"A": (OTHER,), "B": (GONE,)},
+        aliases={"x": ("2",)},
+        scripts={"y": "2"},
+        functions={"z": {"sh": "2"}},
+    )
     with pytest.raises(Problems) as caught:
         merge([one, two])
-    assert len(caught.value.problems) == 4
+    assert len(caught.value.problems) == 5
     assert "alias x means one thing for one and another for two" in str(caught.value)
 
 

@@ -45,10 +45,11 @@ def applied(spec: Spec, environ: Mapping[str, str], *, project: Path, place: Pat
 def expected(
     shell: str, spec: Spec, environ: Mapping[str, str], *, project: Path, place: Path
 ) -> dict[str, str]:
-    """The same inside a shell: where aliases are programs, their directory is on PATH."""
+    """The same inside a shell: where aliases and functions are programs, their directories are on PATH."""
     found = applied(spec, environ, project=project, place=place)
-    if DIALECTS[shell].programs and spec.aliases:
-        found["PATH"] = f"{place}/aliases:{found['PATH']}"
+    for each in ("aliases", f"functions/{shell}") if DIALECTS[shell].programs else ():
+        if (place / each).is_dir():
+            found["PATH"] = f"{place}/{each}:{found['PATH']}"
     return found
 
 

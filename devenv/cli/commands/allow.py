@@ -82,6 +82,7 @@ def sentence(item: Item) -> str:
         "prepend": f"puts {value} in front of {name}",
         "append": f"puts {value} behind {name}",
         "alias": f"the alias {name} runs {value}",
+        "function": f"the function {name} runs: {value}",
         "script": f"the command {name} runs: {value}",
         "registry": f"packages of {name} come from {value}",
         "npmrc": f".npmrc sets {name} to {value!r}",

@@ -36,14 +36,14 @@ _TABLES["profiles"] = Field(
             expected="a profile's name of letters, digits, _ and -", pattern="[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
         ),
         values=Table(
-            fields={name: _TABLES[name] for name in ("env", "aliases", "scripts")},
+            fields={name: _TABLES[name] for name in ("env", "aliases", "functions", "scripts")},
             elsewhere={
-                "packages": "a profile has env, aliases and scripts; packages belong to all",
+                "packages": "a profile has env, aliases, functions and scripts; packages belong to all",
                 "parameters": "parameters belong to all profiles: declare them under [parameters]",
             },
         ),
     ),
-    doc="Variables, aliases and scripts that `devenv enter --profile NAME` adds.",
+    doc="Variables, aliases, functions and scripts that `devenv enter --profile NAME` adds.",
 )
 
 

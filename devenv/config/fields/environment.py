@@ -1,11 +1,11 @@
-"""What an environment sets: variables, aliases, scripts, and the parameters of all these."""
+"""What an environment sets: variables, aliases, functions, scripts, and the parameters of all these."""
 
 from __future__ import annotations
 
 import re
 
 from devenv.config.fields.texts import ENTRY, TEXT_OR_NUMBER, VALUE, VARIABLE, refuse_nul, refuse_script
-from devenv.config.reserved import COMMANDS, reserved_pattern, why_reserved
+from devenv.config.reserved import COMMANDS, NEEDED, reserved_pattern, why_reserved
 from devenv.config.shapes import (
     Array,
     Either,
@@ -18,6 +18,7 @@ from devenv.config.shapes import (
     Whole,
     quoted,
 )
+from devenv.env.spec import FUNCTION_SHELLS
 
 COMMAND = "[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 SHELL_OPERATORS = ("|", "||", "&", "&&", ";", ">", ">>", "<", "2>", "2>&1")
@@ -39,6 +40,16 @@ def _refuse_command(name: str) -> None:
         raise Refused("is a word of the shells themselves", "choose another name")
     if "/" in name:
         raise Refused("cannot hold a `/`: it becomes a command")
+
+
+def _refuse_function(name: str) -> None:
+    if name in NEEDED or name.lower().startswith(("devenv_", "__devenv")):
+        raise Refused("is a word of the shells themselves or of devenv", "choose another name")
+    if not re.fullmatch(VARIABLE, name):
+        raise Refused(
+            f"{quoted(name)} is no function's name in every shell",
+            "names are letters, digits and _; a script or an alias can have others",
+        )
 
 
 def _refuse_separator(text: str) -> None:
@@ -119,6 +130,27 @@ _COMMAND = Text(
     refused_pattern=f"^({'|'.join(sorted(COMMANDS))})$",
 )
 
+_CODE = Text(refuse=refuse_script, pattern=r"[^\u0000]*[^\s\u0000][^\u0000]*")
+
+_FUNCTION = Text(
+    expected="a function's name of letters, digits and _",
+    pattern=VARIABLE,
+    refuse=_refuse_function,
+    refused_pattern=f"^({'|'.join(sorted(NEEDED))}|([Dd][Ee][Vv][Ee][Nn][Vv]_|__[Dd][Ee][Vv][Ee][Nn][Vv]).*)$",
+)
+
+_LANGUAGES = {
+    "sh": "POSIX shells: for them, for bash and zsh without their own, and as a program for the others"
+}
+_BODIES = Table(
+    expected="a table of bodies by shell",
+    fields={
+        shell: Field(shape=_CODE, doc=f"The body in the language of {_LANGUAGES.get(shell, shell)}.")
+        for shell in FUNCTION_SHELLS
+    },
+    sets=((FUNCTION_SHELLS, ()),),
+)
+
 _PARAMETER_VALUE = Either(
     shapes=(VALUE, Whole(), Exactly(value=True), Exactly(value=False)),
     expected="text in quotes, a whole number, true or false",
@@ -178,9 +210,13 @@ FIELDS = {
     "scripts": Field(
         shape=Names(
             names=_COMMAND,
-            values=Text(refuse=refuse_script, pattern=r"[^\u0000]*[^\s\u0000][^\u0000]*"),
+            values=_CODE,
         ),
         doc="Programs: POSIX sh, or any language with a #! line.",
+    ),
+    "functions": Field(
+        shape=Names(names=_FUNCTION, values=Either(shapes=(_CODE, _BODIES), expected="shell code in quotes")),
+        doc="Functions of the shell: POSIX sh, or a table of bodies by shell.",
     ),
     "parameters": Field(
         shape=Names(
@@ -190,6 +226,6 @@ FIELDS = {
             ),
             values=_PARAMETER,
         ),
-        doc="What `devenv enter --set NAME=VALUE` can give; ${parameter:NAME} stands for it in env, aliases and scripts.",
+        doc="What `devenv enter --set NAME=VALUE` can give; ${parameter:NAME} stands for it in env, aliases, functions and scripts.",
     ),
 }
