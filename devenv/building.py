@@ -3,44 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from devenv.adapter import RemoteFile
+from devenv.build_inputs import EnvironmentInputs
+from devenv.build_sources import Sources, Unknown
 from devenv.caching import substitution
-from devenv.config.builds import CARGO, SYSTEM, Build, Fetch, PathSource, Purify, UrlSource
+from devenv.config.builds import CARGO, SYSTEM, Build
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.packages import fetch_node
 from devenv.env import compiler_cache
 from devenv.errors import DevenvError, raise_problems
 from devenv.events import Finished, Notice, Printed, Started
 from devenv.foresight import Foreseen, foresee, valid_paths
-from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StorePath
-from devenv.instantiation import instantiate_project
 from devenv.project import Project
 from devenv.realisation import host_pythons
 from devenv.recipes.checkpoints import Checkpoints, limit_from
 from devenv.recipes.errors import RecipeError
 from devenv.recipes.instantiate import Given, Planned, machine_name, needed_builds, plan_recipe
-from devenv.recipes.sources import SourceTree, add_file, add_source, file_path, source_path
 
 if TYPE_CHECKING:
     from devenv.derivations.cargo_tools import CompiledCrates
     from devenv.derivations.process import BuildOptions, Processes
-    from devenv.environment.instantiate import Instantiated
-    from devenv.environment.views import CargoLocks
     from devenv.store.local import Store
 
 ROOTS = ".devenv/builds"  # links to what was built, relative to the project
 BUILT_CRATES = ".devenv/state/cargo"  # what builds compiled, as bin/cargo of the view has it
-
-
-class _Unknown(DevenvError):
-    """What can be known only by doing it. The message says what and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +127,7 @@ def _starts(planned: Mapping[str, Planned], names: Sequence[str], start: str | N
 class Planner:
     """Turns the recipes of a project into derivations. Without a store nothing is written or fetched.
 
-    `unknown` grows in that case: by recipe, what could not be known; and `searched`: what would be looked for.
+    `unknown` grows in that case: by recipe, what could not be known.
     """
 
     def __init__(self, project: Project, store: Store | None, options: BuildOptions | None) -> None:
@@ -145,22 +136,29 @@ class Planner:
         self._store = store
         self._options = options
         self._planned: dict[str, Planned] = {}
-        self._fetched: dict[str, Given] = {}
-        self._purifying: list[str] = []
+        self._inputs = EnvironmentInputs(project)
         self.unknown: dict[str, str] = {}
-        self.searched: dict[StorePath, str] = {}
-
-    @cached_property
-    def _environment(self) -> Instantiated:
-        """The project's environment, for inputs from it. Raises StaleLock."""
-        return instantiate_project(self._project)[0]
 
     @cached_property
     def graph(self) -> Graph:
         config = self._project.config
         if any(self._is_of_environment(name) for build in config.builds.values() for name in build.inputs):
-            return self._environment.graph
+            return self._inputs.environment.graph
         return Graph(self._place.layout.store_dir)
+
+    @cached_property
+    def _sources(self) -> Sources:
+        return Sources(self._project, self._store, self.graph, self._made)
+
+    def _made(self, name: str) -> StorePath:
+        planned = self.plan([name])
+        self.realise(planned)
+        return planned[name].node.out
+
+    @property
+    def searched(self) -> dict[StorePath, str]:
+        """What would be looked for, with a text for people."""
+        return self._sources.searched
 
     def _is_of_environment(self, name: str) -> bool:
         return name not in self._project.config.builds and not name.startswith(("fetch.", "purify."))
@@ -175,7 +173,7 @@ class Planner:
                 if name not in self._planned:
                     self._planned[name] = self._plan(builds[name])
                 found[name] = self._planned[name]
-            except _Unknown as error:
+            except Unknown as error:
                 self.unknown[name] = f"{name}: {error}"
             except DevenvError as error:
                 problems.append(error)
@@ -190,7 +188,7 @@ class Planner:
         for name in build.inputs:
             try:
                 inputs[name] = self._input(name, build)
-            except _Unknown:
+            except Unknown:
                 raise
             except DevenvError as error:
                 problems.append(error)
@@ -199,8 +197,8 @@ class Planner:
             self.graph,
             build,
             inputs=inputs,
-            sources=tuple(self._sources(build)),
-            patches=tuple(self._patch(build, path) for path in build.patches),
+            sources=tuple(self._sources.sources(build)),
+            patches=tuple(self._sources.patch(build, path) for path in build.patches),
             machine=machine_name(),
         )
 
@@ -208,192 +206,25 @@ class Planner:
 
     def _input(self, name: str, build: Build) -> Given:
         if name in self.unknown:
-            raise _Unknown(f"it needs {self.unknown[name]}")
+            raise Unknown(f"it needs {self.unknown[name]}")
         if name in self._project.config.builds:
             node = self._planned[name].node
             return Given(path=node.out, node=node)
         kind, _, rest = name.partition(".")
         if kind == "fetch" and rest in self._project.config.fetches:
-            return self._fetch(self._project.config.fetches[rest])
+            return self._sources.fetch(self._project.config.fetches[rest])
         if kind == "purify" and rest in self._project.config.purifies:
-            return self._purify(self._project.config.purifies[rest])
+            return self._sources.purify(self._project.config.purifies[rest])
         if kind in ("fetch", "purify"):
             raise RecipeError(
                 f"{build.origin}: {build.name} has the input {name}, and there is no [{name}]",
                 recipe=build.name,
             )
         if name == SYSTEM:
-            return self._system(build)
+            return self._inputs.system(build)
         if name == CARGO:
-            return self._cargo(build)
-        return self._package(name, build)
-
-    def _system(self, build: Build) -> Given:
-        """The root of the project's system packages."""
-        from devenv.derivations.in_root import root_node
-
-        root = self._environment.root
-        if root is None:
-            raise RecipeError(
-                f"{build.origin}: {build.name} has the input {SYSTEM}, and there are no system packages",
-                recipe=build.name,
-                hint='name some, such as [packages] system = ["g++", "make"], then run `devenv lock`',
-            )
-        node = root_node(self.graph, root.packages, root.configured)
-        return Given(path=node.out, node=node, is_root=True)
-
-    def _cargo(self, build: Build) -> Given:
-        """cargo's view of the project's lockfiles, as an object."""
-        from devenv.derivations.cargo_tools import tools_node
-
-        view = self._cargo_locks
-        if view is None:
-            raise RecipeError(
-                f"{build.origin}: {build.name} has the input {CARGO}, and the project has no Cargo.lock",
-                recipe=build.name,
-                hint="name it under [lockfiles], then run `devenv lock`",
-            )
-        by_output = {node.out: node for node in self.graph.nodes.values()}
-        node = tools_node(self.graph, view.files(), by_output[view.sources])
-        return Given(path=node.out, node=node)
-
-    @property
-    def _cargo_locks(self) -> CargoLocks | None:
-        from devenv.environment.views import CargoLocks
-
-        views = (recipe.view for recipe in self._environment.recipes)
-        return next((view for view in views if isinstance(view, CargoLocks)), None)
-
-    def _package(self, name: str, build: Build) -> Given:
-        """A toolchain, or a package of a lockfile."""
-        if name == "python":
-            raise RecipeError(
-                f"{build.origin}: {build.name} has the input python, which is this machine's and no store object",
-                recipe=build.name,
-                hint=f'`host = true` lets the recipe use this machine\'s programs, the input "{SYSTEM}" those of the '
-                "system packages",
-            )
-        kind, mark, package = name.partition(":")
-        found: set[str] = set()
-        if not mark:
-            found = {tool.path for tool in self._environment.spec.packages if tool.name == name}
-        elif kind in ("npm", "pip"):
-            found = {path for path, known in self._locked_packages(kind) if known == package}
-        if len(found) != 1:
-            raise RecipeError(
-                f"{build.origin}: {build.name} has the input {name}, of which there is "
-                f"{'more than one version' if found else 'none'}",
-                recipe=build.name,
-                hint='inputs are other recipes, "system", "cargo", "node", "npm:NAME", "pip:NAME", "fetch.NAME" and "purify.NAME"',
-            )
-        by_output = {node.out: node for node in self.graph.nodes.values()}
-        path = StorePath(found.pop())
-        return Given(path=path, node=by_output[path])
-
-    def _locked_packages(self, kind: str) -> Iterator[tuple[StorePath, str]]:
-        """The paths of a lockfile's packages with their names."""
-        for recipe in self._environment.recipes:
-            if recipe.kind != {"npm": "node_modules", "pip": "python"}[kind]:
-                continue
-            for place, path in recipe.trees.items():
-                yield path, place.rpartition("node_modules/")[2] if kind == "npm" else place
-
-    def _fetch(self, fetch: Fetch) -> Given:
-        url = self._place.endpoints.absolute(fetch.url)
-        if fetch.hash is not None:
-            return self._fetch_known(fetch.url, fetch.hash)
-        if self._store is None:
-            raise _Unknown(
-                f"fetch.{fetch.name} has no hash, so it is fetched each time, and what it is decides more"
-            )
-        if fetch.name not in self._fetched:
-            from devenv.recipes.impure import fetch_anew
-
-            reporter = self._project.settings.reporter
-            path, hash = fetch_anew(
-                fetch, url, client=self._place.client, store=self._store, reporter=reporter
-            )
-            self._notice(f"fetch.{fetch.name} is impure and was fetched anew: it is {hash.sri} now.")
-            self._fetched[fetch.name] = Given(path=path)
-        return self._fetched[fetch.name]
-
-    def _fetch_known(self, url: str, hash: str) -> Given:
-        from devenv.recipes.impure import file_name
-
-        file = RemoteFile(file_name=file_name(url), url=url, hash=Hash.parse_sri(hash))
-        node = fetch_node(self.graph, file, self._place.endpoints.absolute(url))
-        return Given(path=node.out, node=node)
-
-    def _purify(self, purify: Purify) -> Given:
-        from devenv.recipes.impure import Candidate, purified_path, purify_into
-
-        if self._store is None:
-            path = purified_path(purify, self._place.layout.store_dir)
-            self.searched[path] = f"purify.{purify.name} is looked for among {', '.join(purify.candidates)}"
-            return Given(path=path)
-        if purify.name in self._purifying:
-            circle = " -> ".join([*self._purifying, purify.name])
-            raise RecipeError(
-                f"{purify.origin}: purify.{purify.name} needs itself: {circle}", recipe=purify.name
-            )
-        self._purifying.append(purify.name)
-        try:
-            candidates = [
-                Candidate(text=text, bring=partial(self._bring, text)) for text in purify.candidates
-            ]
-            return Given(path=purify_into(purify, candidates, self._store))
-        finally:
-            self._purifying.pop()
-
-    def _bring(self, candidate: str, target: str) -> None:
-        """Copy what a candidate gives to the path `target`."""
-        from devenv.recipes.impure import copy_of, stream_to
-
-        assert self._store is not None
-        kind, _, name = candidate.partition(".")
-        if candidate.startswith(("http://", "https://")):
-            url = self._place.endpoints.absolute(candidate)
-            stream_to(self._place.client, url, target, candidate, self._project.settings.reporter)
-        elif candidate.startswith("./"):
-            copy_of(os.path.join(self._project.root, candidate))(target)
-        elif kind == "fetch":
-            fetch = self._project.config.fetches.get(name)
-            if fetch is None:
-                raise RecipeError(f"there is no [fetch.{name}]")
-            url = self._place.endpoints.absolute(fetch.url)
-            stream_to(self._place.client, url, target, candidate, self._project.settings.reporter)
-        else:
-            planned = self.plan([name])
-            self.realise(planned)
-            out = planned[name].node.out
-            info = self._store.info(out)
-            if info is not None and info.references:
-                raise RecipeError(
-                    f"it refers to {', '.join(info.references)}, so it is more than its contents"
-                )
-            copy_of(out)(target)
-
-    # Sources
-
-    def _sources(self, build: Build) -> Iterator[Given]:
-        paths = tuple(source.path for source in build.sources if isinstance(source, PathSource))
-        if paths:
-            tree = SourceTree(
-                project=self._project.root, paths=paths, exclude=build.exclude, recipe=build.name
-            )
-            if self._store is None:
-                yield Given(path=source_path(tree, self._place.layout.store_dir))
-            else:
-                yield Given(path=add_source(tree, self._store))
-        for source in build.sources:
-            if isinstance(source, UrlSource):
-                yield self._fetch_known(source.url, source.hash)
-
-    def _patch(self, build: Build, path: str) -> StorePath:
-        tree = SourceTree(project=self._project.root, paths=(path,), recipe=build.name)
-        if self._store is None:
-            return file_path(tree, path, self._place.layout.store_dir)
-        return add_file(tree, path, self._store)
+            return self._inputs.cargo(build)
+        return self._inputs.package(name, build)
 
     # Realising
 
@@ -456,7 +287,7 @@ class Planner:
         from devenv.derivations.cargo_tools import CompiledCrates
 
         asked = any(CARGO in build.inputs for build in self._project.config.builds.values())
-        view = self._cargo_locks if asked and CARGO not in self._project.config.builds else None
+        view = self._inputs.cargo_locks if asked and CARGO not in self._project.config.builds else None
         if view is None:
             return None
         return CompiledCrates(shared=view.shared, built=os.path.join(self._project.root, BUILT_CRATES))
