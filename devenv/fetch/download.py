@@ -29,7 +29,8 @@ from devenv.fetch.errors import (
     StatusError,
     TransientError,
 )
-from devenv.fetch.http import CHUNK, Client, Stream
+from devenv.fetch.http import Client
+from devenv.fetch.responses import CHUNK, Stream
 from devenv.fetch.urls import shown, split
 from devenv.formats.hashes import Hash
 

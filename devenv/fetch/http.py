@@ -8,54 +8,40 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
-import ssl
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, BinaryIO, NoReturn, Self
-from weakref import WeakSet
+from typing import Any, BinaryIO, Self
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    EmptyPoolError,
-    HTTPError,
-    LocationValueError,
-    NameResolutionError,
-    NewConnectionError,
-    ProtocolError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import EmptyPoolError, HTTPError, LocationValueError
 from urllib3.response import BaseHTTPResponse
 
 from devenv.fetch.cache import Cached, MetadataCache
+from devenv.fetch.connections import Connections
 from devenv.fetch.endpoints import Endpoints
-from devenv.fetch.errors import (
-    CancelledError,
-    EndpointError,
-    FetchError,
-    StatusError,
-    TransientError,
+from devenv.fetch.errors import CancelledError, FetchError, TransientError
+from devenv.fetch.responses import (
+    Stream,
+    check_status,
+    content_range,
+    content_type_of,
+    discard,
+    length_of,
+    raise_status,
+    redirected,
+    translated,
+    whole_body,
 )
-from devenv.fetch.urls import joined, origin, parsed, shown, split, without_userinfo
+from devenv.fetch.urls import shown, split, without_userinfo
 
-CONNECTIONS = 16
-CHUNK = 1 << 16
 _REDIRECTS = 10
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-_METADATA_LIMIT = 512 << 20  # bytes; no index page or packument comes near
 _STORED_STATUSES = frozenset({200, 201, 204})
 _LONGEST_DELAY = 60.0
 _MOST_ATTEMPTS = 50  # whatever progress each of them makes
-_SHORT_BODY = 1 << 16
 _USER_AGENT = "devenv"
 
 
@@ -66,23 +52,6 @@ class Answer:
     url: str
     content_type: str
     body: bytes
-
-
-class Stream:
-    """A response whose body is still on the wire, exactly as the server sends it.
-
-    `offset`: where in the file the body begins. `total`: bytes of the whole file, None if not said.
-    """
-
-    def __init__(self, response: BaseHTTPResponse, url: str, *, offset: int, total: int | None) -> None:
-        self._response, self.url, self.offset, self.total = response, url, offset, total
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body in pieces of at most 64 KiB. Raises `TransientError` when the connection breaks."""
-        try:
-            yield from self._response.stream(CHUNK, decode_content=False)
-        except (HTTPError, OSError) as error:
-            raise _translated(error, self.url) from error
 
 
 class Retries:
@@ -129,17 +98,13 @@ class Client:
     ) -> None:
         self.endpoints, self.offline = endpoints, offline
         self.cancelled = cancelled or threading.Event()
-        self._environ = endpoints.environ if environ is None else environ
         self._cache = MetadataCache(os.path.join(cache or endpoints.cache, "http"))
         self._attempts, self._backoff = attempts, backoff
         self.silent: set[str] = set()
         self._timeout = urllib3.Timeout(connect=connect_timeout, read=read_timeout)
-        self._lock = threading.Lock()
-        self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
-        self._contexts: dict[bool, ssl.SSLContext] = {}
-        self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._watcher: threading.Thread | None = None
-        self._closed = threading.Event()
+        self._connections = Connections(
+            endpoints, endpoints.environ if environ is None else environ, self.cancelled
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -149,22 +114,12 @@ class Client:
 
     def close(self) -> None:
         """Closes idle connections."""
-        self._closed.set()
-        with self._lock:
-            pools = list(self._pools.values())
-            self._pools.clear()
-        for pool in pools:
-            pool.clear()
+        self._connections.close()
 
     def cancel(self) -> None:
         """Stops all requests, those of other threads too: their sockets are shut down."""
         self.cancelled.set()
-        with self._lock:
-            sockets = list(self._sockets)
-        for each in sockets:
-            # Not SSLSocket's own shutdown: it drops the TLS state under the thread that is reading.
-            with suppress(OSError, TypeError):
-                socket.socket.shutdown(each, socket.SHUT_RDWR)
+        self._connections.shut_down()
 
     def retries(self, *, patient: bool = True) -> Retries:
         """A fresh count of attempts; of a single one without patience."""
@@ -197,10 +152,10 @@ class Client:
             try:
                 with self._response(url, {"Accept": "*/*", "Accept-Encoding": "gzip"}) as (response, final):
                     if response.status in missing:
-                        _discard(response)
+                        discard(response)
                         return None
-                    _check_status(response, final)
-                    return _whole_body(response, final, limit)
+                    check_status(response, final)
+                    return whole_body(response, final, limit)
             except TransientError as error:
                 retries.failed(error)
 
@@ -223,8 +178,8 @@ class Client:
             response = self._send(url, {**headers, "Content-Length": str(size)}, method="PUT", body=data)
             held.callback(response.close)
             if response.status not in _STORED_STATUSES:
-                _raise_status(response, url, "upload to")
-            _discard(response)
+                raise_status(response, url, "upload to")
+            discard(response)
 
     def _get_once(self, url: str, accept: str) -> Answer:
         known = self._cache.load(url, accept)
@@ -233,11 +188,11 @@ class Client:
             headers |= known.validators
         with self._response(url, headers) as (response, final):
             if response.status == HTTPStatus.NOT_MODIFIED and known:
-                _discard(response)
+                discard(response)
                 return Answer(url=known.url, content_type=known.content_type, body=known.body)
-            _check_status(response, final)
-            body = _whole_body(response, final)
-            answer = Answer(url=shown(final), content_type=_content_type(response), body=body)
+            check_status(response, final)
+            body = whole_body(response, final)
+            answer = Answer(url=shown(final), content_type=content_type_of(response), body=body)
             self._remember(url, accept, response.headers, answer)
             return answer
 
@@ -261,10 +216,10 @@ class Client:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         with self._response(url, headers) as (response, final):
-            _check_status(response, final)
-            begin, total = 0, _length(response)
+            check_status(response, final)
+            begin, total = 0, length_of(response)
             if response.status == HTTPStatus.PARTIAL_CONTENT:
-                begin, total = _content_range(response, final)
+                begin, total = content_range(response, final)
             yield Stream(response, shown(final), offset=begin, total=total)
 
     @contextmanager
@@ -289,8 +244,8 @@ class Client:
             target = response.headers.get("Location")
             if response.status not in _REDIRECT_STATUSES or not target:
                 return response, url
-            _discard(response)
-            url = _redirected(url, target)
+            discard(response)
+            url = redirected(url, target)
         raise FetchError(f"Cannot fetch {shown(url)}: more than {_REDIRECTS} redirects.", url=shown(url))
 
     def _send(
@@ -310,7 +265,7 @@ class Client:
             )
         if split(url).scheme == "file":
             raise FetchError(f"Cannot make a request to {shown(url)}: it is a local file.", url=shown(url))
-        pool = self._pool(url)
+        pool = self._connections.pool(url)
         while True:
             self._check_cancelled()
             try:
@@ -329,242 +284,8 @@ class Client:
                 continue  # all connections to this host are busy
             except (HTTPError, LocationValueError, OSError, ValueError) as error:
                 self._check_cancelled()
-                raise _translated(error, url) from error
+                raise translated(error, url) from error
 
     def _check_cancelled(self) -> None:
         if self.cancelled.is_set():
             raise CancelledError("Fetching was stopped.")
-
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = proxy_for(url, self._environ)
-        verifies = self.endpoints.verifies(url)
-        with self._lock:
-            found = self._pools.get((proxy, verifies))
-            if found is None:
-                found = self._pools[proxy, verifies] = _new_pool(proxy, self._context(verifies))
-                found.pool_classes_by_scheme = _pool_classes(self._opened)
-            if self._watcher is None:
-                self._watcher = threading.Thread(target=self._watch, name="devenv-cancel", daemon=True)
-                self._watcher.start()
-            return found
-
-    def _opened(self, connection: HTTPConnection) -> None:
-        with self._lock:
-            if isinstance(connection.sock, socket.socket):
-                self._sockets.add(connection.sock)
-
-    def _watch(self) -> None:
-        """Shuts sockets down as soon as the event is set: a thread that waits for data sees only that."""
-        while not self._closed.wait(0.1):
-            if self.cancelled.is_set():
-                self.cancel()
-
-    def _context(self, verifies: bool) -> ssl.SSLContext:
-        if verifies not in self._contexts:
-            self._contexts[verifies] = _new_context(self.endpoints, verifies)
-        return self._contexts[verifies]
-
-
-def _pool_classes(opened: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, by URL scheme, that tell `opened` about each connection."""
-
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
-
-    class Encrypted(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class EncryptedPool(HTTPSConnectionPool):
-        ConnectionCls = Encrypted
-
-    return {"http": PlainPool, "https": EncryptedPool}
-
-
-def _new_pool(proxy: str | None, context: ssl.SSLContext) -> urllib3.PoolManager:
-    if proxy is None:
-        return urllib3.PoolManager(num_pools=32, maxsize=CONNECTIONS, block=True, ssl_context=context)
-    address, user, password = without_userinfo(proxy)
-    if parsed(address).scheme not in {"http", "https"}:
-        raise EndpointError(
-            f"Cannot use the proxy {shown(address)}: only http and https proxies can be used."
-        )
-    headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user is not None else None
-    return urllib3.ProxyManager(
-        address,
-        num_pools=32,
-        maxsize=CONNECTIONS,
-        block=True,
-        ssl_context=context,
-        proxy_ssl_context=context,
-        proxy_headers=headers,
-    )
-
-
-def _new_context(endpoints: Endpoints, verifies: bool) -> ssl.SSLContext:
-    """The system's certificates and those that the settings add."""
-    context = ssl.create_default_context()
-    for setting, path in endpoints.ca_files():
-        try:
-            context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as error:
-            raise EndpointError(
-                f"Cannot read the certificates in {path}, named by {setting}: {error}."
-            ) from error
-    try:
-        if endpoints.ca_data():
-            context.load_verify_locations(cadata=endpoints.ca_data())
-    except (ssl.SSLError, ValueError) as error:
-        raise EndpointError(f"Cannot read the certificates of npm's `ca` setting: {error}.") from error
-    if not verifies:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that *_proxy variables name for a URL; lower case counts before upper case."""
-    parts = parsed(url)
-
-    def setting(name: str) -> str:
-        return environ.get(name) or environ.get(name.upper()) or ""
-
-    if _is_exempt(parts.hostname or "", parts.netloc.rpartition("@")[2], setting("no_proxy")):
-        return None
-    found = setting(f"{parts.scheme}_proxy") or setting("all_proxy")
-    return (found if "://" in found else f"http://{found}") if found else None
-
-
-def _is_exempt(host: str, host_and_port: str, no_proxy: str) -> bool:
-    """Whether a list such as "localhost, .corp.test, cache.test:8080, *" has the host or its domain."""
-    for entry in (each.strip().lower().lstrip(".") for each in no_proxy.split(",")):
-        if entry == "*" or entry in {host, host_and_port}:
-            return True
-        if entry and (host.endswith("." + entry) or host_and_port.endswith("." + entry)):
-            return True
-    return False
-
-
-def _redirected(url: str, target: str) -> str:
-    """Where a redirect leads. Raises `FetchError` where it must not be followed."""
-    target = joined(without_userinfo(url)[0], target)
-    parts = split(target)
-    if parts.scheme not in {"http", "https"}:
-        raise FetchError(
-            f"Cannot fetch {shown(url)}: it redirects to {shown(target)}, which is no web address.",
-            url=shown(url),
-        )
-    # A login inside a redirect is the server's word, not the user's.
-    target = without_userinfo(target)[0]
-    if origin(url)[0] == "https" and parts.scheme == "http":
-        raise FetchError(
-            f"Cannot fetch {shown(url)}: it redirects to the unencrypted {shown(target)}.", url=shown(url)
-        )
-    return target
-
-
-def _check_status(response: BaseHTTPResponse, url: str) -> None:
-    if response.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-        _raise_status(response, url, "fetch")
-
-
-def _raise_status(response: BaseHTTPResponse, url: str, doing: str) -> NoReturn:
-    status = response.status
-    _discard(response)
-    found = f"{status} {response.reason or HTTPStatus(status).phrase if status in _KNOWN else ''}".strip()
-    message = f"Cannot {doing} {shown(url)}: the server answered {found}."
-    if status in _RETRIED_STATUSES:
-        raise TransientError(message, url=shown(url), delay=_retry_after(response))
-    hint = None
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
-        hint = (
-            "Put a login for this host into .npmrc, pip.conf or ~/.netrc, or check the one there. One that the "
-            "project's own .npmrc takes from a variable waits for `devenv allow`."
-        )
-    raise StatusError(message, status=status, url=shown(url), hint=hint)
-
-
-_KNOWN = frozenset(int(status) for status in HTTPStatus)
-
-
-def _discard(response: BaseHTTPResponse) -> None:
-    """Reads a short body away, so that the connection can be used again."""
-    length = _length(response)
-    if length is not None and length <= _SHORT_BODY:
-        response.drain_conn()
-    else:
-        response.close()
-
-
-def _retry_after(response: BaseHTTPResponse) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
-
-
-def _length(response: BaseHTTPResponse) -> int | None:
-    value = response.headers.get("Content-Length", "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
-
-
-def _content_range(response: BaseHTTPResponse, url: str) -> tuple[int, int | None]:
-    """(first byte, bytes of the whole file) of a 206 response, RFC 9110 section 14.4."""
-    value = response.headers.get("Content-Range", "")
-    unit, _, rest = value.partition(" ")
-    span, _, total = rest.partition("/")
-    first = span.partition("-")[0]
-    if unit.lower() != "bytes" or not (first.isascii() and first.isdigit() and len(first) < 20):
-        raise FetchError(
-            f"Cannot fetch {shown(url)}: its Content-Range {value!r} means nothing.", url=shown(url)
-        )
-    is_known = total.isascii() and total.isdigit() and len(total) < 20
-    return int(first), int(total) if is_known else None
-
-
-def _content_type(response: BaseHTTPResponse) -> str:
-    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def _whole_body(response: BaseHTTPResponse, url: str, limit: int = _METADATA_LIMIT) -> bytes:
-    parts, size = [], 0
-    try:
-        for chunk in response.stream(CHUNK, decode_content=True):
-            size += len(chunk)
-            if size > limit:
-                raise FetchError(
-                    f"Cannot read {shown(url)}: it is larger than {limit >> 20} MiB.", url=shown(url)
-                )
-            parts.append(chunk)
-    except (HTTPError, OSError) as error:
-        raise _translated(error, url) from error
-    return b"".join(parts)
-
-
-def _translated(error: Exception, url: str) -> FetchError:
-    """urllib3's and the system's errors as ours; those that may pass as `TransientError`."""
-    where = shown(url)
-    if isinstance(error, SSLError) or isinstance(error.__cause__, ssl.SSLError):
-        return FetchError(
-            f"Cannot fetch {where}: the connection is not trusted: {error}.",
-            hint="A certificate authority of your own can be named in SSL_CERT_FILE, PIP_CERT or npm's cafile.",
-            url=where,
-        )
-    causes = (
-        (ProxyError, "the proxy cannot be reached"),
-        (NameResolutionError, "the host name is not known"),
-        (NewConnectionError, "no connection could be made"),
-        (ConnectTimeoutError, "the server did not accept a connection in time"),
-        (ReadTimeoutError, "the server stopped sending"),
-        (ProtocolError, "the connection broke"),
-    )
-    for kind, text in causes:
-        if isinstance(error, kind):
-            return TransientError(f"Cannot fetch {where}: {text}.", url=where)
-    if isinstance(error, OSError):
-        return TransientError(f"Cannot fetch {where}: {error.strerror or error}.", url=where)
-    return FetchError(f"Cannot fetch {where}: {error}", url=where)

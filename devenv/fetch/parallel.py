@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from devenv.errors import DevenvError
 from devenv.events import Finished, Planned, Reporter, Started
+from devenv.fetch.connections import CONNECTIONS
 from devenv.fetch.errors import CancelledError
-from devenv.fetch.http import CONNECTIONS, Client
+from devenv.fetch.http import Client
 
 Item = TypeVar("Item")
 Answered = TypeVar("Answered")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from devenv.fetch.connections import CONNECTIONS, proxy_for
 from devenv.fetch.errors import FetchError, StatusError
-from devenv.fetch.http import CONNECTIONS, Client, proxy_for
+from devenv.fetch.http import Client
 from devenv.fetch.urls import shown
 from tests.fetch.server import Server, make_endpoints
 
