@@ -81,7 +81,7 @@ class Bench:
         state = os.path.join(self.folder, "apt")
         for name in ("state/lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(state, name), exist_ok=True)
-        base, mirrors = parse_base(self.base), self.client.endpoints.archive_mirrors
+        base, mirrors = parse_base(self.base), self.client.endpoints.archives.mirrors
         with open(f"{state}/sources.list", "w", encoding="utf-8") as file:
             file.writelines(f"deb {mirrors(suite.archive)[0]} {suite.name} main\n" for suite in base.suites)
         with open(f"{state}/status", "w", encoding="utf-8"):

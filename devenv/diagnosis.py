@@ -252,9 +252,9 @@ def _network(place: Workplace) -> Iterator[Finding]:
 def _registry_checks(place: Workplace) -> Iterator[Callable[[], Finding]]:
     endpoints = place.endpoints
     named: tuple[tuple[str, Callable[[], tuple[str, ...]]], ...] = (
-        ("npm registry", lambda: (endpoints.npm_registry(),)),
-        ("Python index", endpoints.python_indexes),
-        ("Debian mirror", lambda: endpoints.archive_mirrors("debian")),
+        ("npm registry", lambda: (endpoints.npm.registry(),)),
+        ("Python index", endpoints.python.urls),
+        ("Debian mirror", lambda: endpoints.archives.mirrors("debian")),
     )
     for label, urls in named:
         try:

@@ -52,7 +52,7 @@ def _locations(place: Workplace, lock: Lock) -> Locations:
     return Locations(
         absolute=_absolute(place),
         candidates=place.endpoints.candidates,
-        cargo_index=lambda: place.endpoints.default_crates.locked,
+        cargo_index=lambda: place.endpoints.crates.default.locked,
         base_urls=_base_urls(place, lock),
     )
 

@@ -77,7 +77,7 @@ class Workplace:
         """Take what devenv.lock says for cargo's default registry, whatever cargo is or is not on PATH."""
         from devenv.fetch.cargo_default import DefaultRegistry
 
-        self.endpoints.assume_default_crates(DefaultRegistry(locked=crates.default, sparse=crates.index))
+        self.endpoints.crates.assume_default(DefaultRegistry(locked=crates.default, sparse=crates.index))
 
     def _may_tell(self, key: str, value: str) -> bool:
         """Whether the user allowed this line of the project's .npmrc, which hands over a variable of theirs."""

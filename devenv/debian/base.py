@@ -266,7 +266,7 @@ def urls(deb: LockedDeb, endpoints: Endpoints, base: LockedBase | None = None) -
     if base is not None:
         dates = [state.date for state in base.suites if state.archive == deb.archive]
         date = re.sub(r"[:-]", "", max(dates, default=""))
-    return [mirror + deb.path for mirror in endpoints.archive_mirrors(deb.archive, date=date)]
+    return [mirror + deb.path for mirror in endpoints.archives.mirrors(deb.archive, date=date)]
 
 
 def url_lookup(endpoints: Endpoints, base: LockedBase) -> Callable[[LockedDeb], list[str]]:

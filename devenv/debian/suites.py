@@ -108,7 +108,7 @@ class OpenSuite:
 
     def _urls(self, index: IndexFile) -> Iterator[str]:
         """The mirror of the Release file first: it is the one that should be in step with it."""
-        mirrors = self.places.client.endpoints.archive_mirrors(self.suite.archive)
+        mirrors = self.places.client.endpoints.archives.mirrors(self.suite.archive)
         ordered = sorted(mirrors, key=lambda mirror: mirror != self._mirror)
         folder, _, _ = index.path.rpartition("/")
         for mirror in ordered:
@@ -191,7 +191,7 @@ def _current(places: Places, suite: Suite, kept: str) -> OpenSuite:
     problems: list[DevenvError] = []
     silent = places.client.silent
     mirrors = sorted(
-        places.client.endpoints.archive_mirrors(suite.archive), key=lambda url: split(url).netloc in silent
+        places.client.endpoints.archives.mirrors(suite.archive), key=lambda url: split(url).netloc in silent
     )
     for mirror in mirrors:
         url = f"{mirror}dists/{suite.name}/InRelease"

@@ -168,7 +168,7 @@ def _indexes(program: str, project: Project) -> dict[str, str]:
     endpoints = project.workplace.endpoints
     if program == "Rscript" and "cran" in project.config.registries:
         return {"RENV_CONFIG_REPOS_OVERRIDE": project.config.registries["cran"]}
-    if program != "uv" or not (endpoints.pip.index_url or "pypi" in project.config.registries):
+    if program != "uv" or not (endpoints.python.settings.index_url or "pypi" in project.config.registries):
         return {}
-    indexes = endpoints.python_indexes()
+    indexes = endpoints.python.urls()
     return {"UV_DEFAULT_INDEX": indexes[-1], "UV_INDEX": " ".join(indexes[:-1])} if indexes else {}

@@ -79,7 +79,7 @@ def package_url(endpoints: Endpoints, package: str) -> str:
     if not _NAME.fullmatch(package):
         raise FetchError(f"{package!r} is no name of an npm package.")
     scope = package.partition("/")[0] if package.startswith("@") else None
-    return endpoints.npm_registry(scope) + quote(package, safe="@")
+    return endpoints.npm.registry(scope) + quote(package, safe="@")
 
 
 def _answer(client: Client, endpoints: Endpoints, query: NpmQuery) -> RemoteFile:

@@ -211,7 +211,7 @@ def _answer(client: Client, endpoints: Endpoints, query: PypiQuery) -> tuple[Rem
 
 
 def _indexes(endpoints: Endpoints, query: PypiQuery) -> tuple[str, ...]:
-    indexes = (endpoints.absolute(query.index),) if query.index else endpoints.python_indexes()
+    indexes = (endpoints.absolute(query.index),) if query.index else endpoints.python.urls()
     if not indexes:
         raise EndpointError(
             f"Cannot ask for {query.name}=={query.version}: pip is configured to use no index.",
@@ -299,7 +299,7 @@ def npm_definitions_in_wheel(endpoints: Endpoints, package: str, *, cache: str, 
 def _newest_wheel(client: Client, endpoints: Endpoints, package: str) -> IndexFile | None:
     """The newest release's wheel; of its platforms the Linux one that most indexes have."""
     best: tuple[Version, bool, IndexFile] | None = None
-    for index in endpoints.python_indexes():
+    for index in endpoints.python.urls():
         for file in project_files(client, index, package) or ():
             version = _version_of(file.name)
             if version is None or version.is_prerelease or file.yanked or not file.hashes:

@@ -45,7 +45,7 @@ def default_registry(
     """
     deb = cargo_of_base(base)
     if base is None or deb is None:
-        return client.endpoints.default_crates
+        return client.endpoints.crates.default
     with Store.open(layout, reporter=reporter) as store:
         graph = Graph(store.store_dir)
         node = package_node(graph, deb, url_lookup(client.endpoints, base)(deb))

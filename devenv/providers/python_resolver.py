@@ -139,18 +139,18 @@ class Resolver:
     def _environment(self) -> dict[str, str]:
         """The user's, with the indexes that this project has."""
         environ = {k: v for k, v in self._endpoints.environ.items() if not _UNSET.match(k)}
-        indexes = [self._with_login(url) for url in self._endpoints.python_indexes()]
+        indexes = [self._with_login(url) for url in self._endpoints.python.urls()]
         if not indexes:
             return {**environ, "PIP_NO_INDEX": "1", "UV_NO_INDEX": "1"}
         # uv takes the first index that has a package, and asks its default one last.
         named = {"PIP_INDEX_URL": indexes[0], "UV_DEFAULT_INDEX": indexes[-1]}
         if indexes[1:]:
             named |= {"PIP_EXTRA_INDEX_URL": " ".join(indexes[1:]), "UV_INDEX": " ".join(indexes[:-1])}
-        cert = self._endpoints.pip.cert
+        cert = self._endpoints.python.settings.cert
         if cert and "SSL_CERT_FILE" not in environ:
             named["SSL_CERT_FILE"] = cert
-        if self._endpoints.pip.find_links:
-            named["UV_FIND_LINKS"] = ",".join(self._endpoints.pip.find_links)
+        if self._endpoints.python.settings.find_links:
+            named["UV_FIND_LINKS"] = ",".join(self._endpoints.python.settings.find_links)
         return environ | named
 
     def _with_login(self, url: str) -> str:

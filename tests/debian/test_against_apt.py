@@ -54,7 +54,7 @@ class Apt:
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
         endpoints = places.client.endpoints
-        debian, security = (endpoints.archive_mirrors(each)[0] for each in ("debian", "debian-security"))
+        debian, security = (endpoints.archives.mirrors(each)[0] for each in ("debian", "debian-security"))
         lines = [(debian, suite), (debian, f"{suite}-updates"), (security, f"{suite}-security")]
         (folder / "sources.list").write_text("".join(f"deb {url} {name} main\n" for url, name in lines))
         self._folder = folder

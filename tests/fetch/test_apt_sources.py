@@ -100,25 +100,25 @@ def endpoints(
 def test_the_project_comes_before_the_environment_and_that_before_apt(tmp_path: Path) -> None:
     write(tmp_path, {"sources.list": "deb https://apt.test/debian bookworm main\n"})
     environ = {"DEVENV_DEBIAN_MIRROR": "https://one.test/debian https://two.test/debian/"}
-    assert endpoints(tmp_path, {}).archive_mirrors("debian") == ("https://apt.test/debian/",)
-    assert endpoints(tmp_path, environ).archive_mirrors("debian") == (
+    assert endpoints(tmp_path, {}).archives.mirrors("debian") == ("https://apt.test/debian/",)
+    assert endpoints(tmp_path, environ).archives.mirrors("debian") == (
         "https://one.test/debian/",
         "https://two.test/debian/",
     )
     named = {"debian": ["https://own.test/debian"]}
-    assert endpoints(tmp_path, environ, named).archive_mirrors("debian") == ("https://own.test/debian/",)
+    assert endpoints(tmp_path, environ, named).archives.mirrors("debian") == ("https://own.test/debian/",)
 
 
 def test_without_any_mirror_what_to_set_is_told(tmp_path: Path) -> None:
     with pytest.raises(EndpointError) as caught:
-        endpoints(tmp_path, {}).archive_mirrors("debian-security")
+        endpoints(tmp_path, {}).archives.mirrors("debian-security")
     assert "DEVENV_DEBIAN_SECURITY_MIRROR" in (caught.value.hint or "")
 
 
 def test_archives_of_the_past_are_asked_for_a_moment(tmp_path: Path) -> None:
     found = endpoints(tmp_path, {"DEVENV_DEBIAN_MIRROR": "https://a.test/ https://past.test/{date}/"})
-    assert found.archive_mirrors("debian") == ("https://a.test/",)
-    assert found.archive_mirrors("debian", date="20260110T100203Z") == (
+    assert found.archives.mirrors("debian") == ("https://a.test/",)
+    assert found.archives.mirrors("debian", date="20260110T100203Z") == (
         "https://a.test/",
         "https://past.test/20260110T100203Z/",
     )
@@ -136,7 +136,7 @@ def test_a_relative_url_leads_to_every_mirror(tmp_path: Path) -> None:
 
 def test_a_login_in_a_mirror_s_url_is_sent_and_not_shown(tmp_path: Path) -> None:
     found = endpoints(tmp_path, {"DEVENV_DEBIAN_MIRROR": "https://me:secret@a.test/debian"})
-    (mirror,) = found.archive_mirrors("debian")
+    (mirror,) = found.archives.mirrors("debian")
     assert mirror == "https://a.test/debian/"
     assert found.credentials(mirror + "x")["Authorization"].startswith("Basic ")
     assert found.credentials("https://other.test/x") == {}

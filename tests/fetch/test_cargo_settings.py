@@ -188,5 +188,5 @@ def test_registries_of_the_project_stand_for_the_default(tmp_path: Path) -> None
     path = install_cargo(tmp_path)
     environ = {"HOME": str(tmp_path), "PATH": path}
     endpoints = make_endpoints(tmp_path, environ=environ, registries={"crates": "sparse+https://mine.test/"})
-    assert endpoints.crate_index(LOCKED) == "sparse+https://mine.test/"
+    assert endpoints.crates.index(LOCKED) == "sparse+https://mine.test/"
     assert os.path.dirname(path.partition(":")[0]) == str(tmp_path)

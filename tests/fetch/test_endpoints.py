@@ -21,7 +21,7 @@ TARBALL = "https://npm-default.test/left-pad/-/left-pad-1.0.0.tgz"
 @pytest.mark.parametrize("style", ["definition", "define", "defaults"])
 def test_npms_own_default_is_read_from_its_source(tmp_path: Path, style: str) -> None:
     install_npm(tmp_path, DEFAULT, style=style)
-    assert make_endpoints(tmp_path).npm_registry(None) == DEFAULT
+    assert make_endpoints(tmp_path).npm.registry(None) == DEFAULT
 
 
 def test_an_npm_that_cannot_be_read_is_asked(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_an_npm_that_cannot_be_read_is_asked(tmp_path: Path) -> None:
     npm.write_text(f'#!/bin/sh\n[ "$*" = "config get registry" ] && echo {DEFAULT}\n')
     npm.chmod(0o755)
     endpoints = make_endpoints(tmp_path, environ={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"})
-    assert endpoints.npm_registry(None) == DEFAULT
+    assert endpoints.npm.registry(None) == DEFAULT
 
 
 def test_without_npm_a_wheel_is_asked_once(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_without_npm_a_wheel_is_asked_once(tmp_path: Path) -> None:
             cache=str(tmp_path / "cache"),
             wheel_text=wheel_text,
         )
-        assert endpoints.npm_registry(None) == DEFAULT
+        assert endpoints.npm.registry(None) == DEFAULT
     assert len(asked) == 1
 
 
@@ -62,7 +62,7 @@ def test_without_any_npm_the_error_says_what_to_set(tmp_path: Path, text: str | 
         wheel_text=lambda endpoints, package: text,
     )
     with pytest.raises(EndpointError) as caught:
-        endpoints.npm_registry(None)
+        endpoints.npm.registry(None)
     assert ".npmrc" in (caught.value.hint or "")
 
 
@@ -100,7 +100,7 @@ SETTINGS = {"npmrc": "registry=https://project.test/", "user_npmrc": "registry=h
 def test_the_npm_registry_is_the_strongest_setting(
     tmp_path: Path, settings: dict[str, object], expected: str
 ) -> None:
-    assert make_endpoints(tmp_path, **settings).npm_registry(None) == expected
+    assert make_endpoints(tmp_path, **settings).npm.registry(None) == expected
 
 
 def test_global_builtin_and_other_user_files_are_read(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_global_builtin_and_other_user_files_are_read(tmp_path: Path) -> None:
     )
     (tmp_path / "user").write_text("@u:registry=https://user.test/\n")
     endpoints = make_endpoints(tmp_path, environ={"NPM_CONFIG_USERCONFIG": str(tmp_path / "user")})
-    found = {scope: endpoints.npm_registry(scope) for scope in ("@b", "@g", "@u", "@x")}
+    found = {scope: endpoints.npm.registry(scope) for scope in ("@b", "@g", "@u", "@x")}
     assert found == {
         "@b": "https://g.test/",
         "@g": "https://global.test/",
@@ -132,10 +132,10 @@ def test_the_workspace_root_counts_for_its_workspaces(tmp_path: Path) -> None:
     (member / ".npmrc").write_text("registry=https://ignored.test/")
     environ = {"HOME": str(tmp_path), "PATH": ""}
     endpoints = Endpoints.load(project=str(member), environ=environ, registries={}, cache=str(tmp_path))
-    assert endpoints.npm_registry(None) == "https://root.test/"
+    assert endpoints.npm.registry(None) == "https://root.test/"
     (root / "package.json").write_text('{"workspaces": ["other/*"]}')
     endpoints = Endpoints.load(project=str(member), environ=environ, registries={}, cache=str(tmp_path))
-    assert endpoints.npm_registry(None) == "https://ignored.test/"
+    assert endpoints.npm.registry(None) == "https://ignored.test/"
 
 
 PIP = "[global]\nindex-url = https://pip.test/simple\n"
@@ -196,15 +196,15 @@ PIP = "[global]\nindex-url = https://pip.test/simple\n"
 def test_python_indexes_come_from_pip_and_uv(
     tmp_path: Path, settings: dict[str, object], expected: tuple[str, ...]
 ) -> None:
-    assert make_endpoints(tmp_path, **settings).python_indexes() == expected
+    assert make_endpoints(tmp_path, **settings).python.urls() == expected
 
 
 def test_pip_config_file_may_be_empty_or_another(tmp_path: Path) -> None:
     (tmp_path / "other.conf").write_text("[global]\nindex-url = https://other.test/simple\n")
     other = make_endpoints(tmp_path, pip_conf=PIP, environ={"PIP_CONFIG_FILE": str(tmp_path / "other.conf")})
-    assert other.python_indexes() == ("https://other.test/simple",)
+    assert other.python.urls() == ("https://other.test/simple",)
     nothing = make_endpoints(tmp_path, pip_conf=PIP, environ={"PIP_CONFIG_FILE": "/dev/null"})
-    assert nothing.python_indexes() != ("https://pip.test/simple",)
+    assert nothing.python.urls() != ("https://pip.test/simple",)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_pip_config_file_may_be_empty_or_another(tmp_path: Path) -> None:
 def test_uvs_files_name_indexes(tmp_path: Path, name: str, text: str) -> None:
     endpoints = make_endpoints(tmp_path)
     (tmp_path / "project" / name).write_text(text)
-    assert endpoints.python_indexes() == ("https://uv.test/s", "https://x.test/s")
+    assert endpoints.python.urls() == ("https://uv.test/s", "https://x.test/s")
 
 
 @pytest.mark.parametrize(
@@ -241,17 +241,17 @@ def test_damaged_uv_files_are_errors(tmp_path: Path, name: str, text: str) -> No
     endpoints = make_endpoints(tmp_path)
     (tmp_path / "project" / name).write_text(text)
     with pytest.raises(EndpointError, match=name):
-        endpoints.python_indexes()
+        endpoints.python.urls()
 
 
 @pytest.mark.parametrize("text", ["x", "[a", "[a]\n[a]\n", "[a]\nx=1\nx=2\n"])
 def test_damaged_pip_files_are_errors(tmp_path: Path, text: str) -> None:
     with pytest.raises(EndpointError, match=r"pip\.conf"):
-        make_endpoints(tmp_path, pip_conf=text).python_indexes()
+        make_endpoints(tmp_path, pip_conf=text).python.urls()
 
 
 def test_pips_default_holds_where_nothing_is_set(tmp_path: Path) -> None:
-    (index,) = make_endpoints(tmp_path).python_indexes()
+    (index,) = make_endpoints(tmp_path).python.urls()
     assert index.startswith("https://")
     assert index.endswith("/simple")
 
@@ -468,7 +468,7 @@ def test_named_uv_indexes_have_logins(tmp_path: Path) -> None:
         "UV_INDEX_MY_CORP_PASSWORD": "a/b",
     }
     endpoints = make_endpoints(tmp_path, environ=environ, pip_conf=PIP)
-    assert endpoints.python_indexes()[1] == "https://uv.test/simple"
+    assert endpoints.python.urls()[1] == "https://uv.test/simple"
     assert endpoints.credentials("https://uv.test/x.whl") == {"Authorization": basic("me:a/b")}
 
 

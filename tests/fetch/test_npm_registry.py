@@ -202,4 +202,4 @@ def test_the_configured_registry_answers(tmp_path: Path) -> None:
 
 
 def test_the_fixture_settings_are_alone(tmp_path: Path) -> None:
-    assert make_endpoints(tmp_path, npmrc="registry=https://r.test").npm_registry("@x") == "https://r.test/"
+    assert make_endpoints(tmp_path, npmrc="registry=https://r.test").npm.registry("@x") == "https://r.test/"

@@ -119,8 +119,12 @@ def test_variables_go_to_hosts_of_the_project_only_when_allowed(tmp_path: Path, 
     assert found["literal.test"] == {"Authorization": "Bearer written-down"}
     assert found["named.test"] == (secret if allowed else {})
     assert found["sesame.test"] == ({"Authorization": "Bearer x"} if allowed else {})
-    assert endpoints.npm.text("@scope:registry") == ("https://evil.test/sesame/" if allowed else None)
-    assert endpoints.npm.text("cafile") == f"{home}/ca.pem", "what stays on this machine is as npm has it"
+    assert endpoints.npm.settings.text("@scope:registry") == (
+        "https://evil.test/sesame/" if allowed else None
+    )
+    assert endpoints.npm.settings.text("cafile") == f"{home}/ca.pem", (
+        "what stays on this machine is as npm has it"
+    )
 
 
 def test_settings_that_tell_are_listed_as_they_stand() -> None:

