@@ -299,7 +299,13 @@ def test_cancelling_stops_a_thread_that_waits(
 
 def test_what_arrived_before_cancelling_is_kept(server: Server, fetching: Fetching) -> None:
     url = server.page("/f", BODY, "stuck:200000", "plain")
-    threading.Timer(0.3, fetching.client.cancel).start()
+
+    def cancel_when_some_is_there() -> None:
+        while not fetching.part.exists() or fetching.part.stat().st_size < 131072:
+            time.sleep(0.01)
+        fetching.client.cancel()
+
+    threading.Thread(target=cancel_when_some_is_there, daemon=True).start()
     with pytest.raises(CancelledError):
         fetching(url)
     kept = fetching.part.stat().st_size
