@@ -33,7 +33,7 @@ class EnvironmentInputs:
         """The root of the project's system packages. Raises RecipeError where there are none."""
         from devenv.derivations.in_root import root_node
 
-        root = self.environment.root
+        root = self.environment.plan
         if root is None:
             raise RecipeError(
                 f"{build.origin}: {build.name} has the input {SYSTEM}, and there are no system packages",

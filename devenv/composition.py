@@ -27,7 +27,7 @@ from devenv.views.compose import compose as compose_view
 from devenv.views.operations import JOURNAL
 
 if TYPE_CHECKING:
-    from devenv.fhs.plan import RootPlan
+    from devenv.views.root import RootParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +91,13 @@ def compose(
     return Composed(spec=spec, shell=shell, watched=tuple(watched), notices=tuple(notices))
 
 
-def _compose_root(root: RootPlan, store: Store, reporter: Reporter) -> None:
+def _compose_root(root: RootParts, store: Store, reporter: Reporter) -> None:
     """The view of the system packages; the spec refers to its recipe, and the recipe to what it is made of."""
     from devenv.views.root import compose as compose_root
 
     recipe = root.recipe
     store.add_texts([(recipe.path, recipe.text, recipe.references)])
-    compose_root(root.paths, root.configured.out, views_dir=store.layout.views, events=reporter)
+    compose_root(root.paths, root.configured, views_dir=store.layout.views, events=reporter)
 
 
 def _manifests(project: str, made: Instantiated) -> Iterator[str]:

@@ -174,7 +174,7 @@ class Extending:
             return {}
 
     def _of_store(self, extended: Extended, path: str) -> Config:
-        """The environment of another project, or none's, as far as it does not depend on a directory."""
+        """The environment of another project, or none's: all but packages of lockfiles, which lie in its directory."""
         if os.path.dirname(path) != self.store:
             raise ExtendsError(f"{extended.origin}: {path} is not in the store {self.store}")
         try:
@@ -185,25 +185,25 @@ class Extending:
                 f"{extended.origin}: {path} is no environment that is here",
                 hint="an environment is an object NAME-env-spec; `devenv cache pull` can bring one",
             ) from error
-        if spec.views or spec.root is not None:
-            what = "system packages" if spec.root is not None else f"{spec.views[0].kind} packages"
-            raise ExtendsError(
-                f"{extended.origin}: the environment {spec.name} has {what}, which belong to one project",
-                hint="extend its devenv.toml instead",
-            )
+        # What others write into their repositories is seldom this, and these take time to import.
+        from devenv.environment.variables import without_views
+        from devenv.views.root import read_parts
+
         here = PackageRef(name=spec.name, version="", path=path, origin=extended.origin)
         return Config(
             name=spec.name,
             lockfiles=(),
             env={
                 name: tuple(_from(spec.name, each) for each in found)
-                for name, found in spec.variables.items()
+                for name, found in without_views(spec.variables).items()
             },
             aliases=spec.aliases,
             scripts=spec.scripts,
             functions=spec.functions,
-            origins={key: f"{spec.name}, {origin}" for key, origin in spec.origins.items()},
+            origins={key: f"{spec.name}, {origin}" for key, origin in spec.origins.items()}
+            | {"root": extended.origin},
             objects=(*spec.packages, here),
+            root=read_parts(spec.root) if spec.root is not None else None,
         )
 
 

@@ -46,7 +46,7 @@ _JUDGED = frozenset(
 )
 _BY_NAME = frozenset({"directory", "alias", "function", "script"})
 # What these bring is in the other fields by then. A profile is chosen by the user.
-_MERGED = ("extends", "members", "chosen", "objects", "trees", "profiles")
+_MERGED = ("extends", "members", "chosen", "objects", "root", "trees", "profiles")
 _WITHOUT_POWER = frozenset(
     {"name", "packages", "builds", "fetches", "purifies", "origins", "parameters", "arguments", *_MERGED}
 )
@@ -153,6 +153,8 @@ def _downloads(config: Config, lock: Lock | None) -> Iterator[Item]:
         yield Item("extends", tree.url, tree.hash.sri)
     for reference in config.objects:
         yield Item("extends", reference.name, os.path.basename(reference.path))
+    if config.root is not None:
+        yield Item("system", "what it extends", os.path.basename(config.root.recipe.path))
     for tool in lock.toolchains if lock else ():
         for file in tool.files.values():
             if not _PUBLISHED.fullmatch(file.url):

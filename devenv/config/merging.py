@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from devenv.config.model import Caches, Config, Parameter
 from devenv.config.overrides import Override
@@ -20,6 +20,9 @@ from devenv.config.shapes import did_you_mean, quoted
 from devenv.env.merge import settle
 from devenv.env.spec import Append, Operation, Prepend, conflict
 from devenv.errors import DevenvError, raise_problems
+
+if TYPE_CHECKING:
+    from devenv.views.root import RootParts
 
 T = TypeVar("T")
 
@@ -57,6 +60,7 @@ def merge_configs(found: Sequence[Config]) -> Config:
         overrides=_agreed_overrides(found, problems),
         objects=_union(config.objects for config in found),
         trees=_union(config.trees for config in found),
+        root=_agreed_root(found, problems),
         profiles=_profiles(found),
         origins={key: origin for config in found for key, origin in config.origins.items()},
     )
@@ -170,6 +174,18 @@ def _agreed_base(found: Sequence[Config], problems: list[str]) -> str | None:
             first, second = (each.origins.get("base", each.name) for each in (named[0], config))
             problems.append(f"base is {named[0].base!r} in {first} and {config.base!r} in {second}")
     return named[0].base if named else None
+
+
+def _agreed_root(found: Sequence[Config], problems: list[str]) -> RootParts | None:
+    """The system packages of the one environment in the store that has any."""
+    having = [config for config in found if config.root is not None]
+    for config in having[1:]:
+        if config.root != having[0].root:
+            first, second = (each.origins.get("root", each.name) for each in (having[0], config))
+            problems.append(
+                f"the environments that {first} and {second} extend have different system packages"
+            )
+    return having[0].root if having else None
 
 
 def _agreed_parameters(found: Sequence[Config], problems: list[str]) -> dict[str, Parameter]:

@@ -12,6 +12,7 @@ from devenv.env.spec import Operation, PackageRef
 
 if TYPE_CHECKING:
     from devenv.config.builds import Build, Fetch, Purify
+    from devenv.views.root import RootParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class Config:
     `parameters` are declared; `arguments` are their values, once they are known: `devenv.config.parameters`.
     `origins`: where other things were declared, "devenv.toml:LINE" by "aliases.NAME", "functions.NAME", "scripts.NAME", "packages.NAME", ...
     `members`: patterns of directories. `profiles` hold variables, aliases, functions and scripts alone; `chosen` are the names of those
-    that are merged in. `overrides` are those of devenv.toml and, once they are read, of files of their own. `objects` and `trees` come with what it extends: packages of specs, repositories.
+    that are merged in. `overrides` are those of devenv.toml and, once they are read, of files of their own. `objects` and `trees` come with what it extends: packages of specs, repositories; `root` are the system packages of one.
     """
 
     name: str = "project"
@@ -123,6 +124,7 @@ class Config:
     overrides: tuple[Override, ...] = ()
     objects: tuple[PackageRef, ...] = ()
     trees: tuple[RemoteFile, ...] = ()
+    root: RootParts | None = None
 
     @property
     def uses_base(self) -> bool:

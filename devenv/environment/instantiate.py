@@ -20,12 +20,14 @@ from devenv.environment.npm import NodeTools, NodeViews, Preparation, node_tools
 from devenv.environment.planned import PlannedLockfile
 from devenv.environment.variables import variables_of
 from devenv.environment.views import Recipe
+from devenv.errors import DevenvError
 from devenv.formats.store_path import StoreDir
 from devenv.providers.python_host import HostPython
 
 if TYPE_CHECKING:
     from devenv.debian.locked import LockedBase, LockedDeb
     from devenv.fhs.plan import RootPlan
+    from devenv.views.root import RootParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Instantiated:
 
     `undecided` must be realised first, and this made anew then: packages of which only their own files say whether they
     have install scripts. `targets` are needed to enter it. `later` is byte code, which Python makes by itself where it is missing, in
-    every view anew: it is worth making once, but nobody should wait for it. `root`: of system packages. `directories` of
+    every view anew: it is worth making once, but nobody should wait for it. `root`: of system packages; `plan`: how it is made, where it is the project's own. `directories` of
     the project must be copied to the store before anything is realised. `in_place`: what makes the editable wheels, by name.
     """
 
@@ -58,11 +60,12 @@ class Instantiated:
     later: tuple[Node, ...]
     recipes: tuple[Recipe, ...]
     spec: Spec
-    root: RootPlan | None
+    root: RootParts | None
     python: HostPython | None
     undecided: tuple[Node, ...] = ()
     directories: tuple[str, ...] = ()
     in_place: Mapping[str, InPlace] = field(default_factory=dict)
+    plan: RootPlan | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -83,6 +86,8 @@ def instantiate(
     """
     nodes = Nodes(store_dir, locations.absolute)
     root = _root(nodes, lock.base, locations) if lock.base is not None else None
+    _check_given_root(config, lock, lockfiles, python)
+    parts = config.root if root is None else root.parts
     tools = node_tools(nodes, lock.toolchains, platform)
     node_views = NodeViews(nodes, tools, root, preparation)
 
@@ -111,13 +116,28 @@ def instantiate(
         targets=(*nodes.targets.values(), *(root.targets if root is not None else ())),
         later=tuple(nodes.later.values()),
         recipes=tuple(recipes),
-        spec=_spec(config, tools, recipes, root),
-        root=root,
+        spec=_spec(config, tools, recipes, parts),
+        root=parts,
         python=python,
         undecided=tuple(nodes.undecided),
         directories=tuple(sorted(nodes.directories)),
         in_place=nodes.in_place,
+        plan=root,
         notices=tuple(dict.fromkeys(nodes.notices)),
+    )
+
+
+def _check_given_root(
+    config: Config, lock: Lock, lockfiles: Sequence[PlannedLockfile], python: HostPython | None
+) -> None:
+    """The root of an environment in the store is as it is: nothing is added to it, and nothing can be built in it."""
+    if config.root is None or not (lock.base or lockfiles or python):
+        return
+    own = "system packages" if lock.base else f"packages of {lockfiles[0].path}" if lockfiles else "Python"
+    raise DevenvError(
+        f"the environment that {config.origins.get('root', 'devenv.toml')} extends brings its system packages along, as they are; "
+        f"with them the project cannot have {own} of its own",
+        hint="extend the devenv.toml of that environment instead: its system packages are then locked with the project's",
     )
 
 
@@ -134,7 +154,7 @@ def _root_to_build_in(nodes: Nodes, lock: Lock, locations: Locations) -> RootPla
     return _root(nodes, without(lock.base, lock.outside), locations) if lock.base is not None else None
 
 
-def _spec(config: Config, tools: NodeTools, recipes: Sequence[Recipe], root: RootPlan | None) -> Spec:
+def _spec(config: Config, tools: NodeTools, recipes: Sequence[Recipe], root: RootParts | None) -> Spec:
     return Spec(
         name=config.name,
         variables=variables_of(config, tools.packages, recipes),

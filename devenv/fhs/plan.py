@@ -16,7 +16,7 @@ from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import CONFIGURE, DEB, fetch_node
 from devenv.formats.hashes import Hash
 from devenv.formats.store_path import StoreDir, StorePath, sanitize_name
-from devenv.views.root import RootRecipe, root_recipe
+from devenv.views.root import RootParts, RootRecipe, root_recipe
 
 # Part of each derivation, so that a builder which makes something else gives it another place.
 _UNPACK_REVISION = "1"
@@ -48,6 +48,10 @@ class RootPlan:
     def recipe(self) -> RootRecipe:
         """What keeps the root and all of this from being collected, once it is in the store and has a root there."""
         return root_recipe(self.paths, self.configured.out)
+
+    @property
+    def parts(self) -> RootParts:
+        return RootParts(recipe=self.recipe, paths=self.paths, configured=self.configured.out)
 
 
 def derivations(

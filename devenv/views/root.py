@@ -67,6 +67,29 @@ class RootRecipe:
         return os.path.basename(self.path)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootParts:
+    """What a root is composed of: its recipe, the unpacked packages, and what configuring them changed."""
+
+    recipe: RootRecipe
+    paths: tuple[str, ...]
+    configured: str | None
+
+
+def read_parts(path: str) -> RootParts:
+    """The parts of the root whose recipe is this file of the store. Raises ViewError for what is no such recipe."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+        paths, configured = tuple(document["packages"]), document["configured"]
+        recipe = root_recipe(paths, configured)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, DevenvError) as error:
+        raise ViewError(f"reading {path}: it is no recipe of a root: {error}", root=path) from error
+    if recipe.path != path:
+        raise ViewError(f"reading {path}: it is the recipe of a root of another version of devenv", root=path)
+    return RootParts(recipe=recipe, paths=paths, configured=configured)
+
+
 def root_recipe(paths: Iterable[str], configured: str | None) -> RootRecipe:
     """The recipe of the root made of these store paths, in any order. Pure. Raises FormatError for other paths."""
     packages = sorted(set(paths))

@@ -6,14 +6,20 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.derivations.archives import entry
 from tests.e2e.projects import npm_project, python_project
+from tests.fetch.server import serving
+from tests.support.archive import Archive
+from tests.support.archive import settings as archive_settings
 from tests.support.devenv import User
 from tests.support.programs import program
 from tests.support.registry import Registry, point_clients_at
+from tests.support.sandboxes import require_sandboxes
 
 
 def write(place: Path, text: str) -> Path:
@@ -212,6 +218,64 @@ def test_an_environment_in_the_store_can_be_extended(user: User, tmp_path: Path,
     user.run("gc", cwd=root)
     assert spec.is_dir(), "what an environment extends is kept with it"
     assert "first, ../common/devenv.toml:3" in user.run("why", "REGION", cwd=root).stdout
+
+
+@pytest.fixture
+def archive() -> Iterator[Archive]:
+    with serving() as server:
+        made = Archive(server)
+        made.package("tool", entry("./usr/bin/tool", b"#!/bin/sh\necho tool of the base\n", mode=0o755))
+        made.publish()
+        yield made
+
+
+def test_system_packages_come_along_with_an_environment_in_the_store(
+    user: User, tmp_path: Path, archive: Archive
+) -> None:
+    require_sandboxes()
+    user.env |= archive_settings(tmp_path, archive.server.url + "/debian")
+    base = 'name = "tools"\nbase = "debian/bookworm"\n[packages]\nsystem = ["tool"]\n[env]\nLEVEL = "info"\n'
+    first = write(tmp_path / "first", base)
+    user.run("lock", cwd=first)
+    user.run("enter", "-c", "true", cwd=first)
+    spec = (first / ".devenv/env").resolve()
+    extending = f'name = "p"\nextends = "{spec}"\n[env]\nOWN = "1"\n'
+    root = write(tmp_path / "p", extending)
+    user.run("lock", cwd=root)
+    assert inside(user, root, "tool") == "tool of the base\n"
+    shutil.rmtree(first)
+    user.run("gc", cwd=root)
+    for views in Path(user.env["HOME"]).rglob("*-fhs-root"):
+        if views.is_dir():  # it is made again from what has come along
+            subprocess.run(["chmod", "-R", "u+w", str(views)], check=True)
+            shutil.rmtree(views)
+    assert inside(user, root, "tool; echo $LEVEL $OWN") == "tool of the base\ninfo 1\n"
+    write(
+        root,
+        f'{extending}[packages]\nsystem = ["base"]\n'.replace("extends", 'base = "debian/bookworm"\nextends'),
+    )
+    user.run("lock", cwd=root)
+    done = user.run("enter", "-c", "true", cwd=root, check=False)
+    assert done.returncode == 1
+    assert "devenv.toml:3 extends brings its system packages along" in done.stderr
+    assert "extend the devenv.toml of that environment instead" in done.stderr
+
+
+def test_packages_of_lockfiles_stay_with_the_environment_that_has_them(
+    user: User, tmp_path: Path, registry: Registry
+) -> None:
+    point_clients_at(registry, Path(user.env["HOME"]))
+    first = tmp_path / "first"
+    npm_project(first, registry)
+    (first / "devenv.toml").write_text('name = "first"\n[env]\nLEVEL = "info"\n')
+    user.run("lock", cwd=first)
+    user.run("enter", "-c", "true", cwd=first)
+    spec = (first / ".devenv/env").resolve()
+    root = write(tmp_path / "p", f'extends = "{spec}"\n')
+    user.run("lock", cwd=root)
+    assert inside(user, root, "echo $LEVEL; echo $PATH").split("\n")[0] == "info"
+    assert "node_modules" not in inside(user, root, "echo $PATH")
+    assert not (root / "node_modules").exists()
 
 
 PROFILES = """name = "p"
