@@ -238,6 +238,7 @@ class Planner:
     ) -> None:
         """Build what is missing of `targets`, or else of all; those with a phase in `start` in any case, from there."""
         from devenv.derivations.realise import realise
+        from devenv.env.compiled_objects import offer
 
         store = self._store
         assert store is not None and self._options is not None
@@ -263,6 +264,8 @@ class Planner:
         finally:
             with suppress(OSError):
                 checkpoints.trim()
+        with suppress(OSError):
+            offer(self._project.root)
 
     @cached_property
     def checkpoints(self) -> Checkpoints:
@@ -280,7 +283,13 @@ class Planner:
             if each.build.cores or each.build.memory
         }
         cache = compiler_cache.directory(self._project.root, self._project.settings.environ)
-        return replace(self._options, resources=resources, compiler_cache=cache, compiled=self._compiled())
+        return replace(
+            self._options,
+            resources=resources,
+            compiler_cache=cache,
+            compiled=self._compiled(),
+            project=self._project.root,
+        )
 
     def _compiled(self) -> CompiledCrates | None:
         """Where compiled crates are, if a recipe asks for cargo: those of all checkouts, and of this project's builds."""

@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,7 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
     """
     from devenv.composition import compose
     from devenv.derivations.realise import realise
+    from devenv.env.compiled_objects import offer
     from devenv.store.generations import record_generation, select_generation
     from devenv.store.local import Store
 
@@ -156,6 +157,8 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
                 options=_build_options(project),
                 bring=bring,
             )
+            with suppress(OSError):  # a full disk, say: it only saves time
+                offer(project.root)
             if bring is not None:
                 bring(node.out for node in made.later)
             lasting = back_to is not None or not (project.given or project.profiles)
@@ -178,9 +181,8 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
 
 def _build_options(project: Project) -> BuildOptions:
     from devenv.derivations.process import BuildOptions
-    from devenv.env.compiler_cache import packages_directory
 
-    return BuildOptions(package_caches=packages_directory(project.root))
+    return BuildOptions(project=project.root)
 
 
 def _present_files(project: Project) -> list[str]:

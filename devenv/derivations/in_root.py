@@ -75,15 +75,13 @@ def cached_compilers(root: Node | None, owner: str) -> dict[str, str]:
 
 def search_path(path: str, attributes: Mapping[str, str]) -> str:
     """`path` with the compilers that use a cache before all others, if `attributes` are of a build that has one."""
-    return f"{compiler_cache.COMPILERS}:{path}" if CACHE in attributes else path
+    return f"{compiler_cache.PLACED}:{path}" if CACHE in attributes else path
 
 
-def package_cache(derivation: Derivation, directory: str | None) -> str | None:
-    """The cache of a package's build below `directory`, None where it has none."""
-    owner = derivation.env.get(CACHE, "")
-    if directory is None or not owner or owner.startswith(".") or "/" in owner:
-        return None
-    return f"{directory}/{owner}"
+def cache_owner(derivation: Derivation) -> str | None:
+    """Whose cache the builder may use, "" where that is no name; None for one that is no package's."""
+    owner = derivation.env.get(CACHE)
+    return "" if owner is not None and (owner.startswith(".") or "/" in owner) else owner
 
 
 def root_of(derivation: Derivation) -> str | None:
@@ -127,20 +125,50 @@ def shown_paths(node: Node, store: Store, scratch: str, label: str) -> tuple[str
 def with_compiler_cache(
     sandbox: SandboxSpec, program: Program, directory: str
 ) -> tuple[SandboxSpec, Program]:
-    """Show the cache `directory` to a builder whose root has ccache; it is made if missing. Raises StoreError."""
-    usr = next((each for each in sandbox.mounts if isinstance(each, Bind) and each.target == "/usr"), None)
-    root = os.path.dirname(usr.source) if usr is not None else ""
+    """Show the cache `directory` to a recipe's builder whose root has ccache; it is made if missing. Raises StoreError."""
+    root = _composed(sandbox)
     if not compiler_cache.is_in(root):
         return sandbox, program
     with explaining("making the cache of compilers", directory):
         os.makedirs(directory, exist_ok=True)
-    environment = {os.fsencode(k): os.fsencode(v) for k, v in compiler_cache.build_variables(root).items()}
-    if os.fsencode(CACHE) in program.environment:  # which has a place for a cache of its own
-        environment = {**program.environment, **environment}
-    else:
-        environment |= program.environment
+    variables = _encoded(compiler_cache.build_variables(root)) | dict(program.environment)
     mount = Bind(directory, compiler_cache.INSIDE, writable=True)
-    return replaced(sandbox, mounts=(*sandbox.mounts, mount)), replace(program, environment=environment)
+    return replaced(sandbox, mounts=(*sandbox.mounts, mount)), replace(program, environment=variables)
+
+
+def with_package_cache(
+    sandbox: SandboxSpec, program: Program, owner: str, project: str
+) -> tuple[SandboxSpec, Program]:
+    """Show a package's builder the cache of its own in the directory `project`, and what the shells there compiled.
+
+    The latter cannot be written, and nothing of the former gets there. Raises StoreError.
+    """
+    root = _composed(sandbox)
+    own, shell = (
+        f"{compiler_cache.packages_directory(project)}/{owner}",
+        compiler_cache.shell_directory(project),
+    )
+    if not compiler_cache.is_in(root):
+        return sandbox, program
+    with explaining("making the cache of compilers", own):
+        os.makedirs(own, exist_ok=True)
+        os.makedirs(shell, exist_ok=True)
+    variables = {**program.environment, **_encoded(compiler_cache.package_build_variables(root))}
+    mounts = (
+        Bind(own, compiler_cache.INSIDE, writable=True),
+        Bind(shell, compiler_cache.INSIDE_SHELL),
+    )
+    return replaced(sandbox, mounts=(*sandbox.mounts, *mounts)), replace(program, environment=variables)
+
+
+def _composed(sandbox: SandboxSpec) -> str:
+    """The directory of the root that a sandbox shows."""
+    usr = next((each for each in sandbox.mounts if isinstance(each, Bind) and each.target == "/usr"), None)
+    return os.path.dirname(usr.source) if usr is not None else ""
+
+
+def _encoded(variables: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
 
 
 def _is_shown(name: str, directory: str, place: str, store: Store) -> bool:

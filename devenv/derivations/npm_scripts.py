@@ -30,7 +30,7 @@ from devenv.derivations.in_root import ATTRIBUTE as ROOT
 from devenv.derivations.in_root import cached_compilers
 from devenv.derivations.on_host import ATTRIBUTE as HOST
 from devenv.derivations.packages import write_node
-from devenv.env.compiler_cache import COMPILERS
+from devenv.env.compiler_cache import PLACED
 from devenv.formats.hashes import Hash
 from devenv.formats.npm_manifest import FAILED
 from devenv.formats.store_path import sanitize_name
@@ -114,7 +114,7 @@ class ScriptRuns:
             job["variables"] = variables
         cached = cached_compilers(tools.root, f"npm-{package.name.replace('/', '-').lstrip('@')}")
         if cached:
-            job["compilers"] = COMPILERS
+            job["compilers"] = PLACED
         env = dict(cached)
         if optional and tools.root is None:
             env["tools"] = " ".join(_tools_here())

@@ -30,7 +30,14 @@ from devenv.derivations.build_root import (
 from devenv.derivations.cargo_tools import CompiledCrates, with_compiled
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Node
-from devenv.derivations.in_root import SETTING, package_cache, root_of, shown_paths, with_compiler_cache
+from devenv.derivations.in_root import (
+    SETTING,
+    cache_owner,
+    root_of,
+    shown_paths,
+    with_compiler_cache,
+    with_package_cache,
+)
 from devenv.derivations.on_host import host_paths, is_on_host
 from devenv.derivations.output_checks import check_outputs
 from devenv.derivations.outputs import Made, measure_outputs
@@ -66,7 +73,7 @@ class BuildOptions:
     environ: the variables that fixed outputs may ask for
     resources: what builds take of the machine, where that is declared, by the paths of their derivations
     compiler_cache: a directory for the objects that compilers make in roots with ccache, shared with shells there
-    package_caches: one for those of packages of lockfiles, each with its own part of it
+    project: the directory with the caches for packages of lockfiles, each package's its own, None for no caches
     compiled: the directories of compiled crates, for builders that have cargo's tools among their inputs
     """
 
@@ -79,7 +86,7 @@ class BuildOptions:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     resources: Mapping[StorePath, Resources] = field(default_factory=dict)
     compiler_cache: str | None = None
-    package_caches: str | None = None
+    project: str | None = None
     compiled: CompiledCrates | None = None
 
 
@@ -167,9 +174,11 @@ def prepare(node: Node, store: Store, path: str, options: BuildOptions, *, inter
         persona=ADDR_NO_RANDOMIZE | (PER_LINUX32 if _is_32_bit_guest(derivation.system) else 0),
         interactive=interactive,
     )
-    cache = package_cache(derivation, options.package_caches) or options.compiler_cache
-    if root is not None and cache is not None:
-        sandbox, started = with_compiler_cache(sandbox, started, cache)
+    owner = cache_owner(derivation)
+    if root is not None and owner is None and options.compiler_cache is not None:
+        sandbox, started = with_compiler_cache(sandbox, started, options.compiler_cache)
+    elif root is not None and owner and options.project is not None:
+        sandbox, started = with_package_cache(sandbox, started, owner, options.project)
     if options.compiled is not None:
         sandbox, started = with_compiled(sandbox, started, options.compiled, used)
     return Room(scratch=scratch, sandbox=sandbox, program=started, inputs=frozenset(inputs))

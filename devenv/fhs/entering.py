@@ -83,6 +83,10 @@ def _enter(
     own = {"DEVENV_STATE": state, **compiler_cache.shell_variables(root, project, environ)}
     inside |= own
     has_cache = compiler_cache.is_in(root)  # which cannot be asked from inside
+    if has_cache:
+        from devenv.env.compiled_objects import trim_shell_daily
+
+        trim_shell_daily(project)
     move_in(root, state)
     try:  # from here on nothing of the machine's Python can be loaded
         words, made = enter_command(

@@ -31,6 +31,7 @@ from devenv.formats.store_path import StoreDir, StorePath
 from devenv.store.locks import PathLocks
 from devenv.store.tree import remove, seal
 from devenv.views.operations import Tree, ViewError
+from devenv.views.placed_compilers import COMPILERS_REVISION, has_ccache, place_compilers
 from devenv.views.placing import Placer, is_directory
 
 FILES, REMOVED = "files", "removed"
@@ -97,6 +98,8 @@ def root_recipe(paths: Iterable[str], configured: str | None) -> RootRecipe:
     store_dir = StoreDir(os.path.dirname(everything[0]))
     references = tuple(sorted(store_dir.parse(path) for path in everything))
     document = {"kind": _NAME, "revision": _REVISION, "packages": packages, "configured": configured}
+    if has_ccache(packages):
+        document["compilers"] = COMPILERS_REVISION
     text = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
     path = store_dir.text_path(_NAME, Hash.of("sha256", text), references)
     return RootRecipe(path=path, text=text, references=references)
@@ -137,6 +140,7 @@ def _make(root: str, paths: Sequence[str], configured: str | None, reporter: Rep
     try:
         fill(aside, paths, configured, reporter)
         _make_file_mount_points(aside)
+        place_compilers(aside, paths)
         _seal(aside)
         os.rename(aside, root)
     except BaseException:

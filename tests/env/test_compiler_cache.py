@@ -13,6 +13,8 @@ from devenv.env import compiler_cache
 def root(tmp_path: Path) -> str:
     (tmp_path / "abc-fhs-root/usr/bin").mkdir(parents=True)
     (tmp_path / "abc-fhs-root/usr/bin/ccache").touch()
+    (tmp_path / "abc-fhs-root/usr/lib/ccache-placed").mkdir(parents=True)
+    (tmp_path / "abc-fhs-root/usr/lib/ccache-placed/identity").write_text("the-compilers\n")
     return str(tmp_path / "abc-fhs-root")
 
 
@@ -27,14 +29,14 @@ def test_shell_and_build_know_the_compilers_by_the_same_name(root: str) -> None:
     build = compiler_cache.build_variables(root)
     for name in ("CCACHE_COMPILERCHECK", "CCACHE_SLOPPINESS"):
         assert shell[name] == build[name]
-    assert shell["CCACHE_COMPILERCHECK"] == "string:abc-fhs-root"
+    assert shell["CCACHE_COMPILERCHECK"] == "string:the-compilers"
 
 
 @pytest.mark.parametrize(
-    "path", ["/a:/usr/bin", "/a:/usr/lib/ccache:/usr/bin", "/usr/lib/ccache:/a:/usr/bin"]
+    "path", ["/a:/usr/bin", "/a:/usr/lib/ccache-placed:/usr/bin", "/usr/lib/ccache-placed:/a:/usr/bin"]
 )
 def test_its_compilers_come_first_and_once(path: str) -> None:
-    assert compiler_cache.search_path(path) == "/usr/lib/ccache:/a:/usr/bin"
+    assert compiler_cache.search_path(path) == "/usr/lib/ccache-placed:/a:/usr/bin"
 
 
 OWN = "/p/.devenv/state/ccache"
@@ -60,3 +62,23 @@ def test_the_cache_is_the_users_or_the_projects(
 def test_no_configuration_is_read_from_where_builds_write(root: str) -> None:
     for found in (compiler_cache.build_variables(root), compiler_cache.shell_variables(root, "/p", {})):
         assert not found["CCACHE_CONFIGPATH"].startswith(f"{found['CCACHE_DIR']}/")
+
+
+def test_a_shell_takes_what_packages_builds_compiled_and_cannot_write_there(root: str) -> None:
+    own, built = compiler_cache.shell_variables(root, "/my project", {})["CCACHE_REMOTE_STORAGE"].split()
+    assert own == "file:/my%20project/.devenv/state/ccache-shell|update-mtime=true"
+    assert built == "file:/my%20project/.devenv/state/ccache-built|read-only"
+
+
+def test_a_package_cannot_write_where_shells_do_and_reads_no_lists_of_headers(root: str) -> None:
+    found = compiler_cache.package_build_variables(root) | compiler_cache.package_variables()
+    assert found["CCACHE_NODIRECT"] == "1"
+    shell = compiler_cache.package_build_variables(root)["CCACHE_REMOTE_STORAGE"].split()[1]
+    assert shell == "file:/ccache-shell|read-only"
+
+
+def test_a_users_own_storage_stays_and_another_shells_does_not(root: str) -> None:
+    inside = compiler_cache.shell_variables(root, "/other", {})
+    outer = {"CCACHE_REMOTE_STORAGE": inside["CCACHE_REMOTE_STORAGE"] + " redis://cache.test"}
+    words = compiler_cache.shell_variables(root, "/p", outer)["CCACHE_REMOTE_STORAGE"].split()
+    assert words[2:] == ["redis://cache.test"] and not any("/other" in word for word in words)
