@@ -104,8 +104,13 @@ def _place(level: str, name: str) -> str:
     return f"{level}/{MODULES}/{name}" if level else f"{MODULES}/{name}"
 
 
-def hoisted_lock(file: str, graph: Graph, most: int = _MOST_PLACES) -> Lock:
-    """The tree of a graph as a lock. Raises `TooLarge`."""
+def hoisted_lock(
+    file: str, graph: Graph, most: int = _MOST_PLACES, *, required_are_for_all: bool = False
+) -> Lock:
+    """The tree of a graph as a lock. Raises `TooLarge`.
+
+    `required_are_for_all`: packages for another platform are left out where they are optional, and only there.
+    """
     flags = _flags(graph)
     entries: dict[str, Entry] = {}
     keys: dict[str, str] = {}
@@ -129,8 +134,11 @@ def hoisted_lock(file: str, graph: Graph, most: int = _MOST_PLACES) -> Lock:
             continue
         dev, optional, dev_optional = flags[key]
         wants = graph.wants[key]
+        package = graph.packages[key]
+        if required_are_for_all and not optional:
+            package = replace(package, os=(), cpu=(), libc=())
         entries[place] = replace(
-            graph.packages[key],
+            package,
             place=place,
             enclosing=enclosing,
             dev=dev,

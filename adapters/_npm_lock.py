@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from devenv.adapter import AdapterError
+from devenv.adapter import AdapterError, Patch
 from devenv.adapters._fields import Faults, Table, join_key, kind_of
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
@@ -39,7 +39,7 @@ class Entry:
     place: its key. name: the package's own name, which an alias's place does not have.
     enclosing: the place or directory whose node_modules holds it; None for directories.
     bundles: whether the tarball carries packages of its own. bins: command -> file, both normal.
-    remote: whether a dependent asks for it by URL. raw: the entry as it was read.
+    remote: whether a dependent asks for it by URL. patches: what the lock has changed in it. raw: the entry as it was read.
     """
 
     place: str
@@ -68,6 +68,7 @@ class Entry:
     peer_dependencies: Mapping[str, str] = field(default_factory=dict)
     optional_peers: frozenset[str] = frozenset()
     workspaces: bool = False
+    patches: tuple[Patch, ...] = ()
     raw: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -186,9 +187,9 @@ def _entry(place: str, table: Table) -> Entry:
         dev_optional=table.flag("devOptional"),
         peer=table.flag("peer"),
         has_install_script=table.flag("hasInstallScript"),
-        os=_names(table, "os"),
-        cpu=_names(table, "cpu"),
-        libc=_names(table, "libc"),
+        os=platform_names(table, "os"),
+        cpu=platform_names(table, "cpu"),
+        libc=platform_names(table, "libc"),
         engines=_engines(table),
         bins=_bins(table, name),
         dependencies=table.text_map("dependencies"),
@@ -266,7 +267,7 @@ def read_integrity(table: Table) -> Hash | None:
         raise table.fault("integrity", str(error)) from error
 
 
-def _names(table: Table, key: str) -> tuple[str, ...]:
+def platform_names(table: Table, key: str) -> tuple[str, ...]:
     """A platform field: a list of names, or one name. npm writes both, as the package had it."""
     value = table.values.get(key)
     return (value,) if isinstance(value, str) else table.texts(key)

@@ -63,7 +63,9 @@ def parse_lock_v1(top: Table, manifest: Table | None) -> Lock:
                 if entry.link:
                     target = _target(entry, inner)
                     targets.setdefault(target.place, (target, inner.key))
-                pending.append(((entry.resolved or "") if entry.link else place, inner))
+                inside = (entry.resolved or "") if entry.link else place
+                if not inside.startswith(".."):  # of what lies outside the project nothing is installed
+                    pending.append((inside, inner))
     faults.report()
     for place, (target, key) in targets.items():
         entries.setdefault(place, target)

@@ -18,6 +18,8 @@ from devenv.adapters._poetry_constraints import allows
 
 MAIN = "main"
 _PYTHON = "python"
+# Poetry before 1.3 did not lock them: its virtual environments had them anyway.
+_SEEDS = frozenset(("setuptools", "pip", "wheel", "distribute"))
 
 
 class Edge(NamedTuple):
@@ -46,6 +48,8 @@ class Manifest:
         if "dev-dependencies" in self._poetry:
             groups.append("dev")
         self.groups = tuple(dict.fromkeys(groups))
+        project = top.table("project") or Table({}, file=top.file)
+        self.name = self._name(self._poetry.text("name") or project.text("name") or "")
 
     @staticmethod
     def _name(group: str) -> str:
@@ -134,8 +138,8 @@ def reached(
     interpreter: Interpreter,
     extras: frozenset[str],
     groups: frozenset[str],
-) -> list[Table]:
-    """The packages that the selected groups reach by edges whose markers hold, in the lock's order."""
+) -> tuple[list[Table], list[str]]:
+    """The packages that the selected groups reach by edges whose markers hold, in the lock's order, with lines for people."""
     if manifest is None:
         raise AdapterError(
             f"{top.file}: a lock before version 2.1 does not say what the project asks for, and there is no "
@@ -143,14 +147,23 @@ def reached(
             hint="Put it there, or lock again with a current Poetry.",
             file=top.file,
         )
-    walk = _Walk(top, packages, interpreter, extras)
+    walk = _Walk(top, packages, interpreter, extras, manifest.name)
     walk.run(manifest.edges(groups))
-    return [package for package in packages if id(package) in walk.found]
+    notices = [
+        f"{top.file}: {name} is not in it, though packages ask for it: its Poetry was too old to lock {name}"
+        for name in sorted(walk.unlocked)
+    ]
+    return [package for package in packages if id(package) in walk.found], notices
 
 
 class _Walk:
     def __init__(
-        self, top: Table, packages: Sequence[Table], interpreter: Interpreter, extras: frozenset[str]
+        self,
+        top: Table,
+        packages: Sequence[Table],
+        interpreter: Interpreter,
+        extras: frozenset[str],
+        project: str,
     ) -> None:
         self._interpreter = interpreter
         self._extras = extras
@@ -160,7 +173,9 @@ class _Walk:
         self._optional = self._wanted_by_extras(top)
         self._queue: deque[tuple[Table, str]] = deque()
         self._seen: set[tuple[int, str]] = set()
+        self._project = project
         self.found: set[int] = set()
+        self.unlocked: set[str] = set()
 
     def _wanted_by_extras(self, top: Table) -> frozenset[str]:
         """The optional dependencies that the project's chosen extras name."""
@@ -196,6 +211,11 @@ class _Walk:
     def _follow(self, edge: Edge, extras: frozenset[str]) -> None:
         if not self._applies(edge, extras):
             return
+        if edge.name not in self._candidates and edge.name in _SEEDS:
+            self.unlocked.add(edge.name)
+            return
+        if edge.name not in self._candidates and edge.name == self._project:
+            return  # a plugin of the project itself
         package = self._target(edge)
         self.found.add(id(package))
         for extra in ("", *edge.table.texts("extras")):

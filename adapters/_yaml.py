@@ -18,7 +18,10 @@ class _Refused(Exception):
 
 
 def parse_yaml(text: str, file: str) -> Table:
-    """The one document of a YAML file, which must be a table. Raises `AdapterError`."""
+    """The last document of a YAML file, which must be a table. Raises `AdapterError`.
+
+    What pnpm says of itself comes in a document before the one of the project.
+    """
     import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -40,7 +43,7 @@ def parse_yaml(text: str, file: str) -> Table:
 
 
 def _document(events: object, yaml: object) -> object:
-    """The value that the events describe. A table's keys must be texts, each once."""
+    """The last value that the events describe. A table's keys must be texts, each once."""
     from yaml import events as kinds
 
     top: list[object] = []
@@ -58,9 +61,9 @@ def _document(events: object, yaml: object) -> object:
                 raise _Refused(f"it is nested more than {_DEEPEST} deep")
         elif isinstance(event, (kinds.MappingEndEvent, kinds.SequenceEndEvent)):
             stack.pop()
-    if len(top) != 1:
-        raise _Refused(f"it holds {len(top)} documents")
-    return top[0]
+    if not top or len(top) > 2:
+        raise _Refused(f"it holds {len(top) or 'no'} documents")
+    return top[-1]
 
 
 def _put(stack: list[tuple[object, list[object]]], top: list[object], value: object) -> None:

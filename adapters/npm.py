@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from devenv.adapter import (
     AdapterError,
+    Changes,
     Completions,
     Ecosystem,
     FileQuery,
@@ -219,6 +220,7 @@ def _packages(
             format="git-npm" if file.url.startswith("git+") else "npm",
             file=file,
             executables=tuple(sorted(runs[file.url, file.hash])),
+            changes=Changes(patches=tree.lock.entries[place].patches),
         )
         for place, file in files.items()
     }

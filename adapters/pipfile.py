@@ -1,4 +1,4 @@
-"""Pipfile.lock, as pipenv writes it (pipfile-spec 6).
+"""Pipfile.lock, as pipenv writes it (pipfile-spec 6, and 2 to 5, which differ in nothing that counts here).
 
 ::
 
@@ -9,7 +9,8 @@
 
 Hashes are those of all files of a version, without names: the index says which is which. Markers already hold
 what edges say, so entries are chosen one by one. `groups` are the categories; "develop" is what `pipenv install --dev`
-adds, and installed as other formats' dev group is, unless groups are named.
+adds, and installed as other formats' dev group is, unless groups are named. Where categories have other versions of one
+package, the later one counts, as pipenv installs them one after the other.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def plan(
     packages: dict[str, Package] = {}
     queries: dict[str, Query] = {}
     editables: dict[str, Editable] = {}
+    notices: list[str] = []
     faults = Faults()
     for name, entry in _entries(top, options, faults):
         with faults.caught():
@@ -70,16 +72,18 @@ def plan(
             found = _chosen(name, entry, indexes, interpreter, completions)
             if not isinstance(found, Package):
                 queries[found.key] = found
-            elif packages.setdefault(name, found).file.hash != found.file.hash:
-                raise entry.fault(
-                    None,
-                    f"{name} is {found.version} here and {packages[name].version} in another category",
-                    hint="Choose fewer groups under [lockfiles] of devenv.toml, or lock them together.",
+                continue
+            earlier = packages.get(name, found)
+            if earlier.file.hash != found.file.hash:
+                notices.append(
+                    f"{entry.key} is {found.version}, in place of {earlier.version} of another category"
                 )
+            packages[name] = found
     faults.report(f"{path}: {len(faults.found)} entries cannot be used:")
     in_place = tuple(editables[name] for name in sorted(editables))
     return Plan(
         view=SitePackages(packages=tuple(packages[name] for name in sorted(packages)), editables=in_place),
+        notices=tuple(f"{path}: {notice}" for notice in notices),
         queries=tuple(queries[key] for key in sorted(queries)),
     )
 
@@ -87,8 +91,10 @@ def plan(
 def _check(top: Table, options: Options) -> None:
     meta = top.required_table(_META)
     spec = meta.number("pipfile-spec")
-    if spec != 6:
-        raise meta.fault("pipfile-spec", f"version {spec} is not known here, only 6")
+    if spec not in range(2, 7):
+        raise meta.fault(
+            "pipfile-spec", f"version {spec} is not known here, only 2 to 6", hint="Run pipenv lock."
+        )
     if options.extras:
         raise AdapterError(
             f"{top.file}: a Pipfile.lock has no extras of the project",

@@ -74,7 +74,8 @@ def plan(
     if version >= (2, 1):
         wanted = _wanted(packages, interpreter, selected)
     else:
-        wanted = reached(top, packages, manifest, interpreter, selected.extras, selected.groups)
+        wanted, more = reached(top, packages, manifest, interpreter, selected.extras, selected.groups)
+        notices += tuple(more)
     return _planned(top, wanted, interpreter, completions, notices)
 
 

@@ -2,7 +2,8 @@
 
 The lock maps what is asked for ("a@^1.0.0") to packages; what the project and its workspaces ask for is in their
 package.json. Later locks have an entry for each workspace, with `conditions` of platforms; their checksums are of archives
-that yarn makes itself, so the registry is asked for hashes, once. The tree is the one of `nodeLinker: node-modules`.
+that yarn makes itself, so the registry is asked for hashes, once. The tree is the one of `nodeLinker: node-modules`;
+directories that yarn would copy (`file:`) are linked, as those are that it links (`portal:`, `link:`).
 
 yarn 1 records no platforms: an optional package whose name says another one ("@esbuild/darwin-arm64") is left out by that.
 """
@@ -11,23 +12,28 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from devenv.adapter import AdapterError, Completions, Ecosystem, Options, Plan, Target
+from devenv.adapter import AdapterError, Completions, Ecosystem, Options, Patch, Plan, Target
 from devenv.adapters._fields import Faults, Table, parse_json
 from devenv.adapters._npm_hoist import Graph, TooLarge, Want, hoisted_lock
 from devenv.adapters._npm_lock import Entry, check_name, check_positions, read_integrity, read_version
 from devenv.adapters._npm_platform import platform_words
+from devenv.adapters._yaml import parse_yaml
 from devenv.adapters._yarn_lock import parse_yarn
+from devenv.adapters._yarn_resolutions import Resolution, from_catalog, read_catalogs, read_resolutions
+from devenv.adapters._yarn_sources import TARBALLS, modern_source, patch_names, split_descriptor
 from devenv.adapters.npm import check_options, plan_lock
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
 
 ecosystem: Ecosystem = "npm"
 patterns = ("yarn.lock",)
-sibling_names = ("package.json",)
+sibling_names = ("package.json", ".yarnrc.yml")
 
+_SETTINGS = ".yarnrc.yml"
 _KINDS = (
     ("dependencies", False, False),
     ("devDependencies", True, False),
@@ -37,14 +43,20 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lock:
-    """A lock with its entries by what is asked for. `projects`: directory -> package.json; `names`: name -> directory."""
+    """A lock with its entries by what is asked for, `plain` without the keys of later yarn behind "::".
+
+    projects: directory -> package.json; names: name -> directory; directories: key of an entry -> what is linked for it
+    """
 
     top: Table
     modern: bool
     by_descriptor: Mapping[str, str] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=dict)
     projects: Mapping[str, Table] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    directories: Mapping[str, str] = field(default_factory=dict)
+    resolutions: tuple[Resolution, ...] = ()
+    catalogs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def plan(
@@ -67,8 +79,9 @@ def plan(
         for name in siblings
         if posixpath.basename(name) == "package.json" and not name.startswith("..")
     }
+    settings = parse_yaml(siblings[_SETTINGS], _SETTINGS) if siblings.get(_SETTINGS, "").strip() else None
     try:
-        lock = hoisted_lock(path, read_graph(top, modern, manifests))
+        lock = hoisted_lock(path, read_graph(top, modern, manifests, siblings, settings))
     except TooLarge:
         raise AdapterError(
             f"{path}: its packages would lie in more places than any real ones", file=path
@@ -80,10 +93,14 @@ def plan(
 
 
 def included_names(text: str, name: str) -> list[str]:
-    """The package.json of the project and, by its patterns, of the workspaces."""
+    """The package.json of the project and, by its patterns, of the workspaces; the patches that the lock names."""
     base = posixpath.dirname(name)
+    if posixpath.basename(name) in patterns:
+        return [
+            posixpath.normpath(posixpath.join(base, each)) for each in ("package.json", *patch_names(text))
+        ]
     if posixpath.basename(name) != "package.json":
-        return [posixpath.join(base, "package.json")]
+        return []
     try:
         value = parse_json(text, name).values.get("workspaces")
     except DevenvError:
@@ -94,13 +111,19 @@ def included_names(text: str, name: str) -> list[str]:
     return [place for place in places if not place.startswith(("..", "/"))]
 
 
-def read_graph(top: Table, modern: bool, manifests: Mapping[str, Table]) -> Graph:
+def read_graph(
+    top: Table,
+    modern: bool,
+    manifests: Mapping[str, Table],
+    siblings: Mapping[str, str],
+    settings: Table | None,
+) -> Graph:
     """The packages of a lock and what depends on what. `manifests`: directory of a project -> its package.json.
 
-    Raises `AdapterError`, or `Problems` of them.
+    `siblings`: texts of patches by their paths; `settings`: of .yarnrc.yml. Raises `AdapterError`, or `Problems` of them.
     """
     faults = Faults()
-    lock = _index(top, modern, manifests)
+    lock = _index(top, modern, manifests, settings)
     entries: dict[str, Entry] = {}
     wants: dict[str, dict[str, Want]] = {}
     where: dict[str, str] = {}
@@ -110,14 +133,20 @@ def read_graph(top: Table, modern: bool, manifests: Mapping[str, Table]) -> Grap
             if key == "__metadata" or _workspace(top, key) is not None:
                 continue
             table = top.required_table(key)
-            entries[key], where[key] = _entry(key, table, modern), table.key
-            wants[key] = dict(_wants_of(lock, table))
+            directory = lock.directories.get(key)
+            if directory is not None:
+                if directory not in lock.projects and not directory.startswith(".."):
+                    roots.setdefault(directory, {}).update(_wants_of(lock, key, table, directory))
+                continue
+            entries[key], where[key] = _entry(key, table, modern, siblings), table.key
+            wants[key] = dict(_wants_of(lock, key, table))
     for directory, manifest in lock.projects.items():
         roots[directory] = {}
         for kind, dev, optional in _KINDS:
             with faults.caught():
                 for name, asked in manifest.text_map(kind).items():
-                    want = _want(lock, name, asked, manifest, directory, dev=dev, optional=optional)
+                    holder = (manifest.text("name") or "", manifest.text("version") or "")
+                    want = _want(lock, name, asked, manifest, holder, directory, dev=dev, optional=optional)
                     if want is not None:
                         roots[directory][name] = want
     for name, directory in lock.names.items():
@@ -127,27 +156,48 @@ def read_graph(top: Table, modern: bool, manifests: Mapping[str, Table]) -> Grap
     return Graph(packages=entries, wants=wants, roots=roots, where=where)
 
 
-def _index(top: Table, modern: bool, manifests: Mapping[str, Table]) -> _Lock:
+def _index(top: Table, modern: bool, manifests: Mapping[str, Table], settings: Table | None) -> _Lock:
     by_descriptor = {
         descriptor: key for key in top.values if key != "__metadata" for descriptor in key.split(", ")
     }
     names = {text: directory for directory, each in manifests.items() if (text := each.text("name"))}
     for name, directory in names.items():
         check_name(name, manifests[directory])
-    table = manifests[""].values.get("resolutions")
-    overrides = {
-        key.removeprefix("**/"): text
-        for key, text in (table.items() if isinstance(table, dict) else ())
-        if isinstance(text, str)
-    }
     return _Lock(
         top=top,
         modern=modern,
         by_descriptor=by_descriptor,
+        plain={_plain(descriptor): key for descriptor, key in by_descriptor.items()} if modern else {},
         projects=manifests,
         names=names,
-        overrides=overrides,
+        directories=dict(_directories(top, modern)),
+        resolutions=read_resolutions(manifests[""]),
+        catalogs=read_catalogs(settings),
     )
+
+
+def _plain(descriptor: str) -> str:
+    return unquote(descriptor.partition("::")[0])
+
+
+def _directories(top: Table, modern: bool) -> Iterator[tuple[str, str]]:
+    """The entries that are directories, and which ones, relative to the lock."""
+    for key, value in top.values.items():
+        if key == "__metadata" or not isinstance(value, dict) or _workspace(top, key) is not None:
+            continue
+        table = Table(value, file=top.file, key=key)
+        if not modern:
+            source = _classic_source(split_descriptor(key.split(", ")[0])[1], table)
+            path = source.removeprefix("file:")
+            directory = path if source != path and not path.endswith(TARBALLS) else None
+        else:
+            with suppress(AdapterError):  # said where the entry is read
+                directory = modern_source(table).directory
+        if directory is not None:
+            directory = posixpath.normpath(directory or ".")
+            if directory.startswith("/") or not directory.isprintable():
+                raise table.fault(None, f"{directory!r} is not a directory of the project")
+            yield key, "" if directory == "." else directory
 
 
 def _workspace(top: Table, key: str) -> str | None:
@@ -158,8 +208,9 @@ def _workspace(top: Table, key: str) -> str | None:
     return marks[0].partition("@workspace:")[2] if marks else None
 
 
-def _wants_of(lock: _Lock, table: Table) -> Iterator[tuple[str, Want]]:
+def _wants_of(lock: _Lock, key: str, table: Table, directory: str = "") -> Iterator[tuple[str, Want]]:
     """What a package depends on. Later locks mark optional ones in a table of their own."""
+    holder = (split_descriptor(key)[0], table.text("version") or "")
     meta = table.values.get("dependenciesMeta")
     marked = (
         {name for name, m in meta.items() if isinstance(m, dict) and m.get("optional") == "true"}
@@ -169,24 +220,37 @@ def _wants_of(lock: _Lock, table: Table) -> Iterator[tuple[str, Want]]:
     for kind in ("dependencies", "optionalDependencies"):
         for name, asked in table.text_map(kind).items():
             optional = kind == "optionalDependencies" or name in marked
-            want = _want(lock, name, asked, table, "", dev=False, optional=optional)
+            want = _want(lock, name, asked, table, holder, directory, dev=False, optional=optional)
             if want is not None:
                 yield name, want
 
 
 def _want(
-    lock: _Lock, name: str, asked: str, table: Table, directory: str, *, dev: bool, optional: bool
+    lock: _Lock,
+    name: str,
+    asked: str,
+    table: Table,
+    holder: tuple[str, str],
+    directory: str,
+    *,
+    dev: bool,
+    optional: bool,
 ) -> Want | None:
     """The package that `name` at `asked` means; None for an optional one that is not in the lock."""
     check_name(name, table)
-    if asked.startswith(("link:", "portal:")):
-        path = posixpath.normpath(posixpath.join(directory, asked.partition(":")[2].partition("::")[0]))
+    instead = next((each.asked for each in lock.resolutions if each.fits(name, asked, holder)), None)
+    base, text = (directory, asked) if instead is None else ("", instead)
+    text = from_catalog(lock.catalogs, name, text)
+    if text.startswith(("link:", "portal:")):
+        path = posixpath.normpath(posixpath.join(base, text.partition(":")[2].partition("::")[0]))
         if path.startswith("/") or not path.isprintable():
             raise table.fault(name, f"{asked!r} is not a directory of the project")
         return Want(key=f"link:{'' if path == '.' else path}", dev=dev, optional=optional)
-    key = _find(lock, name, asked)
+    key = _find(lock, name, *((text,) if instead is None else (text, asked)))
     if key is not None and (place := _workspace(lock.top, key)) is not None:
         return Want(key=f"link:{'' if place == '.' else place}", dev=dev, optional=optional)
+    if key is not None and key in lock.directories:
+        return Want(key=f"link:{lock.directories[key]}", dev=dev, optional=optional)
     if key is None and name in lock.names:
         return Want(key=f"link:{lock.names[name]}", dev=dev, optional=optional)
     if key is None and not optional:
@@ -196,31 +260,36 @@ def _want(
     return None if key is None else Want(key=key, dev=dev, optional=optional)
 
 
-def _find(lock: _Lock, name: str, asked: str) -> str | None:
-    """The key of what is asked for. `resolutions` of the project's package.json ask for something else instead.
+def _find(lock: _Lock, name: str, *texts: str) -> str | None:
+    """The key of what is asked for, by the first of `texts` that the lock has.
 
-    Those that hold for some dependents only leave a package in the lock that nobody asks for by its own range: where there
-    is one of the name, that is meant.
+    Resolutions that hold for some dependents only leave a package in the lock that nobody asks for by its own range: where
+    there is one of the name, that is meant.
     """
-    for text in (lock.overrides.get(name), asked):
+    for text in texts:
         for descriptor in (f"{name}@{text}", f"{name}@npm:{text}"):
-            if text is not None and descriptor in lock.by_descriptor:
-                return lock.by_descriptor[descriptor]
+            key = lock.by_descriptor.get(descriptor) or lock.plain.get(_plain(descriptor))
+            if key is not None:
+                return key
     found = {key for descriptor, key in lock.by_descriptor.items() if descriptor.startswith(f"{name}@")}
     return found.pop() if len(found) == 1 else None
 
 
-def _entry(key: str, table: Table, modern: bool) -> Entry:
+def _entry(key: str, table: Table, modern: bool, siblings: Mapping[str, str]) -> Entry:
     """A package, without its place."""
-    name, asked = _split(key.split(", ")[0])
+    name, asked = split_descriptor(key.split(", ")[0])
     version = table.required_text("version")
     read_version(table)
+    integrity = None
+    patches: tuple[Patch, ...] = ()
     if modern:
-        name, resolved, remote = _modern_source(table)
-        integrity, platform = None, _conditions(table.text("conditions") or "")
+        source = modern_source(table)
+        name, resolved, remote = source.name, source.resolved, source.is_remote
+        patches = tuple(_patch(each, table, siblings) for each in source.patches)
+        platform = _conditions(table.text("conditions") or "")
     else:
         if asked.startswith("npm:"):
-            name = _split(asked.removeprefix("npm:"))[0]
+            name = split_descriptor(asked.removeprefix("npm:"))[0]
         resolved = _classic_source(asked, table)
         remote = not resolved.startswith("${REGISTRY}")
         integrity, platform = _classic_hash(table, resolved), _platform_by_name(name)
@@ -236,14 +305,15 @@ def _entry(key: str, table: Table, modern: bool) -> Entry:
         os=platform[0],
         cpu=platform[1],
         libc=platform[2],
+        patches=patches,
         raw=table.values,
     )
 
 
-def _split(descriptor: str) -> tuple[str, str]:
-    """ "@s/a@npm:^1" -> "@s/a", "npm:^1" """
-    name, _, rest = descriptor[1:].partition("@")
-    return descriptor[:1] + name, rest
+def _patch(path: str, table: Table, siblings: Mapping[str, str]) -> Patch:
+    if path not in siblings:
+        raise table.fault("resolution", f"its patch {path[:120]!r} is no file of the project")
+    return Patch(name=path, text=siblings[path])
 
 
 _Platform = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -287,23 +357,3 @@ def _classic_hash(table: Table, resolved: str) -> Hash | None:
         except DevenvError:
             return None
     return found
-
-
-def _modern_source(table: Table) -> tuple[str, str, bool]:
-    """The package's own name, where its file is in the words of npm's locks, and whether a registry knows nothing of it."""
-    resolution = table.required_text("resolution")
-    name, source = _split(resolution)
-    while source.startswith("patch:"):  # the package without its patch
-        inner = unquote(source.removeprefix("patch:").partition("#")[0])
-        if "builtin" not in source:
-            problem = f"{resolution[:120]!r} is a patch, which devenv does not apply"
-            raise table.fault(
-                "resolution", problem, hint="Take the patch out, or the patched package from a repository."
-            )
-        name, source = _split(inner)
-    if source.startswith("npm:"):
-        return name, "", False
-    if "#commit=" in source:
-        url, _, commit = source.partition("#commit=")
-        return name, f"git+{url.removeprefix('git+')}#{commit.partition('&')[0]}", True
-    return name, source.partition("::")[0], True

@@ -73,7 +73,10 @@ def _file(package: Package, override: Override, completions: Completions) -> Rem
 
 def _changed(package: Package, override: Override, file: RemoteFile) -> Package:
     if file == package.file:
-        return replace(package, version=override.version or package.version, changes=override.changes)
+        # The lock's own patches (of pnpm and yarn) come first.
+        patches = (*package.changes.patches, *override.changes.patches)
+        changes = replace(override.changes, patches=patches)
+        return replace(package, version=override.version or package.version, changes=changes)
     return replace(
         package,
         version=override.version or package.version,

@@ -97,7 +97,7 @@ def test_editable_directories_are_imported_in_place() -> None:
     ("text", "said"),
     [
         pytest.param("{}", "_meta: is missing", id="no meta"),
-        pytest.param(json.dumps({"_meta": {"pipfile-spec": 5}}), "version 5 is not known", id="spec"),
+        pytest.param(json.dumps({"_meta": {"pipfile-spec": 7}}), "version 7 is not known", id="spec"),
         pytest.param(lock(default={"a": {**ENTRY, "version": "*"}}), "no pinned version", id="version"),
         pytest.param(lock(default={"a": {**ENTRY, "hashes": []}}), "a has no hash", id="hash"),
         pytest.param(lock(default={"a": {**ENTRY, "hashes": ["x"]}}), "expected a hash", id="bad hash"),
@@ -116,11 +116,18 @@ def test_what_cannot_be_used_is_said(text: str, said: str) -> None:
     assert any(said in message for message in messages(failure(lambda: plan(text))))
 
 
-def test_two_categories_with_two_versions_are_one_error() -> None:
+def test_of_two_versions_the_one_of_the_later_category_counts_and_is_named() -> None:
     text = lock(
         default={"a": ENTRY}, develop={"a": {**ENTRY, "version": "==2.0", "hashes": ["sha256:" + "cd" * 32]}}
     )
-    assert "another category" in str(failure(lambda: answered(text)))
+    found = answered(text)
+    assert {name: version for name, (version, _) in chosen(found).items()} == {"a": "2.0"}
+    assert found.notices == ("Pipfile.lock: develop.a is 2.0, in place of 1.0 of another category",)
+
+
+def test_lock_of_the_first_pipenvs_is_read() -> None:
+    text = lock(default={"a": ENTRY}).replace('"pipfile-spec": 6', '"pipfile-spec": 2')
+    assert list(chosen(answered(text))) == ["a"]
 
 
 @pytest.mark.parametrize("options", [Options(groups=("nope",)), Options(extras=("x",))])

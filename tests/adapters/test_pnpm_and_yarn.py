@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devenv.adapter import FileQuery, GitQuery, NodeModules, NpmQuery, Options, Plan
+from devenv.adapter import FileQuery, GitQuery, NodeModules, NpmQuery, Options, Plan, RemoteFile
 from devenv.adapters import pnpm, yarn
 from devenv.adapters._yaml import parse_yaml
 from devenv.errors import DevenvError
+from devenv.formats.hashes import Hash
 from tests.support.programs import program
 
 from .npm_locks import X64, sri
@@ -156,7 +157,37 @@ YARN_4 = (
     + modern("web@workspace:.", "web@workspace:.", "0.0.0-use.local")
     + modern("ws@workspace:*, ws@workspace:packages/ws", "ws@workspace:packages/ws", "0.0.0-use.local")
 )
-LOCKS = {"pnpm-9": PNPM_9, "pnpm-6": PNPM_6, "yarn-1": YARN_1, "yarn-4": YARN_4}
+PNPM_5 = f"""\
+lockfileVersion: 5.4
+
+importers:
+  .:
+    specifiers: {{a: ^1, left: 'npm:real@1'}}
+    dependencies:
+      a: 1.0.0_p@1.0.0
+      left: /real/1.0.0
+      ws: link:packages/ws
+    devDependencies:
+      d: 1.0.0
+    optionalDependencies:
+      n-linux-x64: 1.0.0
+      n-darwin-arm64: 1.0.0
+  packages/ws:
+    specifiers: {{a: ^2}}
+    dependencies:
+      a: 2.0.0
+
+packages:
+
+{slashed("a@1.0.0", "    dependencies:" + chr(10) + "      p: 1.0.0" + chr(10)).replace("a@1.0.0:", "a/1.0.0_p@1.0.0:")}
+{slashed("a@2.0.0").replace("a@2", "a/2")}
+{slashed("real@1.0.0").replace("real@", "real/")}
+{slashed("p@1.0.0").replace("p@", "p/")}
+{slashed("d@1.0.0").replace("d@", "d/")}
+{slashed("n-linux-x64@1.0.0", "    os: [linux]" + chr(10)).replace("x64@", "x64/")}
+{slashed("n-darwin-arm64@1.0.0", "    os: [darwin]" + chr(10)).replace("arm64@", "arm64/")}
+"""
+LOCKS = {"pnpm-9": PNPM_9, "pnpm-6": PNPM_6, "pnpm-5": PNPM_5, "yarn-1": YARN_1, "yarn-4": YARN_4}
 
 
 def planned(text: str, siblings: Mapping[str, str] = MANIFESTS, omit: tuple[str, ...] = ()) -> Plan:
@@ -213,6 +244,7 @@ def test_included_manifests_are_those_of_the_projects() -> None:
     assert pnpm.included_names(PNPM_9, "web/pnpm-lock.yaml") == [
         "web/package.json",
         "web/packages/ws/package.json",
+        "web/pnpm-workspace.yaml",
     ]
     assert yarn.included_names(YARN_1, "web/yarn.lock") == ["web/package.json"]
     assert yarn.included_names(MANIFESTS["package.json"], "web/package.json") == [
@@ -261,7 +293,8 @@ def test_other_sources_are_asked_for(text: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("lockfileVersion: 5.4\n", "version 5.4 is not known"),
+        ("lockfileVersion: 4.0\n", "version 4.0 is not known"),
+        ("lockfileVersion: 5.4\n---\n" * 3, "documents"),
         ("lockfileVersion: '9.0'\na: [\n", "not the YAML of a lockfile"),
         ("lockfileVersion: '9.0'\na: &x [1]\nb: *x\n", "anchors or aliases"),
         ("lockfileVersion: '9.0'\na: 1\na: 2\n", "occurs twice"),
@@ -274,8 +307,14 @@ def test_other_sources_are_asked_for(text: str, key: str) -> None:
         ),
         (PNPM_9.replace("link:packages/ws", "link:/etc"), "is not a directory of the project"),
         (
-            PNPM_9.replace("{integrity: " + sri("p@1.0.0") + "}", "{directory: x, type: directory}"),
-            "is a directory",
+            PNPM_9.replace("{integrity: " + sri("p@1.0.0") + "}", "{directory: /etc, type: directory}"),
+            "is not a directory of the project",
+        ),
+        (
+            PNPM_9.replace(
+                "importers:", "patchedDependencies: {a@1.0.0: {hash: h, path: a.patch}}\nimporters:"
+            ),
+            "its patch 'a.patch' is no file of the project",
         ),
         (
             YARN_1.replace("a@^2:", "a@^3:").replace("a@^1, ", "a@^9, "),
@@ -285,7 +324,15 @@ def test_other_sources_are_asked_for(text: str, key: str) -> None:
         ("<<<<<<< ours\n" + YARN_1, "merge conflict"),
         (
             YARN_4.replace("a@npm:2.0.0", "a@patch:a@npm%3A2.0.0#./x.patch"),
-            "is a patch, which devenv does not apply",
+            "its patch 'x.patch' is no file of the project",
+        ),
+        (
+            YARN_4.replace("a@npm:2.0.0", "a@exec:./make.js"),
+            "is made by a script of the project",
+        ),
+        (
+            YARN_4.replace("a@npm:2.0.0", "a@condition:X ? 1 : 2"),
+            "which only a plugin of yarn knows",
         ),
     ],
 )
@@ -312,6 +359,192 @@ def test_resolutions_replace_what_is_asked_for() -> None:
     text = YARN_1.replace('a@^1, "a@>= 1.0.0 < 2"', "a@1.5.0").replace(classic("a@^2", "2.0.0", "a"), "")
     found = contents(planned(text, {**MANIFESTS, "package.json": root}))
     assert {version for name, version in found if name == "a"} == {"1.0.0"}
+
+
+DIFF = "--- a/index.js\n+++ b/index.js\n@@ -1 +1 @@\n-old\n+new\n"
+
+
+def with_siblings(text: str, **more: object) -> NodeModules:
+    found = planned(text, {**MANIFESTS, **{name: str(value) for name, value in more.items()}})
+    known = {
+        query.key: (RemoteFile(file_name="x.tgz", url="npm:x", hash=Hash.of("sha512", query.key.encode())),)
+        for query in found.queries
+    }
+    adapter: Any = pnpm if "lockfileVersion" in text else yarn
+    view = adapter.plan(
+        text,
+        path=adapter.patterns[0],
+        target=X64,
+        options=Options(),
+        completions=known,
+        siblings={**MANIFESTS, **{name: str(value) for name, value in more.items()}},
+    ).view
+    assert isinstance(view, NodeModules)
+    return view
+
+
+def patches(view: NodeModules) -> dict[str, list[str]]:
+    return {
+        place: [patch.text for patch in package.changes.patches]
+        for place, package in view.packages.items()
+        if package.changes.patches
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "siblings"),
+    [
+        pytest.param(
+            PNPM_9.replace(
+                "importers:", "patchedDependencies: {p: {hash: abc, path: patches/p.patch}}\nimporters:"
+            )
+            .replace("      p: 1.0.0\n", "      p: 1.0.0(patch_hash=abc)\n")
+            .replace("  p@1.0.0: {}", "  p@1.0.0(patch_hash=abc): {}"),
+            {"patches/p.patch": DIFF},
+            id="pnpm-9",
+        ),
+        pytest.param(
+            PNPM_9.replace("importers:", "patchedDependencies: {p@1.0.0: abc}\nimporters:")
+            .replace("      p: 1.0.0\n", "      p: 1.0.0(patch_hash=abc)\n")
+            .replace("  p@1.0.0: {}", "  p@1.0.0(patch_hash=abc): {}"),
+            {
+                "patches/p.patch": DIFF,
+                "pnpm-workspace.yaml": "patchedDependencies:\n  p@1.0.0: ./patches/p.patch\n",
+            },
+            id="pnpm-11",
+        ),
+        pytest.param(
+            YARN_4.replace('p: "npm:1 || 2"', 'p: "patch:p@npm%3A1#~/patches/p.patch"')
+            + modern(
+                "p@patch:p@npm%3A1#~/patches/p.patch",
+                "p@patch:p@npm%3A1.0.0#~/patches/p.patch::version=1.0.0&hash=abc",
+            ),
+            {"patches/p.patch": DIFF},
+            id="yarn-4",
+        ),
+        pytest.param(
+            YARN_4
+            + modern(
+                "p@patch:p@npm%3A1.0.0#./patches/p.patch::locator=web%40workspace%3A.",
+                "p@patch:p@npm%3A1.0.0#./patches/p.patch::version=1.0.0&hash=abc&locator=web%40workspace%3A.",
+            ),
+            {
+                "patches/p.patch": DIFF,
+                "package.json": json.dumps(
+                    {**ROOT, "resolutions": {"p@1 || 2": "patch:p@npm:1.0.0#./patches/p.patch"}}
+                ),
+            },
+            id="yarn-4-resolution",
+        ),
+    ],
+)
+def test_patches_of_the_lock_are_applied(text: str, siblings: dict[str, str]) -> None:
+    assert patches(with_siblings(text, **siblings)) == {"node_modules/p": [DIFF]}
+    adapter: Any = pnpm if "lockfileVersion" in text else yarn
+    names = adapter.included_names(text, f"web/{adapter.patterns[0]}")
+    workspace = siblings.get("pnpm-workspace.yaml")
+    if workspace is not None:
+        assert "web/pnpm-workspace.yaml" in names
+        names = adapter.included_names(workspace, "web/pnpm-workspace.yaml")
+    assert "web/patches/p.patch" in names
+    assert adapter.included_names(DIFF, "web/patches/p.patch") == []
+
+
+@pytest.mark.parametrize(
+    ("resolutions", "version"),
+    [
+        pytest.param({"p": "2"}, "2.0.0", id="name"),
+        pytest.param({"p@1 || 2": "2"}, "2.0.0", id="range"),
+        pytest.param({"p@^1": "2"}, "1.0.0", id="other-range"),
+        pytest.param({"a/p": "npm:2"}, "2.0.0", id="parent"),
+        pytest.param({"a@1.0.0/p": "2"}, "2.0.0", id="parent-version"),
+        pytest.param({"a@npm:3.0.0/p": "2"}, "1.0.0", id="other-parent-version"),
+        pytest.param({"d/p": "2"}, "1.0.0", id="other-parent"),
+        pytest.param({"p": "catalog:old"}, "2.0.0", id="catalog"),
+    ],
+)
+def test_resolution_holds_for_whom_it_names(resolutions: dict[str, str], version: str) -> None:
+    text = YARN_4 + modern("p@npm:2", "p@npm:2.0.0", "2.0.0")
+    root = json.dumps({**ROOT, "resolutions": resolutions})
+    settings = "catalogs:\n  old:\n    p: npm:2\n"
+    found = with_siblings(text, **{"package.json": root, ".yarnrc.yml": settings})
+    assert found.packages["node_modules/p"].version == version
+
+
+def test_catalog_of_yarn_says_what_a_project_asks_for() -> None:
+    root = json.dumps({**ROOT, "dependencies": {"a": "catalog:"}})
+    found = with_siblings(YARN_4, **{"package.json": root, ".yarnrc.yml": "catalog: {a: ^2}\n"})
+    assert found.packages["node_modules/a"].version == "2.0.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "siblings"),
+    [
+        pytest.param(
+            PNPM_9.replace("link:packages/ws", "file:lib(p@1.0.0)").replace(
+                "\npackages:\n",
+                "\npackages:\n\n  ws@file:lib:\n    resolution: {directory: lib, type: directory}\n",
+            )
+            + "  ws@file:lib(p@1.0.0):\n    dependencies:\n      a: 2.0.0\n",
+            {},
+            id="pnpm-9",
+        ),
+        pytest.param(
+            YARN_1 + '"ws@file:./lib":\n  version "1.0.0"\n  dependencies:\n    a "^2"\n',
+            {
+                "package.json": json.dumps(
+                    {**ROOT, "dependencies": {"a": "^1", "ws": "file:./lib"}, "workspaces": []}
+                )
+            },
+            id="yarn-1",
+        ),
+        pytest.param(
+            YARN_4.replace(
+                "ws@workspace:*, ws@workspace:packages/ws", "ws@portal:./lib::locator=web%40workspace%3A."
+            )
+            .replace("ws@workspace:packages/ws", "ws@portal:./lib::locator=web%40workspace%3A.")
+            .replace("0.0.0-use.local\n", "0.0.0-use.local\n  dependencies:\n    a: ^2\n"),
+            {
+                "package.json": json.dumps(
+                    {**ROOT, "dependencies": {"a": "^1", "ws": "portal:./lib"}, "workspaces": []}
+                )
+            },
+            id="yarn-4",
+        ),
+    ],
+)
+def test_directories_are_linked_with_what_they_need(text: str, siblings: dict[str, str]) -> None:
+    manifests = {"package.json": json.dumps({**ROOT, "workspaces": []}), **siblings}
+    found = planned(text, manifests)
+    assert isinstance(found.view, NodeModules)
+    assert found.view.links == {"node_modules/ws": "lib"}
+    assert ("a", "2.0.0") in contents(found)
+
+
+def test_what_pnpm_says_of_itself_comes_first_and_counts_for_nothing() -> None:
+    own = "---\nlockfileVersion: '9.0'\nimporters: {.: {packageManagerDependencies: {pnpm: {specifier: 11, version: 11}}}}\n---\n"
+    assert contents(planned(own + PNPM_9)) == contents(planned(PNPM_9))
+
+
+def test_runtime_of_pnpm_is_named_instead_of_installed() -> None:
+    text = PNPM_9.replace(
+        "      d: {specifier: '1', version: 1.0.0}",
+        "      node: {specifier: 'runtime:24', version: 'runtime:24.4.1'}",
+    )
+    text = text.replace(
+        "\npackages:\n",
+        "\npackages:\n\n  node@runtime:24.4.1:\n    resolution: {type: variations, variants: []}\n",
+    )
+    found = planned(text + "  node@runtime:24.4.1: {}\n")
+    assert contents(found) == contents(planned(PNPM_9)) - {("d", "1.0.0")}
+    assert [notice for notice in found.notices if "24.4.1" in notice] == [
+        "node 24.4.1 is not installed as a package: ask for it under [packages]"
+    ]
+
+
+def test_package_for_another_platform_is_installed_by_pnpm_where_it_is_required() -> None:
+    text = PNPM_9.replace(sri("d@1.0.0") + "}", sri("d@1.0.0") + "}\n    os: darwin")
+    assert ("d", "1.0.0") in contents(planned(text))
 
 
 @given(name=st.sampled_from(sorted(LOCKS)), data=st.data())

@@ -249,3 +249,15 @@ def test_damaged_locks_are_our_errors_or_plans(pieces: list[str]) -> None:
         )
     except DevenvError as error:
         assert str(error)
+
+
+def test_plugin_may_need_the_project_itself_and_what_old_poetry_did_not_lock() -> None:
+    needs = '[package.dependencies]\ntool = ">=1"\nsetuptools = "*"\n'
+    text = package("plugin") + needs + '[metadata]\nlock-version = "1.1"\n'
+    pyproject = '[tool.poetry]\nname = "Tool"\n[tool.poetry.dependencies]\nplugin = "*"\n'
+    found = plan(text, pyproject=pyproject)
+    assert list(chosen(found)) == ["plugin"]
+    (notice,) = found.notices
+    assert "setuptools is not in it" in notice
+    with pytest.raises(DevenvError, match="the lock has no tool that fits >=1"):
+        plan(text, pyproject=pyproject.replace("Tool", "other"))
