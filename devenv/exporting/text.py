@@ -2,7 +2,7 @@
 
 | format | source |
 |---|---|
-| dotenv | the de facto grammar of dotenv loaders: double quotes with backslash escapes |
+| dotenv | what shells, python-dotenv, Node.js, the npm package dotenv and compose read alike; they differ in escapes |
 | systemd | EnvironmentFile= in systemd.exec(5) |
 | github | "Setting an environment variable" and "Adding a system path" of GitHub Actions' workflow commands |
 | gitlab | artifacts:reports:dotenv of GitLab CI/CD, which has no quotes and no line breaks |
@@ -84,9 +84,24 @@ def direnv(exported: Exported) -> str:
 
 
 def dotenv(exported: Exported) -> str:
-    """NAME="value" lines; `$` is escaped, as many readers expand variables."""
+    """NAME=value lines, each value in the quotes that most readers take alike."""
+    return "".join(f"{name}={_dotenv_word(value)}\n" for name, value in exported.values().items())
+
+
+def _dotenv_word(value: str) -> str:
+    """Single quotes are literal everywhere, but for a backslash before a quote or another one.
+
+    Bare words are for readers without quotes, such as `docker run --env-file`. What has no form that all read alike is
+    escaped as in a shell: `$` too, as many readers expand variables.
+    """
+    if all(letter.isascii() and (letter.isalnum() or letter in "_./:@%+,=-") for letter in value):
+        return value
+    if not set(value) & set("\"$`\\\r'") and "\n" in value:
+        return '"' + value.replace("\n", "\\n") + '"'
+    if "'" not in value and "\r" not in value and "\\\\" not in value and not value.endswith("\\"):
+        return f"'{value}'"
     escapes = {"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`", "\n": "\\n", "\r": "\\r"}
-    return "".join(f'{name}="{_escaped(value, escapes)}"\n' for name, value in exported.values().items())
+    return f'"{_escaped(value, escapes)}"'
 
 
 def systemd(exported: Exported) -> str:

@@ -83,14 +83,30 @@ def test_json_says_what_changes_here(user: User, root: Path) -> None:
     assert "GIVEN" not in found
 
 
-def test_a_dotenv_file_has_quotes_like_a_shells(user: User, root: Path) -> None:
-    """But for \\n, which stands for a line break."""
+# No form of these is read alike by all: some keep backslashes before quotes.
+ESCAPED = ("QUOTES", "BACKSLASHES")
+PARSE_ENV = "console.log(JSON.stringify(require('util').parseEnv(require('fs').readFileSync(0, 'utf8'))))"
+
+
+def test_a_dotenv_file_is_read_alike_by_shells_and_by_node(user: User, root: Path) -> None:
     text = exported(user, root, "dotenv")
-    script = f"set -a\n{text.replace(chr(92) + 'n', chr(10))}\nenv -0"
-    plain = {name: value for name, value in NASTY.items() if name != "BACKSLASHES"}
+    script = f"set -a\n{text}\nenv -0"
     done = subprocess.run([program("bash"), "-c", script], capture_output=True, check=True)
-    found = environment_of(done.stdout)
-    assert {name: found.get(name) for name in plain} == plain
+    by_shell = environment_of(done.stdout) | {"TWO_LINES_": NASTY["TWO_LINES_"]}  # there \\n is no line break
+    assert {name: by_shell[name] for name in NASTY} == NASTY
+    done = subprocess.run(
+        [program("node"), "-e", PARSE_ENV], input=text.encode(), capture_output=True, check=True
+    )
+    by_node = json.loads(done.stdout)
+    assert {name: by_node[name] for name in NASTY if name not in ESCAPED} == {
+        name: value for name, value in NASTY.items() if name not in ESCAPED
+    }
+    assert "\nDEVENV_PROJECT='" not in text, "the path of this project has a quote"
+    (root / "devenv.toml").write_text('[env]\nPORT = 8080\nURL = "https://a.test/?b=c"\n')
+    user.run("lock", cwd=root)
+    lines = exported(user, root, "dotenv").splitlines()
+    assert "PORT=8080" in lines, "docker's --env-file knows no quotes"
+    assert "URL='https://a.test/?b=c'" in lines
 
 
 def read_environment_file(text: str) -> dict[str, str]:
