@@ -11,10 +11,14 @@ import pytest
 def program(name: str) -> str:
     """The absolute path of a program. Where it is missing the test is skipped, and fails under CI.
 
-    DEVENV_TEST_TOOLS names the directory given to tools/test-tools; `.test-tools` in the working tree is found
+    `NAME-older` is the one of this machine's own release, where the tools have a current NAME as well. DEVENV_TEST_TOOLS names the directory given to tools/test-tools; `.test-tools` in the working tree is found
     without it.
     """
-    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(_tool_directories()))
+    base, older, _ = name.partition("-older")
+    directories = _tool_directories()
+    if older:
+        directories = [place for place in directories if not place.endswith("/current/bin")]
+    found = shutil.which(base) or shutil.which(base, path=os.pathsep.join(directories))
     if found:
         return found
     reason = f"{name} is neither on PATH nor in {' or '.join(_tool_directories())}: run tools/test-tools .test-tools"
@@ -26,4 +30,5 @@ def program(name: str) -> str:
 def _tool_directories() -> list[str]:
     given = os.environ.get("DEVENV_TEST_TOOLS")
     tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return [os.path.join(place, "bin") for place in (given, os.path.join(tree, ".test-tools")) if place]
+    places = [place for place in (given, os.path.join(tree, ".test-tools")) if place]
+    return [os.path.join(place, part) for place in places for part in ("current/bin", "bin")]
