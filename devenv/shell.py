@@ -18,6 +18,7 @@ __all__ = [
     "Shell",
     "ShellError",
     "check_variables",
+    "completion_words",
     "function_words",
     "prompt_label",
     "step_words",
@@ -133,6 +134,13 @@ def function_words(
                 yield f"program {name} '' {word((SPEC, f'/functions/sh/{name}'), quote)}"
         except ShellError as error:
             raise ShellError(f"function {name}: {error}") from error
+
+
+def completion_words(spec: Spec, quote: Quote) -> Iterator[str]:
+    """The same for the directories of data that may hold completions: what the environment adds to XDG_DATA_DIRS."""
+    for step in lower(spec):
+        if step.name == "XDG_DATA_DIRS" and step.kind in ("prepend", "append"):
+            yield f"{word(step.value, quote)}"
 
 
 def _value(step: Step, quote: Quote) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Container, Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import HookSettings, Launch, ShellError, function_words, prompt_label, step_words, template
+from devenv.shell import (
+    HookSettings,
+    Launch,
+    ShellError,
+    completion_words,
+    function_words,
+    prompt_label,
+    step_words,
+    template,
+)
 
 
 def quote(text: str) -> str:
@@ -59,6 +68,10 @@ def activate(spec: Spec) -> str:
         *function_words(spec, quote, {"fish": ""}, program=True),
     )
     steps = "".join(f"    __devenv_step {words}\n" for words in found)
+    steps += "".join(
+        f"    __devenv_step completions fish_complete_path '' {words}/fish/vendor_completions.d\n"
+        for words in completion_words(spec, quote)
+    )
     return (
         f"# The environment {spec.name}, for fish to source: `devenv_leave` leaves it again.\n"
         + template("runtime.fish")

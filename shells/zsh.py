@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from devenv.env.spec import Spec
 from devenv.env.steps import lower, spec_id, uses_spec
-from devenv.shell import HookSettings, Launch, function_words, prompt_label, step_words, template
+from devenv.shell import (
+    HookSettings,
+    Launch,
+    completion_words,
+    function_words,
+    prompt_label,
+    step_words,
+    template,
+)
 from devenv.shells import posix
 
 quote = posix.quote
@@ -22,6 +30,7 @@ def activate(spec: Spec) -> str:
     needed = "spec" if uses_spec(lower(spec)) else ""
     found = (*step_words(spec, quote, posix.alias_command), *function_words(spec, quote, _FUNCTIONS))
     steps = "".join(f"        __devenv_step {words}\n" for words in found)
+    steps += "".join(f"        __devenv_completions {words}\n" for words in completion_words(spec, quote))
     return (
         f"# The environment {spec.name}, for zsh to source: `devenv_leave` leaves it again.\n"
         + template("runtime.zsh")

@@ -157,7 +157,7 @@ def _root_to_build_in(nodes: Nodes, lock: Lock, locations: Locations) -> RootPla
 def _spec(config: Config, tools: NodeTools, recipes: Sequence[Recipe], root: RootParts | None) -> Spec:
     return Spec(
         name=config.name,
-        variables=variables_of(config, tools.packages, recipes),
+        variables=variables_of(config, tools, recipes),
         aliases=config.aliases,
         scripts=config.scripts,
         functions=config.functions,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # System packages by which it is known that a root is one to compile in.
 _COMPILERS = frozenset({"gcc", "g++", "clang"})
 
+# Node's and npm's manual pages are two directories, each a link.
+NPM_PAGES = "share/npm/man"
+
 # What the scripts of a repository's package in a tree need, why they cannot be run, or None where it has none.
 Preparation = Callable[[str, ScriptRules], NodeModules | str | None]
 
@@ -42,6 +45,12 @@ class NodeTools:
     npm_version: str = "0.0.0"
     packages: tuple[PackageRef, ...] = ()
 
+    @property
+    def man_directories(self) -> tuple[str, ...]:
+        """Where their manual pages are."""
+        places = ("share/man", NPM_PAGES) if self.npm is not None else ("share/man",)
+        return tuple(f"{package.path}/{place}" for package in self.packages for place in places)
+
 
 def node_tools(nodes: Nodes, locked: Sequence[LockedToolchain], platform: str) -> NodeTools:
     """Node and npm become one tree with bin/node, bin/npm, bin/npx. Raises PlatformError.
@@ -53,12 +62,15 @@ def node_tools(nodes: Nodes, locked: Sequence[LockedToolchain], platform: str) -
         return NodeTools()
     version = found["node"].version
     node = nodes.package(_toolchain_package(found["node"], platform, ("bin/node",)))
-    links, inputs = {"bin/node": f"{node.out}/bin/node"}, [node]
+    links = {"bin/node": f"{node.out}/bin/node", "share/man": f"{node.out}/share/man"}
+    inputs = [node]
     npm = None
     if "npm" in found:
         npm = nodes.package(_toolchain_package(found["npm"], platform, ("bin/npm-cli.js", "bin/npx-cli.js")))
         links["bin/npm"] = f"{npm.out}/bin/npm-cli.js"
         links["bin/npx"] = f"{npm.out}/bin/npx-cli.js"
+        links[NPM_PAGES] = f"{npm.out}/man"
+        links["share/bash-completion/completions/npm"] = f"{npm.out}/lib/utils/completion.sh"
         inputs.append(npm)
     tree = nodes.target(link_node(nodes.graph, f"node-{version}", links, inputs))
     return NodeTools(

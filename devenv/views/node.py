@@ -20,6 +20,7 @@ from devenv.events import Notice, Reporter
 from devenv.formats.npm_places import MODULES as _MODULES
 from devenv.views.compose import File, Op, Symlink, Tree, ViewError, compose, composed_key, decompose
 from devenv.views.node_manifests import settle
+from devenv.views.node_pages import page_links
 
 _HIDDEN_LOCK = ".package-lock.json"
 _ROOTS = ".devenv-roots"
@@ -57,6 +58,8 @@ def node_modules_compositions(view: NodeModules, trees: Mapping[str, str]) -> di
             root, dest = _split(place)
             found.setdefault(root, []).append(Symlink(dest=dest, target=_relative(file, place)))
     main = found.pop(_MODULES, [])
+    for dest, page in page_links(view, trees).items():
+        main.append(Symlink(dest=dest, target=_relative(page, f"{_MODULES}/{dest}")))
     main.append(File(dest=_ROOTS, contents=json.dumps(list(roots[:-1])).encode() + b"\n"))
     if view.hidden_lock is not None:
         main.append(File(dest=_HIDDEN_LOCK, contents=view.hidden_lock.encode(), newest=True))

@@ -99,6 +99,14 @@ function __devenv_do
     set -l __devenv_v $__devenv_value[$argv[1]]
     set -l __devenv_joint $__devenv_separator[$argv[1]]
     set __devenv_state[$argv[1]] s
+    if test $__devenv_k = completions
+        # fish looks here from now on; what it has read of other directories stays.
+        if builtin test -d $__devenv_v
+            set -gp $__devenv_n $__devenv_v
+            set __devenv_state[$argv[1]] x
+        end
+        return 0
+    end
     if builtin contains -- $__devenv_k alias function program prompt
         __devenv_define $argv[1] $__devenv_k $__devenv_n $__devenv_v
         return 0
@@ -182,6 +190,13 @@ function __devenv_undo
     set -l __devenv_n $__devenv_name[$argv[1]]
     set -l __devenv_s $__devenv_state[$argv[1]]
     set -l __devenv_was __devenv_old_$argv[1]
+    if test $__devenv_k = completions
+        test $__devenv_s = x; or return 0
+        set -l __devenv_at (builtin contains -i -- $__devenv_value[$argv[1]] $$__devenv_n)
+        or return 1
+        set -eg "$__devenv_n"'['$__devenv_at']'
+        return 0
+    end
     if test $__devenv_s = s
         # An unset had nothing to remove, a default found a value.
         __devenv_look $__devenv_n

@@ -41,7 +41,7 @@ __devenv_step() {
     __devenv_target[$__devenv_i]=variable-$2
     case $1 in
     (alias | unalias) __devenv_target[$__devenv_i]=alias-$2 ;;
-    (function) __devenv_target[$__devenv_i]=function-$2 ;;
+    (function | completion | entry) __devenv_target[$__devenv_i]=$1-$2 ;;
     esac
     __devenv_separator[$__devenv_i]=$3
     __devenv_value[$__devenv_i]=$4
@@ -52,25 +52,54 @@ __devenv_step() {
     fi
 }
 
+# __devenv_completions DIRECTORY: find the completions in a directory of data, and after compinit know them at once.
+__devenv_completions() {
+    local __devenv_dir __devenv_file __devenv_line __devenv_word
+    for __devenv_dir in "$1"/zsh/{vendor-completions,site-functions}; do
+        if [[ ! -d $__devenv_dir ]]; then continue; fi
+        __devenv_step entry fpath '' "$__devenv_dir"
+        if ((!${+functions[compdef]})); then continue; fi
+        for __devenv_file in "$__devenv_dir"/_*(N.,N@); do
+            IFS= read -r __devenv_line <"$__devenv_file" || continue
+            if [[ $__devenv_line != '#compdef '* || ${__devenv_file:t} == *[^a-zA-Z0-9_.+-]* ]]; then continue; fi
+            __devenv_step function "${__devenv_file:t}" '' 'builtin autoload -XUz'
+            for __devenv_word in ${=__devenv_line#\#compdef}; do
+                if [[ $__devenv_word == -[pPkKN] ]]; then break; fi
+                if [[ $__devenv_word == *[^a-zA-Z0-9_.+-]* || $__devenv_word == -* ]]; then continue; fi
+                __devenv_step completion "$__devenv_word" '' "${__devenv_file:t}"
+            done
+        done
+    done
+}
+
 # __devenv_look KIND NAME: __devenv_now becomes the letter and the value of what is there.
 __devenv_look() {
     __devenv_now=-
     if [[ $1 == function ]]; then
         if ((${+functions[$2]})); then __devenv_now=l${functions[$2]}; fi
+    elif [[ $1 == completion ]]; then
+        if ((${+_comps[$2]})); then __devenv_now=l${_comps[$2]}; fi
     elif [[ $1 == (alias|unalias) ]]; then
         if ((${+aliases[$2]})); then __devenv_now=x${aliases[$2]}; fi
     elif ((${(P)+2})); then
-        if [[ ${(Pt)2} == *export* ]]; then __devenv_now=x${(P)2}; else __devenv_now=l${(P)2}; fi
+        # Those of zsh's own that stand for a list, such as MANPATH, are always there.
+        case ${(Pt)2}:${(P)2} in
+        (*export*) __devenv_now=x${(P)2} ;;
+        (*special*:) ;;
+        (*) __devenv_now=l${(P)2} ;;
+        esac
     fi
 }
 
 # __devenv_put KIND NAME STATE: what __devenv_look then finds; 1 if the variable cannot hold it.
 __devenv_put() {
     # A number would be evaluated, commands in its subscripts included.
-    if [[ $1 != (alias|unalias|function) && ${(Pt)2} == (integer|float)* ]]; then return 1; fi
+    if [[ $1 != (alias|unalias|function|completion) && ${(Pt)2} == (integer|float)* ]]; then return 1; fi
     case $1:$3 in
     (*alias:-) unalias -- "$2" ;;
     (*alias:*) alias -- "$2=${3#?}" ;;
+    (completion:-) unset "_comps[$2]" ;;
+    (completion:*) _comps[$2]=${3#?} ;;
     (function:-) unfunction -- "$2" ;;
     (function:*)
         # The user's aliases are not for its words.
@@ -82,7 +111,7 @@ __devenv_put() {
         if ((${+functions[$2]})); then unfunction -- "$2"; fi
         eval "$2 () {"$'\n'"${3#?}"$'\n}'
         ;;
-    (*:-) unset -v -- "$2" ;;
+    (*:-) if [[ ${(Pt)2} == *special* ]]; then typeset -g +x -- "$2="; else unset -v -- "$2"; fi ;;
     (*:x*) typeset -gx -- "$2=${3#?}" ;;
     (*) typeset -g +x -- "$2=${3#?}" ;;
     esac
@@ -92,12 +121,17 @@ __devenv_put() {
 __devenv_do() {
     local __devenv_now __devenv_before __devenv_then __devenv_rest __devenv_joint=
     local __devenv_k=$__devenv_kind[$1] __devenv_n=$__devenv_name[$1] __devenv_v=$__devenv_value[$1]
+    if [[ $__devenv_k == entry ]]; then
+        fpath=("$__devenv_v" "${fpath[@]}")
+        __devenv_old[$1]=-
+        return 0
+    fi
     __devenv_look "$__devenv_k" "$__devenv_n"
     __devenv_rest=${__devenv_now#?}
     if [[ -n $__devenv_rest ]]; then __devenv_joint=$__devenv_separator[$1]; fi
     case $__devenv_k:$__devenv_now in
     (unset:* | unalias:*) __devenv_then=- ;;
-    (function:*) __devenv_then=l$__devenv_v ;;
+    (function:* | completion:*) __devenv_then=l$__devenv_v ;;
     (prepend:*) __devenv_then=x$__devenv_v$__devenv_joint$__devenv_rest ;;
     (append:*) __devenv_then=x$__devenv_rest$__devenv_joint$__devenv_v ;;
     (prompt:x*) __devenv_then=x$__devenv_v$__devenv_rest ;;
@@ -121,6 +155,11 @@ __devenv_do() {
 __devenv_undo() {
     local __devenv_now __devenv_rest __devenv_o=$__devenv_old[$1] __devenv_v=$__devenv_value[$1]
     local __devenv_k=$__devenv_kind[$1] __devenv_n=$__devenv_name[$1]
+    if [[ $__devenv_k == entry ]]; then
+        if ((!${fpath[(Ie)$__devenv_v]})); then return 1; fi
+        fpath[${fpath[(ie)$__devenv_v]}]=()
+        return 0
+    fi
     __devenv_look "$__devenv_k" "$__devenv_n"
     case $__devenv_o:$__devenv_k:$__devenv_now in
     (s:default:-) return 1 ;;
@@ -138,9 +177,12 @@ __devenv_undo() {
         ;;
     (function)
         if [[ $__devenv_o == s ]]; then return 0; fi
-        if [[ $__devenv_now != "${__devenv_made[$1]-}" ]]; then return 1; fi
+        # One that is loaded when it is called has another body afterwards.
+        if [[ $__devenv_now == - ]]; then return 1; fi
+        if [[ $__devenv_v != 'builtin autoload '* && $__devenv_now != "${__devenv_made[$1]-}" ]]; then return 1; fi
         ;;
     (unset | unalias) if [[ $__devenv_now != - ]]; then return 1; fi ;;
+    (completion) if [[ $__devenv_now != "l$__devenv_v" ]]; then return 1; fi ;;
     (*) if [[ $__devenv_now != "x$__devenv_v" ]]; then return 1; fi ;;
     esac
     if [[ $__devenv_o == s ]]; then return 0; fi
@@ -212,7 +254,7 @@ __devenv_forget() {
 __devenv_vanish() {
     unset __devenv_layers __devenv_count __devenv_layer __devenv_kind __devenv_name __devenv_target
     unset __devenv_separator __devenv_value __devenv_old __devenv_made
-    unfunction __devenv_open __devenv_step __devenv_look __devenv_put __devenv_do
+    unfunction __devenv_open __devenv_completions __devenv_step __devenv_look __devenv_put __devenv_do
     unfunction __devenv_undo __devenv_remove __devenv_leave __devenv_forget __devenv_vanish devenv_leave
 }
 

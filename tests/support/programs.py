@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
+
+
+def data(name: str) -> str:
+    """The absolute path of what tools/test-tools has besides programs. Where it is missing the test is skipped likewise."""
+    places = [os.path.join(os.path.dirname(place), "data", name) for place in _tool_directories()]
+    found = next(filter(os.path.exists, places), None)
+    return found or _missing(name)
 
 
 def program(name: str) -> str:
@@ -19,8 +27,10 @@ def program(name: str) -> str:
     if older:
         directories = [place for place in directories if not place.endswith("/current/bin")]
     found = shutil.which(base) or shutil.which(base, path=os.pathsep.join(directories))
-    if found:
-        return found
+    return found or _missing(name)
+
+
+def _missing(name: str) -> NoReturn:
     reason = f"{name} is neither on PATH nor in {' or '.join(_tool_directories())}: run tools/test-tools .test-tools"
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         pytest.fail(reason)
