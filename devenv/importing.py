@@ -2,17 +2,18 @@
 
 Nix tells final values only: PATH and XDG_DATA_DIRS are lists that go before the user's own, as its own shells have it, and every
 other exported variable is set. What belongs to the build that the shell was recorded in is left out, as Nix leaves it out when
-it prints the shell as bash (its own list, and what each derivation has of itself). Functions are bash, and are named only.
+it prints the shell as bash (its own list, and what each derivation has of itself). Functions of bash come along where they are asked for: a shell
+of Nix's own packages has dozens that only its builds call.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from devenv.config.reserved import why_reserved
+from devenv.config.reserved import is_needed, why_reserved
 from devenv.errors import DevenvError
 
 _LISTS = ("PATH", "XDG_DATA_DIRS")
@@ -73,15 +74,20 @@ _PLACEHOLDERS = frozenset({"/path-not-set", "/homeless-shelter", "/no-such-path"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """`values` are set, `lists` go before what the user has; `left_out` says what could not come along, and why."""
+    """`values` are set, `lists` go before what the user has, `functions` are bodies of bash; `left_out` says what could not
+    come along, and why."""
 
     values: Mapping[str, str]
     lists: Mapping[str, tuple[str, ...]]
     left_out: tuple[str, ...]
+    functions: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(text: str) -> Imported:
-    """Read what `nix print-dev-env --json` printed. Raises DevenvError for anything else."""
+def read(text: str, wanted: Collection[str] = ()) -> Imported:
+    """Read what `nix print-dev-env --json` printed, with the functions `wanted`, or all by "*".
+
+    Raises DevenvError for anything else, and for a function that is not there.
+    """
     document = _document(text)
     values, lists, left_out = {}, {}, []
     for name, value in sorted(_exported(document)):
@@ -95,12 +101,36 @@ def read(text: str) -> Imported:
             left_out.append(f"{name}: {reason}")
         else:
             values[name] = value
-    functions = sorted(document.get("bashFunctions") or {})
-    if functions:
-        left_out.append(f"{len(functions)} functions of bash, {functions[0]} among them")
+    functions = _functions(document, wanted, left_out)
     if _value(document, "shellHook"):
         left_out.append("shellHook: it is bash; declare what it does, or put it in [scripts]")
-    return Imported(values=values, lists=lists, left_out=tuple(left_out))
+    return Imported(values=values, lists=lists, left_out=tuple(left_out), functions=functions)
+
+
+def _functions(document: Mapping[str, Any], wanted: Collection[str], left_out: list[str]) -> dict[str, str]:
+    """Those that are wanted and can be declared; what is left out is added to `left_out`."""
+    there: dict[str, Any] = document.get("bashFunctions") or {}
+    missing = sorted(set(wanted) - {"*"} - there.keys())
+    if missing:
+        raise DevenvError(
+            f"there is no function {', '.join(missing)} in this shell",
+            hint=f"it has {', '.join(sorted(there)) or 'none'}",
+        )
+    found, others = {}, []
+    for name, body in sorted(there.items()):
+        if "*" not in wanted and name not in wanted:
+            others.append(name)
+        elif not isinstance(body, str) or "\0" in body or not body.strip():
+            left_out.append(f"function {name}: it has no body that a shell can hold")
+        elif not (name.isascii() and name.isidentifier()) or is_needed(name):
+            left_out.append(f"function {name}: no name of a function in every shell")
+        else:
+            found[name] = body
+    if others:
+        left_out.append(
+            f"{len(others)} functions of bash, {others[0]} among them: --function NAME brings one"
+        )
+    return found
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -164,4 +194,11 @@ def declared(imported: Imported, name: str) -> str:
     for variable, value in imported.values.items():
         environment[variable] = value
     document["env"] = environment
+    if imported.functions:
+        functions = tomlkit.table(is_super_table=True)
+        for function, body in imported.functions.items():
+            bodies = tomlkit.table()
+            bodies["bash"] = body
+            functions[function] = bodies
+        document["functions"] = functions
     return tomlkit.dumps(document)

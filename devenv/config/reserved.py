@@ -164,6 +164,11 @@ NEEDED = COMMANDS | frozenset(
 )
 
 
+def is_needed(name: str) -> bool:
+    """Whether no function may have this name."""
+    return name in NEEDED or name.lower().startswith(("devenv_", "__devenv"))
+
+
 def why_reserved(name: str) -> str | None:
     """Why the variable `name` may not be set, or None when it may."""
     for reason, names, beginnings in _VARIABLES:

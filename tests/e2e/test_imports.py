@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from devenv.config.toml import parse_config
 from devenv.errors import DevenvError
 from devenv.importing import declared, read
 from devenv.store.layout import Layout
@@ -68,8 +69,11 @@ def test_a_shell_of_nix_is_entered_from_any_shell(user: User, tmp_path: Path, pr
     done = user.run("import", str(tmp_path / "shell.json"), cwd=root)
     assert "functions of bash, helper among them" in done.stderr
     assert "left out shellHook" in done.stderr
+    (root / "devenv.toml").unlink()
+    user.run("import", str(tmp_path / "shell.json"), "--function", "helper", cwd=root)
     user.run("lock", cwd=root)
     user.run("allow", "--yes", cwd=root)
+    assert user.run("enter", "--shell", program("bash"), "-c", "helper there", cwd=root).stdout == "there\n"
     for shell in ("bash", "zsh", "fish"):
         line = 'printf "%s\\0" "$NASTY" "$EMPTY" "$PLAIN" "$XDG_DATA_DIRS" "$PATH"'
         found = user.run("enter", "--shell", program(shell), "-c", line, cwd=root).stdout.split("\0")
@@ -175,3 +179,23 @@ def test_what_is_declared_is_a_configuration_with_the_same_values(values: dict[s
         name: operation.value for name, (operation, *_) in config.env.items() if isinstance(operation, Set)
     }
     assert found == dict(imported.values)
+
+
+def shell_with(**functions: object) -> str:
+    return json.dumps({"variables": {}, "bashFunctions": functions})
+
+
+def test_functions_that_are_asked_for_are_declared_as_they_are() -> None:
+    body = "    echo 'a''' \"\\$x\" \\\n\tback\\slash\n"
+    functions = {"helper": body, "a-b": "x", "cd": "x", "empty": " ", "other": 3, "_phase": ":"}
+    imported = read(shell_with(**functions), ["*"])
+    assert parse_config(declared(imported, "p"), "devenv.toml").functions == {
+        "helper": {"bash": body},
+        "_phase": {"bash": ":"},
+    }
+    assert [line.partition(":")[0] for line in imported.left_out] == [
+        f"function {name}" for name in ("a-b", "cd", "empty", "other")
+    ]
+    assert read(shell_with(**functions)).functions == {}
+    with pytest.raises(DevenvError, match="nothing"):
+        read(shell_with(**functions), ["nothing"])

@@ -153,7 +153,7 @@ def test_zsh_before_compinit_has_the_directories(tmp_path: Path) -> None:
     script.enter(environment(tmp_path))
     script.add(compinit(), SHOW)
     script.leave_last()
-    script.add("print -r -- ${(M)#fpath:#*data*}")
+    script.add("print -r -- ${#${(M)fpath:#*s\\ data*}}")
     done = script.run(base_environ(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     inside, after = done.stdout.decode().splitlines()

@@ -18,11 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", default="devenv.toml", help="default: devenv.toml; - to print"
     )
+    parser.add_argument(
+        "--function",
+        action="append",
+        metavar="NAME",
+        default=[],
+        help="bring this function of bash along, or all by '*'; may be given more than once",
+    )
     parser.add_argument("--name", help="of the environment (default: that of the directory)")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> int:
-    imported = read(_text(arguments.file))
+    imported = read(_text(arguments.file), arguments.function)
     name = arguments.name or _name(os.getcwd())
     text = declared(imported, name)
     if arguments.output == "-":

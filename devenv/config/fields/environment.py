@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from devenv.config.fields.texts import ENTRY, TEXT_OR_NUMBER, VALUE, VARIABLE, refuse_nul, refuse_script
-from devenv.config.reserved import COMMANDS, NEEDED, reserved_pattern, why_reserved
+from devenv.config.reserved import COMMANDS, NEEDED, is_needed, reserved_pattern, why_reserved
 from devenv.config.shapes import (
     Array,
     Either,
@@ -43,7 +43,7 @@ def _refuse_command(name: str) -> None:
 
 
 def _refuse_function(name: str) -> None:
-    if name in NEEDED or name.lower().startswith(("devenv_", "__devenv")):
+    if is_needed(name):
         raise Refused("is a word of the shells themselves or of devenv", "choose another name")
     if not re.fullmatch(VARIABLE, name):
         raise Refused(
