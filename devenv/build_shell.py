@@ -19,8 +19,8 @@ from devenv.derivations.on_host import HOST_PATHS
 from devenv.derivations.process import BuildOptions, Room, prepare
 from devenv.derivations.program import TOP
 from devenv.env.enter import enter_command
-from devenv.env.nix_shell import find_bash
 from devenv.env.object import render_object
+from devenv.env.shell_derivation import find_bash
 from devenv.env.spec import Append, Set, Spec
 from devenv.errors import DevenvError
 from devenv.events import Notice

@@ -10,18 +10,15 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from devenv.adapter import NodeModules, SitePackages
-from devenv.derivations.graph import Graph
-from devenv.env.nix_shell import shell_derivation
 from devenv.env.object import render_object
 from devenv.environment.instantiate import Instantiated
 from devenv.environment.views import CargoLocks, Recipe, RPackages
 from devenv.errors import DevenvError
 from devenv.events import Reporter
-from devenv.formats.derivation import references
 from devenv.formats.store_path import StorePath, sanitize_name
+from devenv.keeping import add_shell_derivation, keep_bytecode, keep_environment, shell_name
 from devenv.plugins import load_shells
 from devenv.store.local import Store
-from devenv.store.roots import add_indirect_root
 from devenv.views.compose import ForeignTree, Op, set_aside
 from devenv.views.compose import compose as compose_view
 from devenv.views.operations import JOURNAL
@@ -32,12 +29,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composed:
-    """What came of it: the spec, its shell derivation, files whose change means a new composition, notices."""
+    """What came of it: the spec, its shell derivation, files whose change means a new composition, notices.
+
+    `views` is what was composed; `compiled` is the byte code in them.
+    """
 
     spec: StorePath
     shell: StorePath
     watched: tuple[str, ...]
     notices: tuple[str, ...]
+    views: tuple[ComposedView, ...]
+    compiled: frozenset[StorePath]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposedView:
+    """One directory as it was composed."""
+
+    root: str
+    key: str
+    operations: tuple[Op, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +72,7 @@ def compose(
     if made.root is not None:
         _compose_root(made.root, store, reporter)
     spec = add_spec(made, store)
-    shell = add_shell_derivation(project, made, spec, store)
+    shell = add_shell_derivation(project, shell_name(made.spec.name), spec, store)
     notices = []
     compiled = frozenset(store.valid_paths(node.out for node in made.later))
     views = planned_views(project, made, compiled)
@@ -71,15 +82,17 @@ def compose(
             from devenv.editable_wheels import make
 
             notices += make(project, recipe.view, made, store, reporter)
+    done = []
     for view in views:
-        notices += _compose_one(project, view, reporter)
+        operations = tuple(view.operations())
+        notices += _compose_one(project, view, operations, reporter)
+        done.append(ComposedView(root=view.root, key=view.key, operations=operations))
     for recipe in made.recipes:
         notices += _manifest_notices(recipe)
     if lasting:
-        add_indirect_root(store.layout, os.path.join(project, ".devenv/env"), spec)
-        add_indirect_root(store.layout, os.path.join(project, ".devenv/shell.drv"), shell)
+        keep_environment(project, spec, shell, store)
     if compiled:
-        _keep_bytecode(project, compiled, store)
+        keep_bytecode(project, compiled, store)
     watched = [os.path.join(view.root, JOURNAL) for view in views]
     if made.python is not None:
         watched.append(made.python.path)
@@ -88,7 +101,14 @@ def compose(
         from devenv.providers.local_sources import files_of
 
         watched += files_of(made.directories)
-    return Composed(spec=spec, shell=shell, watched=tuple(watched), notices=tuple(notices))
+    return Composed(
+        spec=spec,
+        shell=shell,
+        watched=tuple(watched),
+        notices=tuple(notices),
+        views=tuple(done),
+        compiled=compiled,
+    )
 
 
 def _compose_root(root: RootParts, store: Store, reporter: Reporter) -> None:
@@ -124,29 +144,6 @@ def add_spec(made: Instantiated, store: Store) -> StorePath:
                 file.write(contents)
             os.chmod(path, 0o555 if executable else 0o444)
         return store.adopt_tree(sanitize_name(f"{made.spec.name}-env-spec"), tree, candidates)
-
-
-def add_shell_derivation(project: str, made: Instantiated, spec: StorePath, store: Store) -> StorePath:
-    """The derivation by which nix's own commands enter the environment."""
-    graph = Graph(store.store_dir)
-    values = shell_derivation(made.spec, spec=spec, project=project)
-    node = graph.add(
-        name=sanitize_name(f"{made.spec.name}-shell"),
-        system=values.system,
-        builder=values.builder,
-        args=values.args,
-        env=values.env,
-        sources=(spec,),
-    )
-    store.add_texts([(node.path, node.aterm, references(node.derivation))])
-    return node.path
-
-
-def _keep_bytecode(project: str, compiled: Collection[StorePath], store: Store) -> None:
-    """Nothing refers to byte code, so a list of it is what keeps it from being collected."""
-    text = "".join(f"{path}\n" for path in sorted(compiled)).encode()
-    path = store.add_text("python-bytecode", text, sorted(compiled))
-    add_indirect_root(store.layout, os.path.join(project, ".devenv/bytecode"), path)
 
 
 def planned_views(
@@ -254,9 +251,8 @@ def view_roots(project: str, made: Instantiated) -> list[tuple[str, str]]:
     return [(view.root, view.key) for view in planned_views(project, made)]
 
 
-def _compose_one(project: str, view: PlannedView, reporter: Reporter) -> list[str]:
+def _compose_one(project: str, view: PlannedView, operations: Sequence[Op], reporter: Reporter) -> list[str]:
     os.makedirs(os.path.dirname(view.root), exist_ok=True)
-    operations = view.operations()
     try:
         compose_view(view.root, operations, key=view.key, reporter=reporter)
         return []

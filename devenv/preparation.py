@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +17,20 @@ from devenv.errors import DevenvError
 from devenv.extending import OUTSIDE, outside_files
 from devenv.formats.store_path import sanitize_name
 from devenv.instantiation import instantiate_project
+from devenv.known import key as known_key
+from devenv.known import read as read_known
+from devenv.known import write as write_known
 from devenv.overrides.reading import files as override_files
 from devenv.overrides.reading import watched as watched_overrides
 from devenv.project import CONFIG_NAME, LOCK_NAME, Project, StaleLock
 from devenv.providers.python_host import minor_version
+from devenv.recalling import project_lock, recall
+from devenv.recording import known_environment
 from devenv.stamp import store_request as requested_store
 from devenv.stamp import take_signatures, write_stamp
 
 if TYPE_CHECKING:
+    from devenv.composition import Composed
     from devenv.derivations.process import BuildOptions
     from devenv.formats.store_path import StorePath
     from devenv.store.generations import Generation
@@ -114,69 +119,90 @@ def prepare(project: Project, *, back_to: Generation | None = None) -> Prepared:
     Killed at any point, it leaves the former environment or one that the next call completes. Raises StaleLock,
     FetchError, BuildError, ViewError, StoreError.
     """
+    environ = {**project.settings.environ}
+    if project.settings.store_dir:
+        environ["DEVENV_STORE_DIR"] = project.settings.store_dir
+    lasting = back_to is not None or not (project.given or project.profiles)
+    here = lasting and project.sources == project.root  # it is what the files here say
+    with project_lock(project.root):
+        key = known_key(project.root, environ) if here else ""
+        known = read_known(key, environ) if here else None
+        if known is not None:
+            layout, reporter = project.workplace.layout, project.settings.reporter
+            if recall(project.root, known, layout, environ, reporter):
+                return Prepared(spec=known.spec, notices=tuple(known.notices), uncompiled=bool(known.later))
+        # Taken before anything is read: a file edited meanwhile must look changed next time.
+        signatures = take_signatures(watched_by(project))
+        if project.sources != project.root:
+            # Made of files of another time: what counts as a change is one of those that are here now.
+            signatures |= take_signatures(_present_files(project))
+        made, composed, sources, notices = _make(project, back_to, lasting=lasting)
+        if here and sources is not None and key == known_key(project.root, environ):
+            found = known_environment(
+                project.root, made, composed, sources=sources, signatures=signatures, notices=notices
+            )
+            if found is not None:
+                write_known(key, found, environ)
+        signatures |= take_signatures(composed.watched)
+        if lasting:
+            write_stamp(project.root, requested_store(environ), composed.spec, signatures, environ)
+    uncompiled = not composed.compiled.issuperset(node.out for node in made.later)
+    return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
+
+
+def _make(
+    project: Project, back_to: Generation | None, *, lasting: bool
+) -> tuple[Instantiated, Composed, StorePath | None, tuple[str, ...]]:
+    """Realise and compose: what was instantiated, what came of it, the sources where they were kept, notices."""
     from devenv.composition import compose
     from devenv.derivations.realise import realise
     from devenv.env.compiled_objects import offer
     from devenv.store.generations import record_generation, select_generation
     from devenv.store.local import Store
 
-    with _project_lock(project.root):
-        # Taken before anything is read: a file edited meanwhile must look changed next time.
-        signatures = take_signatures(watched_by(project))
-        if project.sources != project.root:
-            # Made of files of another time: what counts as a change is one of those that are here now.
-            signatures |= take_signatures(_present_files(project))
-        made, notices = instantiate_project(project)
-        place = project.workplace
-        with Store.open(place.layout) as store:
-            bring = substitution(place, store)
-            _add_directories(made, store)
-            for _ in range(_MOST_ROUNDS):
-                if not made.undecided:
-                    break
-                realise(
-                    store,
-                    made.graph,
-                    made.undecided,
-                    client=place.client,
-                    pythons={},
-                    reporter=project.settings.reporter,
-                    jobs=place.jobs,
-                    options=_build_options(project),
-                    bring=bring,
-                )
-                made, notices = instantiate_project(project)
+    made, notices = instantiate_project(project)
+    place = project.workplace
+    sources = None
+    with Store.open(place.layout) as store:
+        bring = substitution(place, store)
+        _add_directories(made, store)
+        for _ in range(_MOST_ROUNDS):
+            if not made.undecided:
+                break
             realise(
                 store,
                 made.graph,
-                made.targets,
+                made.undecided,
                 client=place.client,
-                pythons=_pythons(made),
+                pythons={},
                 reporter=project.settings.reporter,
                 jobs=place.jobs,
                 options=_build_options(project),
                 bring=bring,
             )
-            with suppress(OSError):  # a full disk, say: it only saves time
-                offer(project.root)
-            if bring is not None:
-                bring(node.out for node in made.later)
-            lasting = back_to is not None or not (project.given or project.profiles)
-            composed = compose(project.root, made, store, project.settings.reporter, lasting=lasting)
-            if back_to is not None and composed.spec == back_to.target:
-                select_generation(place.layout, project.root, back_to.number)
-            else:
-                sources = _add_sources(project, store)
-                record_generation(place.layout, project.root, composed.spec, sources, current=lasting)
-            outputs = {node.out for node in made.later}
-            uncompiled = len(store.valid_paths(outputs)) < len(outputs)
-        signatures |= take_signatures(composed.watched)
-        environ: dict[str, str] = dict(project.settings.environ)
-        if project.settings.store_dir:
-            environ["DEVENV_STORE_DIR"] = project.settings.store_dir
-        if lasting:
-            write_stamp(project.root, requested_store(environ), composed.spec, signatures, environ)
-    return Prepared(spec=composed.spec, notices=(*notices, *composed.notices), uncompiled=uncompiled)
+            made, notices = instantiate_project(project)
+        realise(
+            store,
+            made.graph,
+            made.targets,
+            client=place.client,
+            pythons=_pythons(made),
+            reporter=project.settings.reporter,
+            jobs=place.jobs,
+            options=_build_options(project),
+            bring=bring,
+        )
+        with suppress(OSError):  # a full disk, say: it only saves time
+            offer(project.root)
+        if bring is not None:
+            bring(node.out for node in made.later)
+        composed = compose(project.root, made, store, project.settings.reporter, lasting=lasting)
+        if back_to is not None and composed.spec == back_to.target:
+            select_generation(place.layout, project.root, back_to.number)
+        else:
+            sources = _add_sources(project, store)
+            record_generation(place.layout, project.root, composed.spec, sources, current=lasting)
+    return made, composed, sources, notices
 
 
 def _build_options(project: Project) -> BuildOptions:
@@ -231,29 +257,6 @@ def watched_by(project: Project) -> list[str]:
 
 def _pythons(made: Instantiated) -> Mapping[str, str]:
     return {minor_version(made.python.version): made.python.path} if made.python else {}
-
-
-@contextmanager
-def _project_lock(root: str) -> Iterator[None]:
-    """One preparation of a project at a time; `.devenv` exists inside, ignored by git."""
-    folder = os.path.join(root, ".devenv")
-    try:
-        os.makedirs(folder, exist_ok=True)
-        ignore = os.path.join(folder, ".gitignore")
-        if not os.path.exists(ignore):
-            with open(ignore, "w", encoding="utf-8") as file:
-                file.write("*\n")
-        handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DevenvError(
-            f"preparing {folder}: {error.strerror}",
-            hint="devenv keeps the environment of a project there; the project's directory must be writable",
-        ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def project_status(project: Project) -> Status:

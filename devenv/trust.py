@@ -64,12 +64,13 @@ class Trust:
             return "denied"
         if wanted <= set(self.allowed_here(root)):
             return "allowed"
-        if (
-            request.content
-            and self._read(os.path.join(self._directory, "contents", request.content)) is not None
-        ):
+        if request.content and self._read(self.content_path(request)) is not None:
             return "allowed"
         return "unknown"
+
+    def content_path(self, request: Request) -> str:
+        """The file that says that this content was allowed, wherever it lies."""
+        return os.path.join(self._directory, "contents", request.content or "none")
 
     def is_place(self, root: str, request: Request) -> bool:
         """Whether it was allowed, or needed no allowing and got it, in this very directory."""

@@ -69,12 +69,33 @@ def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     if project is None:
         return
     spec = current_spec(project, environ)
+    if spec is None and (request.line is not None or request.program is not None):
+        spec = _recalled(project, environ)
     if spec is None or not _has_its_root(spec):
         return
     # A shell that prompts asks for more than a line of the user's own: see `devenv.trusting`.
     if request.line is None and request.program is None and not had_shell(project, spec, environ):
         return
     become(request, spec, project, environ)
+
+
+def _recalled(project: str, environ: Mapping[str, str]) -> str | None:
+    """The spec of an environment that was entered in another checkout without a word, made in this one."""
+    from devenv import known
+
+    key = known.key(project, environ)
+    found = known.read(key, environ) if known.was_entered(key, environ) else None
+    if found is None or found.notices:
+        return None
+    if found.later and environ.get("DEVENV_COMPILE", "background") != "never":
+        return None  # compiling is started by the full command
+    from devenv.events import Reporter
+    from devenv.recalling import project_lock, recall
+    from devenv.store.layout import Layout
+
+    with project_lock(project):
+        layout = Layout.find(None, environ)
+        return found.spec if recall(project, found, layout, environ, Reporter()) else None
 
 
 def _has_its_root(spec: str) -> bool:

@@ -14,11 +14,9 @@ What follows from that for `setup`:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from devenv.env.spec import PROJECT_VARIABLE, Spec, SpecError
+from devenv.env.spec import PROJECT_VARIABLE, Spec
 from devenv.env.steps import Place, Step, Text, lower
 
 BASE_PATH = "/usr/bin:/bin"  # where an environment adds nothing; not to set PATH leaves the placeholder in it
@@ -100,47 +98,6 @@ _BUILTINS = frozenset(
 
 # Nix's commands say where the spec object is, the derivation's environment where the project.
 _PLACES = {"__devenv_project": '"$DEVENV_PROJECT"', "__devenv_spec": '"$stdenv"'}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShellDerivation:
-    """What the derivation `NAME-shell.drv` is made of; its only input is the spec object, as a source."""
-
-    system: str
-    builder: str
-    args: tuple[str, ...]
-    env: dict[str, str]
-
-
-def shell_derivation(environment: Spec, *, spec: str, project: str) -> ShellDerivation:
-    """The shell derivation of an environment whose spec object is `spec`.
-
-    Unlike the spec it belongs to one place and one machine: `project` is the absolute directory that relative
-    entries are in, and the builder is the machine's own bash, for Nix tells by the builder's base name that it
-    can enter a derivation. Realising it gives a file that names the spec. Raises SpecError without a bash.
-    """
-    return ShellDerivation(
-        system=f"{os.uname().machine}-linux",
-        builder=find_bash(),
-        args=("-c", 'echo "$stdenv" > "$out"'),
-        env={"stdenv": spec, "outputs": "out", PROJECT_VARIABLE: project},
-    )
-
-
-def find_bash() -> str:
-    """The machine's bash, where every user finds it; else the one on PATH."""
-    for path in ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"):
-        if os.access(path, os.X_OK):
-            return path
-    import shutil
-
-    found = shutil.which("bash")
-    if found is None:
-        raise SpecError(
-            "making the shell derivation: there is no bash on this machine, and nix's shells need one",
-            hint="install bash",
-        )
-    return found
 
 
 def setup(spec: Spec, quote: Quote) -> str:

@@ -10,7 +10,8 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from devenv.events import Notice, Reporter
@@ -35,33 +36,39 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2)
 
 # More than this make links no faster: they wait for the file system's journal.
 _THREADS = min(4, len(os.sched_getaffinity(0)))
+# What is looked at before helpers are started: where links are cheap, threads would wait for the interpreter only.
+_TRIAL = 256  # entries
+_DEAR = 20e-6  # seconds of a processor for an entry
 
 Directory = tuple[Tree, str, str]  # of this tree, its path in the store, and its path in the view
+# Places what lies directly in one; gives the directories in it and how many other entries it has.
+PlaceDirectory = Callable[[Tree, str, str], tuple[list[Directory], int]]
 
 
 class Directories:
     """Directories to place, each of which may lead to more, shared out among threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: PlaceDirectory) -> None:
+        self._place = place
         self._left: list[Directory] = []
         self._under_way = 0
         self._changed = threading.Condition()
         self._stopped = False
         self._failure: BaseException | None = None
 
-    def add(self, found: Iterable[Directory]) -> None:
-        """More to do."""
-        with self._changed:
-            self._left += found
-            self._changed.notify_all()
+    def add(self, directory: Directory) -> None:
+        """One more to do. To be called before `run`."""
+        self._left.append(directory)
 
-    def run(self, place: Callable[[Tree, str, str], list[Directory]], threads: int) -> None:
-        """Place everything, and what that leads to. Raises the first error that `place` raised, when all have stopped."""
-        helpers = [threading.Thread(target=self._work, args=(place,)) for _ in range(threads - 1)]
+    def run(self, threads: int) -> None:
+        """Place everything, and what that leads to. Raises the first error of placing, when all have stopped."""
+        helpers: list[threading.Thread] = []
+        if threads > 1 and self._is_dear():
+            helpers += [threading.Thread(target=self._work) for _ in range(threads - 1)]
         for helper in helpers:
             helper.start()
         try:
-            self._work(place)
+            self._work()
         finally:
             self._stop(None)
             for helper in helpers:
@@ -69,10 +76,19 @@ class Directories:
         if self._failure is not None:
             raise self._failure
 
-    def _work(self, place: Callable[[Tree, str, str], list[Directory]]) -> None:
+    def _is_dear(self) -> bool:
+        """Whether the rest is work for several, judging by the first of it."""
+        begun, entries = time.thread_time(), 0
+        while self._left and entries < _TRIAL:
+            found, count = self._place(*self._left.pop())
+            self._left += found
+            entries += count
+        return bool(self._left) and time.thread_time() - begun > entries * _DEAR
+
+    def _work(self) -> None:
         try:
             while (directory := self._next()) is not None:
-                self._done(place(*directory))
+                self._done(self._place(*directory)[0])
         except BaseException as error:  # noqa: BLE001 - `run` raises it
             self._stop(error)
 
@@ -204,16 +220,16 @@ class Placer:
 
     def place_trees(self, ops: Sequence[Tree]) -> None:
         """Put trees in place. Raises `ViewError` where two of them contradict each other."""
-        work = Directories()
+        work = Directories(self._place_directory)
         for op in ops:
             path = self._at(op)
             if not os.path.lexists(op.source):
                 raise ViewError(f"{op.source} is missing, which belongs at {path}", root=self.root)
             if is_directory(op.source):
-                work.add([(op, op.source, path)])
+                work.add((op, op.source, path))
             else:
                 self._place_file(op, op.source, path)
-        work.run(self._place_directory, _THREADS if len(ops) > 1 else 1)
+        work.run(_THREADS)
 
     def _at(self, op: Op) -> str:
         """Where an operation's thing belongs; the directories above it are made."""
@@ -250,32 +266,29 @@ class Placer:
                     os.mkdir(path, 0o755)
         self.real.add(path)
 
-    def _place_directory(self, op: Tree, source: str, target: str) -> list[Directory]:
-        """What lies directly in one directory of a tree. Gives the directories in it, which are left to do."""
+    def _place_directory(self, op: Tree, source: str, target: str) -> tuple[list[Directory], int]:
+        """As `PlaceDirectory`. Trees have tens of thousands of files, so what is done for each is written out."""
         self._make_directory(target)
         inside: list[Directory] = []
+        skip, single, link, count = op.skip, self.single, os.link, 0
+        cut, own = len(op.source) + 1, OWN_NAMES if target == self.root else ()
         with os.scandir(source) as entries:
             for entry in entries:
                 below = f"{target}/{entry.name}"
-                if below in self.single or (op.skip and is_skipped(op, entry.path[len(op.source) + 1 :])):
-                    continue
-                if target == self.root and entry.name in OWN_NAMES:
+                if below in single or (skip and is_skipped(op, entry.path[cut:])) or entry.name in own:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     inside.append((op, entry.path, below))
-                else:
-                    self._place_entry(op, entry, below)
-        return inside
-
-    def _place_entry(self, op: Tree, entry: os.DirEntry[str], path: str) -> None:
-        """One file of a tree, by the shortest way where nothing stands against it."""
-        if self.can_link and not entry.is_symlink():
-            try:
-                os.link(entry.path, path)
-                return
-            except OSError:
-                pass  # tried again with a look at what is wrong
-        self._place_file(op, entry.path, path)
+                    continue
+                count += 1
+                if self.can_link and not entry.is_symlink():
+                    try:
+                        link(entry.path, below)
+                        continue
+                    except OSError:
+                        pass  # tried again with a look at what is wrong
+                self._place_file(op, entry.path, below)
+        return inside, count
 
     def _place_file(self, op: Tree, source: str, path: str) -> None:
         """A file or symbolic link of the store at `path`, whatever lies there now."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from devenv.derivations.graph import Graph
-from devenv.env.nix_shell import setup, shell_derivation
+from devenv.env.nix_shell import setup
 from devenv.env.object import render_object
+from devenv.env.shell_derivation import shell_derivation
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec, Unset
 from devenv.formats.derivation import references
 from devenv.shells import bash, fish, zsh
@@ -78,7 +79,7 @@ class Entered:
                     file.write_bytes(contents)
                     file.chmod(0o555 if executable else 0o444)
                 self.spec = store.adopt_tree("demo-env-spec", tree, ())
-            values = shell_derivation(spec, spec=self.spec, project=str(self.project))
+            values = shell_derivation(spec=self.spec, project=str(self.project))
             node = Graph(store.store_dir).add(
                 name="demo-shell",
                 system=values.system,

@@ -746,6 +746,8 @@ def test_threads_agree_about_shared_directories_and_what_is_in_their_way(
 ) -> None:
     """Eight trees that have the same directories and equal files, over a user's links and files in their places."""
     monkeypatch.setattr("devenv.views.placing._THREADS", 8)
+    monkeypatch.setattr("devenv.views.placing._TRIAL", 0)
+    monkeypatch.setattr("devenv.views.placing._DEAR", -1)
     shared = {
         f"d{n}": {f"s{m}": {f"f{k}": f"{n}{m}{k}" for k in range(5)} for m in range(5)} for n in range(5)
     }
@@ -770,6 +772,8 @@ def test_the_first_error_ends_all_threads_and_the_next_composition_mends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("devenv.views.placing._THREADS", 4)
+    monkeypatch.setattr("devenv.views.placing._TRIAL", 0)
+    monkeypatch.setattr("devenv.views.placing._DEAR", -1)
     trees = [make_tree(tmp_path / f"store/t{n}", {f"d{n}": {"f": str(n)}, "both": "same"}) for n in range(6)]
     other = make_tree(tmp_path / "store/other", {"both": "different", "d7": {"f": "7"}})
     before = threading.active_count()

@@ -127,6 +127,17 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
+def note_plain_entry(context: Context, project: Project) -> None:
+    """Record that nobody needs to be asked, or told, anything before a line of theirs runs in this environment."""
+    from devenv import known
+
+    trust = Trust(context.environ)
+    request = project_request(project)
+    if not request.on_entry and (not request.items or trust.verdict(project.root, request) == "unknown"):
+        key = known.key(project.root, context.environ)
+        known.note_entered(key, trust.content_path(request), context.environ)
+
+
 def ask_before_entering(context: Context, project: Project, *, shell: bool = False) -> None:
     """What somebody who enters on purpose must still be asked. Raises Untrusted where the answer is no.
 

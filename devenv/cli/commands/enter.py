@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from devenv import known
 from devenv.basis import find_locked_python
 from devenv.cli import warm
 from devenv.cli.background import start_compiling
 from devenv.cli.commands import lock as lock_command
-from devenv.cli.commands.allow import ask_before_entering
+from devenv.cli.commands.allow import ask_before_entering, note_plain_entry
 from devenv.cli.commands.cache import offer_to_trust
 from devenv.cli.context import Context
 from devenv.cli.environment_libraries import library_notices
@@ -76,7 +77,11 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         note_shell(project.root, prepared.spec, context.environ)
     if arguments.no_fhs:
         request.system = _relocated(prepared.spec, project, context)
-    libraries = library_notices(project, prepared.spec, context)
+    libraries = []
+    if not known.was_entered(known.key(project.root, context.environ), context.environ):
+        libraries = library_notices(project, prepared.spec, context)
+        if not libraries and not prepared.notices:
+            note_plain_entry(context, project)
     context.close()
     if not arguments.quiet:
         for notice in (*prepared.notices, *libraries):
