@@ -17,6 +17,7 @@ from typing import Any
 
 from devenv.adapter import PythonTarget
 from devenv.providers.errors import ProviderError
+from devenv.providers.python_answers import remembered
 
 _NAME = re.compile(r"python(?:3(?:\.(\d+))?)?", re.ASCII)
 _PREFIX = re.compile(r"\d+(?:\.\d+){0,2}", re.ASCII)
@@ -84,7 +85,7 @@ def find_python(request: str, environ: Mapping[str, str]) -> HostPython:
     seen: set[str] = set()
     found: list[tuple[str, str]] = []
     for candidate in _candidates(environ):
-        answer = _asked(candidate, passed_on)
+        answer = _asked(candidate, passed_on, environ)
         if answer is None or answer["executable"] in seen:
             continue
         seen.add(answer["executable"])
@@ -171,10 +172,12 @@ def _interpreters_in(directory: str) -> Iterator[str]:
     yield from (os.path.join(directory, match.group()) for match in fits)
 
 
-def _asked(path: str, passed_on: tuple[tuple[str, str], ...]) -> dict[str, Any] | None:
+def _asked(
+    path: str, passed_on: tuple[tuple[str, str], ...], environ: Mapping[str, str]
+) -> dict[str, Any] | None:
     """The interpreter's answers, "executable" made real; None for what is no usable interpreter."""
-    answer = _ask(path, passed_on)
-    if answer is None:
+    answer = remembered(path, passed_on, environ, lambda: _ask(path, passed_on))
+    if answer is None or not _is_whole(answer):
         return None
     real = os.path.realpath(answer["executable"])
     if not (os.path.isfile(real) and os.access(real, os.R_OK | os.X_OK)):
@@ -196,11 +199,17 @@ def _ask(path: str, passed_on: tuple[tuple[str, str], ...]) -> dict[str, Any] | 
             check=True,
         )
         answer: dict[str, Any] = json.loads(done.stdout)
-        is_whole = isinstance(answer["markers"]["implementation_name"], str) and bool(answer["executable"])
-        is_whole = is_whole and isinstance(answer["version"], str) and len(answer["minor"]) == 2
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, subprocess.SubprocessError, ValueError, RecursionError):
         return None
-    return answer if is_whole else None
+    return answer if _is_whole(answer) else None
+
+
+def _is_whole(answer: Mapping[str, Any]) -> bool:
+    try:
+        named = isinstance(answer["markers"]["implementation_name"], str) and bool(answer["executable"])
+        return named and isinstance(answer["version"], str) and len(answer["minor"]) == 2
+    except (KeyError, TypeError):
+        return False
 
 
 def _host_python(answer: Mapping[str, Any]) -> HostPython:
