@@ -52,11 +52,14 @@ def refuse(message: str) -> str:
 
 
 def files(spec: Spec) -> Mapping[str, str]:
-    return {"enter.elvish": template("enter.elvish").replace("LABEL", quote(prompt_label(spec)), 1)}
+    label = prompt_label(spec)
+    return {"enter.elvish": template("enter.elvish").replace("LABEL", quote(label), 1), "label": label}
 
 
 def interactive() -> Launch:
-    return Launch(arguments=("-rc", "{spec}/enter.elvish"))
+    return Launch(
+        arguments=("-rc", "{spec}/enter.elvish"), files=("~config/elvish/rc.elv", "~/.elvish/rc.elv")
+    )
 
 
 def command() -> Launch:

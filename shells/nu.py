@@ -51,12 +51,15 @@ def refuse(message: str) -> str:
 
 
 def files(spec: Spec) -> Mapping[str, str]:
-    return {"enter.nu": template("enter.nu").replace("LABEL", quote(prompt_label(spec)), 1)}
+    label = prompt_label(spec)
+    return {"enter.nu": template("enter.nu").replace("LABEL", quote(label), 1), "label": label}
 
 
 def interactive() -> Launch:
     return Launch(
-        arguments=("--execute", "source r#'{spec}/enter.nu'#"), pure_arguments=("--no-config-file",)
+        arguments=("--execute", "source r#'{spec}/enter.nu'#"),
+        pure_arguments=("--no-config-file",),
+        files=("~config/nushell/env.nu", "~config/nushell/config.nu", "~config/nushell/autoload"),
     )
 
 

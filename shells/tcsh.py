@@ -65,7 +65,13 @@ def _high_bytes() -> str:
 
 
 def interactive() -> Launch:
-    return Launch(arguments=("-i",), keep=("HOME",), environment={"HOME": "{spec}/tcsh"})
+    return Launch(
+        arguments=("-i",),
+        keep=("HOME",),
+        environment={"HOME": "{spec}/tcsh"},
+        plain_arguments=("-i",),
+        files=("/etc/csh.cshrc", "~/.tcshrc", "~/.cshrc"),
+    )
 
 
 def command() -> Launch:

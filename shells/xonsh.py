@@ -53,11 +53,18 @@ def files(spec: Spec) -> Mapping[str, str]:
         "runtime.xonsh": template("runtime.xonsh"),
         "enter.xsh": settings + template("enter.xsh"),
         "line.py": settings + template("line.xonsh"),
+        "label": prompt_label(spec),
     }
 
 
 def interactive() -> Launch:
-    return Launch(arguments=("-i",), keep=("XONSHRC",), environment={"XONSHRC": "{spec}/enter.xsh"})
+    return Launch(
+        arguments=("-i",),
+        keep=("XONSHRC",),
+        environment={"XONSHRC": "{spec}/enter.xsh"},
+        plain_arguments=("-i",),
+        files=("/etc/xonsh/xonshrc", "~config/xonsh/rc.xsh", "~config/xonsh/rc.d", "~/.xonshrc"),
+    )
 
 
 def command() -> Launch:

@@ -10,4 +10,8 @@ if (! $?__devenv_pure) then
         source ~/.cshrc
     endif
 endif
-source "$__devenv_spec/activate.tcsh"
+# Where the hook is in that file, it has taken this over.
+if ($?__devenv_spec) then
+    unsetenv __devenv_start
+    source "$__devenv_spec/activate.tcsh"
+endif

@@ -15,9 +15,12 @@ def __devenv_start(identity, label):
     def __devenv_enter(**_):
         import runpy
 
-        shown = "" if XSH.env.get("DEVENV_NO_PROMPT") else label
-        given = {"ID": identity, "ACTION": "enter", "FILE": place + "/activate.xsh", "PROJECT": "", "LABEL": shown}
-        runpy.run_path(place + "/runtime.xonsh", given)
+        if "__devenv_spec" in XSH.env:  # else the hook in those files has taken it over
+            if "__devenv_start" in XSH.env:
+                del XSH.env["__devenv_start"]
+            shown = "" if XSH.env.get("DEVENV_NO_PROMPT") else label
+            given = {"ID": identity, "ACTION": "enter", "FILE": place + "/activate.xsh", "PROJECT": "", "LABEL": shown}
+            runpy.run_path(place + "/runtime.xonsh", given)
         XSH.builtins.events.on_post_rc.remove(__devenv_enter)
 
     if "__devenv_pure" not in XSH.env:

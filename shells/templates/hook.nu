@@ -105,13 +105,63 @@ def __devenv_hook_stale [hook: record, moved: bool] {
     }
 }
 
+def __devenv_hook_identity [spec: string] { try { open --raw ($spec + "/id") | decode utf-8 | str trim } catch { "" } }
+
+def __devenv_hook_layers [] { $env | get -o __devenv | default {layers: []} | get layers }
+
+# Enter what `devenv enter` started this shell for, now that the user's files are read. It stays until the shell ends. Where a
+# file of the environment has entered it already, it is only remembered.
+def --env __devenv_hook_begin [] {
+    let hook = $env.__devenv_hook
+    let identity = __devenv_hook_identity $hook.held
+    let layer = $identity + " " + $hook.held_at
+    $env.__devenv_hook = $hook | merge {given: [], held_layer: $layer}
+    hide-env --ignore-errors __devenv_start __devenv_spec __devenv_project
+    if $layer not-in (__devenv_hook_layers) {
+        __devenv_change null {identity: $identity, place: $hook.held, project: $hook.held_at} []
+        __devenv_hook_label
+    }
+    let note = $__devenv_hook_tree + "/=shells=/" + $hook.given.0
+    try { ($hook.given.1 + "\n") | save --raw --force $note }
+}
+
+# The prompt begins with the name of the environment that is held.
+def --env __devenv_hook_label [] {
+    if "DEVENV_NO_PROMPT" in $env { return }
+    let before = $env | get -o PROMPT_COMMAND
+    $env.PROMPT_COMMAND = {||
+        let shown = if $before == null { "" } else if ($before | describe) starts-with "closure" { do $before } else { $before }
+        let hook = $env | get -o __devenv_hook
+        if $hook != null and $hook.held_layer in (__devenv_hook_layers) {
+            (open --raw ($hook.held + "/label") | decode utf-8) + $shown
+        } else { $shown }
+    }
+}
+
+# The newest environment of the project that is held: it replaces what it was made from, not one with parameters or
+# profiles of its own, nor one that was left, nor in a root of system packages.
+def --env __devenv_hook_hold [spec: string] {
+    let hook = $env.__devenv_hook
+    let identity = __devenv_hook_identity $spec
+    let there = $hook.held_layer in (__devenv_hook_layers) and not ($spec + "/root" | path exists)
+    if $there and $identity != "" and $hook.newest == $hook.held and $spec != $hook.held {
+        __devenv_change $hook.held_layer {identity: $identity, place: $spec, project: $hook.held_at} []
+        $env.__devenv_hook = $hook | merge {held: $spec, held_layer: ($identity + " " + $hook.held_at)}
+    }
+    $env.__devenv_hook.newest = $spec
+}
+
 # Leave the environment that this hook entered, and enter this one, if any.
-def --env __devenv_hook_switch [spec: string, project: string] {
+def --env __devenv_hook_switch [given: string, place: string] {
+    let held = $env.__devenv_hook.held != "" and $place == $env.__devenv_hook.held_at
+    if $held { __devenv_hook_hold $given }
+    let spec = if $held { "" } else { $given }
+    let project = if $held { "" } else { $place }
     let hook = $env.__devenv_hook
     if $spec == $hook.meant and ($spec == "" or $project == $hook.place) { return }
-    let identity = if $spec == "" { "" } else { try { open --raw ($spec + "/id") | decode utf-8 | str trim } catch { "" } }
+    let identity = if $spec == "" { "" } else { __devenv_hook_identity $spec }
     let enter = if $identity == "" { null } else { {identity: $identity, place: $spec, project: $project} }
-    let layers = $env | get -o __devenv | default {layers: []} | get layers
+    let layers = __devenv_hook_layers
     let layer = $identity + " " + $project
     let entered = if $enter == null or ($layer in $layers and $layer != $hook.layer) { "" } else { $layer }
     let leave = if $hook.layer == "" { null } else { $hook.layer }
@@ -130,6 +180,7 @@ def --env __devenv_hook_ask [] {
 
 # Find the project, read what is known about it, enter or leave, ask for what is missing.
 def --env __devenv_hook_look [] {
+    if $env.__devenv_hook.given != [] { __devenv_hook_begin }
     let moved = $env.PWD != $env.__devenv_hook.pwd
     if $moved { $env.__devenv_hook = $env.__devenv_hook | merge {pwd: $env.PWD, asked: ""} }
     let hook = $env.__devenv_hook
@@ -164,6 +215,16 @@ if "__devenv_hook" not-in $env {
     $env.__devenv_hook = {
         pwd: "", root: "", link: "", version: "", watched: [], often: {absent: [], small: [], large: []}
         asked: "", told: "", meant: "", place: "", layer: ""
+        given: [], held: "", held_at: "", held_layer: "", newest: ""
+    }
+    # What `devenv enter` hands over to this shell, and to no other: see devenv/env/hooked.py.
+    let start = $env | get -o __devenv_start | default "" | split row " "
+    if ($start | length) == 3 and $start.0 == ($nu.pid | into string) {
+        $env.__devenv_hook = $env.__devenv_hook | merge {
+            given: ($start | skip 1), held: $env.__devenv_spec, held_at: $env.__devenv_project
+        }
+    } else if $start != [""] {
+        hide-env --ignore-errors __devenv_start __devenv_spec __devenv_project
     }
     # First, so that the others find the environment.
     $env.config.hooks.pre_prompt = $env.config | get -o hooks.pre_prompt | default [] | prepend {||

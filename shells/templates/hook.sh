@@ -188,4 +188,5 @@ if [ -z "${__devenv_hook_on-}" ]; then
     fi
 fi
 __devenv_hook_pwd= __devenv_hook_changed=false
-__devenv_hook
+# Where `devenv enter` starts this shell, it enters first, and what it enters stays.
+if [ -z "${__devenv_spec-}" ]; then __devenv_hook; fi

@@ -3,6 +3,19 @@
 if (! $?__devenv_hook_on) then
     set __devenv_hook_on
     set __devenv_hook_cwd = '' __devenv_hook_root = '' __devenv_hook_version = '' __devenv_hook_asked = ''
+    # What `devenv enter` hands over to this shell, and to no other: see devenv/env/hooked.py.
+    set __devenv_hook_given = () __devenv_hook_held = '' __devenv_hook_held_at = '' __devenv_hook_newest = ''
+    if ($?__devenv_start) then
+        set __devenv_hook_given = ($__devenv_start)
+        if ("$__devenv_hook_given[1]" == "$$") then
+            set __devenv_hook_held = "$__devenv_spec:q" __devenv_hook_held_at = "$__devenv_project:q"
+        else
+            set __devenv_hook_given = ()
+        endif
+        unsetenv __devenv_start
+        unsetenv __devenv_spec
+        unsetenv __devenv_project
+    endif
     set __devenv_hook_told = '' __devenv_hook_meant = '' __devenv_hook_place = '' __devenv_hook_layer = ''
     set __devenv_hook_files = ()
     alias __devenv_hook_prompt 'source $__devenv_hook_directory:q/hook_look.tcsh'

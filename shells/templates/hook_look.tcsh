@@ -4,6 +4,7 @@ if ($?histchars) then
     set __devenv_hook_histchars = "$histchars"
 endif
 set histchars = ''
+if ($#__devenv_hook_given) source "$__devenv_hook_directory:q/hook_begin.tcsh"
 setenv __devenv_hook_moved 0
 if ("$cwd:q" != "$__devenv_hook_cwd:q") setenv __devenv_hook_moved 1
 set __devenv_hook_cwd = "$cwd:q"
@@ -15,16 +16,18 @@ set __devenv_hook_done = 0
 # tcsh expands what stands between backquotes and quotes nothing there, so all of it is handed over by variables.
 eval "`printenv __devenv_program | /bin/sh`"
 unsetenv __devenv_hook_* __devenv_program
+set __devenv_hook_target = "$__devenv_hook_root:q"
+if ("$__devenv_hook_held:q" != '' && "$__devenv_hook_root:q" == "$__devenv_hook_held_at:q") source "$__devenv_hook_directory:q/hook_hold.tcsh"
 if (! $__devenv_hook_done) then
     # devenv has been removed.
     unset __devenv_hook_on
     alias __devenv_hook_prompt :
-else if ("$__devenv_hook_spec:q" != "$__devenv_hook_meant:q" || "$__devenv_hook_root:q" != "$__devenv_hook_place:q") then
+else if ("$__devenv_hook_spec:q" != "$__devenv_hook_meant:q" || "$__devenv_hook_target:q" != "$__devenv_hook_place:q") then
     if ("$__devenv_hook_layer:q" != '' && $?__devenv_home) then
         set __devenv_action = leave __devenv_id = "$__devenv_hook_layer:q"
         source "$__devenv_home:q/change.tcsh"
     endif
-    set __devenv_hook_layer = '' __devenv_hook_meant = "$__devenv_hook_spec:q" __devenv_hook_place = "$__devenv_hook_root:q"
+    set __devenv_hook_layer = '' __devenv_hook_meant = "$__devenv_hook_spec:q" __devenv_hook_place = "$__devenv_hook_target:q"
     if ("$__devenv_hook_identity:q" != '') then
         set __devenv_hook_before = ''
         if ($?__devenv_journal) then
@@ -41,7 +44,7 @@ else if ("$__devenv_hook_spec:q" != "$__devenv_hook_meant:q" || "$__devenv_hook_
         unset __devenv_hook_before
     endif
 endif
-unset __devenv_hook_name __devenv_hook_done __devenv_hook_spec __devenv_hook_identity histchars
+unset __devenv_hook_name __devenv_hook_target __devenv_hook_done __devenv_hook_spec __devenv_hook_identity histchars
 if ($?__devenv_hook_histchars) then
     set histchars = "$__devenv_hook_histchars"
     unset __devenv_hook_histchars

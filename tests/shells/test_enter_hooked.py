@@ -13,7 +13,9 @@ import pytest
 from tests.shells.prompt import Machine, Prompt
 from tests.support.programs import program
 
-NAMES = ("bash", "zsh", "fish")
+# What the shells have in common is tried in these.
+SOME = ("bash", "zsh", "fish")
+NAMES = ("bash", "zsh", "fish", "xonsh", "nu", "elvish", "tcsh")
 # Becomes the shell as `devenv enter` does: it has the number of the process that says so.
 _ENTER = """
 import json, os, sys
@@ -90,6 +92,7 @@ def test_the_first_start_brings_the_environment_and_later_ones_leave_it_to_the_h
         prompt.close()
 
 
+@pytest.mark.parametrize("yard", SOME, indirect=True)
 def test_what_was_entered_stays_wherever_one_goes(yard: Yard) -> None:
     other = yard.machine.project("other", COLOUR="blue", HERE="yes")
     yard.enter().close()
@@ -113,6 +116,7 @@ def test_a_newer_environment_of_the_project_replaces_the_one_that_was_entered(ya
     assert prompt.variable("NEW") == "1"
 
 
+@pytest.mark.parametrize("yard", SOME, indirect=True)
 def test_an_environment_with_values_of_its_own_is_not_replaced(yard: Yard) -> None:
     with_port = yard.machine.know(yard.project, COLOUR="red", PORT="9000")
     yard.machine.know(yard.project, COLOUR="red", PORT="8080")
@@ -134,6 +138,7 @@ def test_without_the_hook_the_files_of_ours_enter(yard: Yard) -> None:
     assert not yard.note.exists()
 
 
+@pytest.mark.parametrize("yard", SOME, indirect=True)
 def test_a_note_is_good_for_one_start(yard: Yard) -> None:
     yard.enter().close()
     note = yard.note.read_text()
@@ -144,6 +149,7 @@ def test_a_note_is_good_for_one_start(yard: Yard) -> None:
     assert not yard.started_plainly(yard.enter()), "the files are others than they were"
 
 
+@pytest.mark.parametrize("yard", SOME, indirect=True)
 def test_what_another_process_was_given_is_not_taken(yard: Yard) -> None:
     prompt = Prompt(
         yard.shell,
