@@ -200,6 +200,7 @@ class Extending:
             aliases=spec.aliases,
             scripts=spec.scripts,
             functions=spec.functions,
+            completions=spec.completions,
             origins={key: f"{spec.name}, {origin}" for key, origin in spec.origins.items()}
             | {"root": extended.origin},
             objects=(*spec.packages, here),

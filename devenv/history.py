@@ -48,7 +48,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """One thing that is not the same. `kind`: package, parameter, variable, alias, function, script. None: not there."""
+    """One thing that is not the same. `kind`: package, parameter, variable, alias, function, completions, script. None: not there."""
 
     kind: str
     name: str
@@ -213,8 +213,9 @@ def differences(before: Environment, after: Environment) -> list[Difference]:
     found += _compared("package", _versions(before), _versions(after))
     found += _compared("parameter", _arguments(before.spec), _arguments(after.spec))
     found += _compared("variable", _variables(before.spec), _variables(after.spec))
-    found += _compared("alias", _aliases(before.spec), _aliases(after.spec))
+    found += _compared("alias", _words(before.spec.aliases), _words(after.spec.aliases))
     found += _compared("function", _functions(before.spec), _functions(after.spec))
+    found += _compared("completions", _words(before.spec.completions), _words(after.spec.completions))
     found += _compared("script", before.spec.scripts, after.spec.scripts)
     return found
 
@@ -249,8 +250,8 @@ def _arguments(spec: Spec) -> dict[str, str]:
     return {name: argument_text(value) for name, value in spec.parameters.items()}
 
 
-def _aliases(spec: Spec) -> dict[str, str]:
-    return {name: json.dumps(list(words), ensure_ascii=False) for name, words in spec.aliases.items()}
+def _words(found: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {name: json.dumps(list(words), ensure_ascii=False) for name, words in found.items()}
 
 
 def _functions(spec: Spec) -> dict[str, str]:

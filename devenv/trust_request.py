@@ -48,7 +48,18 @@ _BY_NAME = frozenset({"directory", "alias", "function", "script"})
 # What these bring is in the other fields by then. A profile is chosen by the user.
 _MERGED = ("extends", "members", "chosen", "objects", "root", "trees", "profiles")
 _WITHOUT_POWER = frozenset(
-    {"name", "packages", "builds", "fetches", "purifies", "origins", "parameters", "arguments", *_MERGED}
+    {
+        "name",
+        "packages",
+        "builds",
+        "fetches",
+        "purifies",
+        "origins",
+        "parameters",
+        "arguments",
+        "completions",
+        *_MERGED,
+    }
 )
 _OWN_PATH = re.compile(
     r"(?:^|[\s=:;,'\"(])((?:\.{1,2}|\$\{project\}|\$DEVENV_PROJECT|\$\{DEVENV_PROJECT\})(?:/[\w@%+.,=/-]*)?)"

@@ -50,6 +50,7 @@ def merge_configs(found: Sequence[Config]) -> Config:
         aliases=_agreed("aliases", found, lambda config: config.aliases, problems),
         scripts=_agreed("scripts", found, lambda config: config.scripts, problems),
         functions=_agreed("functions", found, lambda config: config.functions, problems),
+        completions=_agreed("completions", found, lambda config: config.completions, problems),
         parameters=_agreed_parameters(found, problems),
         registries=_agreed("registries", found, lambda config: config.registries, problems),
         mirrors=_agreed("registries", found, lambda config: config.mirrors, problems),

@@ -91,7 +91,7 @@ class Config:
     `packages`: version requests by toolchain ("node": "20"). `base`: "debian/bookworm"; `system`: packages of it.
     `lockfiles`: at most one of an ecosystem has no path, and then it is the only one; an ecosystem without any is
     switched off. `env`: operations by variable, their origins "devenv.toml:LINE". `aliases`: argument vectors.
-    `scripts`: program texts. `functions`: bodies by shell, as a spec has them. `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that
+    `scripts`: program texts. `functions`: bodies by shell, `completions`: words by command, as a spec has them. `registries`: URLs by "npm", "pypi", "pypi-files", "crates" or by the URL prefix that
     they replace. `mirrors`: URLs by archive ("debian"). `builds`, `fetches` and `purifies` are by name.
     `parameters` are declared; `arguments` are their values, once they are known: `devenv.config.parameters`.
     `origins`: where other things were declared, "devenv.toml:LINE" by "aliases.NAME", "functions.NAME", "scripts.NAME", "packages.NAME", ...
@@ -108,6 +108,7 @@ class Config:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    completions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     registries: Mapping[str, str] = field(default_factory=dict)
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     caches: Caches = field(default_factory=Caches)

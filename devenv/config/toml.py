@@ -235,6 +235,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
         aliases=_aliases(data.get("aliases", {})),
         scripts=dict(data.get("scripts", {})),
         functions=_functions(data.get("functions", {})),
+        completions={name: tuple(words) for name, words in data.get("completions", {}).items()},
         registries={name: value for name, value in registries.items() if name not in ARCHIVES},
         mirrors={
             name: (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
@@ -256,7 +257,7 @@ def _config(data: dict[str, Any], file_name: str, positions: Positions) -> Confi
 
 
 def _origins(data: Mapping[str, Any], origin: Callable[..., str]) -> dict[str, str]:
-    tables = ("aliases", "functions", "scripts", "packages", "registries")
+    tables = ("aliases", "completions", "functions", "scripts", "packages", "registries")
     found = {f"{table}.{name}": origin(table, name) for table in tables for name in data.get(table, {})}
     return found | {key: origin(key) for key in ("base", "members") if key in data}
 

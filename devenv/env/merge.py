@@ -31,6 +31,9 @@ def merge(specs: Iterable[Spec]) -> Spec:
     aliases = _agreed("alias", [(_owner(spec, "aliases"), spec.aliases) for spec in given], problems)
     scripts = _agreed("script", [(_owner(spec, "scripts"), spec.scripts) for spec in given], problems)
     functions = _agreed("function", [(_owner(spec, "functions"), spec.functions) for spec in given], problems)
+    completions = _agreed(
+        "completions of", [(_owner(spec, "completions"), spec.completions) for spec in given], problems
+    )
     views = tuple(dict.fromkeys(view for spec in given for view in spec.views))
     _agreed("view", [(_always(view.kind), {view.root: view.recipe}) for view in views], problems)
     parameters = _agreed("parameter", [(_always(spec.name), spec.parameters) for spec in given], problems)
@@ -44,6 +47,7 @@ def merge(specs: Iterable[Spec]) -> Spec:
         aliases=aliases,
         scripts=scripts,
         functions=functions,
+        completions=completions,
         views=views,
         packages=tuple(dict.fromkeys(package for spec in given for package in spec.packages)),
     )

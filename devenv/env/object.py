@@ -35,7 +35,7 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
 
     env.json · steps, for entering without a shell · per shell activate.SHELL, deactivate.SHELL, launch.SHELL and
     the files it is started with · root, the recipe of the FHS root if there is one · setup, for nix's shells · bin/ with the scripts ·
-    aliases/ and functions/, which are programs where a shell has none that come and go.
+    share/ with completions · aliases/ and functions/, which are programs where a shell has none that come and go.
     Where a shell cannot hold a value, its files say so and do nothing else; the other shells are as ever.
     """
     texts = {
@@ -54,6 +54,8 @@ def render_object(spec: Spec, shells: Mapping[str, Renderer]) -> dict[str, tuple
         files[f"bin/{name}"] = (_encode(script(text)), True)
     for place, text in function_programs(spec).items():
         files[place] = (_encode(text), True)
+    for place, text in completion_files(spec).items():
+        files[place] = (_encode(text), False)
     for name in spec.aliases:
         files[f"aliases/{name}"] = (_encode(alias_program(name, spec)), True)
     return dict(sorted(files.items()))
@@ -102,6 +104,17 @@ def alias_program(name: str, spec: Spec) -> str:
         f"{words}; fi\n"
         "done\nprintf '%s: not found\\n' \"$first\" >&2\nexit 127\n"
     )
+
+
+def completion_files(spec: Spec) -> dict[str, str]:
+    """What shells complete the environment's commands by, as packages bring it: words, and files beside them."""
+    found = {}
+    for name, given in spec.completions.items():
+        words = " ".join(given)
+        found[f"share/bash-completion/completions/{name}"] = f"complete -o default -W '{words}' -- {name}\n"
+        found[f"share/zsh/site-functions/_{name}"] = f"#compdef {name}\ncompadd -- {words}\n_files\n"
+        found[f"share/fish/vendor_completions.d/{name}.fish"] = f"complete -c {name} -a '{words}'\n"
+    return found
 
 
 # What runs a program in a shell's language, without the user's own files.

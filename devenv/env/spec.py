@@ -17,6 +17,7 @@ from devenv.errors import DevenvError, raise_problems
 PROJECT_MARK = "${project}"
 # Whose languages a function's body can be in; a body "sh" is POSIX shell code.
 FUNCTION_SHELLS = ("sh", "bash", "zsh", "fish", "xonsh", "pwsh", "nu", "elvish", "tcsh")
+WORD_MARKS = "-_.:/+@%,"  # what a word of a completion may hold besides letters and digits
 PROJECT_VARIABLE = "DEVENV_PROJECT"  # every environment sets it to the project's directory
 _OWN_PREFIX = "__devenv"  # what the rendered shell code keeps its state in
 
@@ -94,7 +95,7 @@ class Spec:
     whatever its place; prepends and appends follow in their order, so the last prepend is found first.
 
     `aliases` maps a name to a command's words, `scripts` a program's name to POSIX shell text, `functions` a
-    name to its body by shell, as FUNCTION_SHELLS has them. `root` is the recipe, a store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
+    name to its body by shell, as FUNCTION_SHELLS has them, `completions` a command to words that may follow it. `root` is the recipe, a store path, of the FHS root that it is entered in; None for that of the machine. `origins` says where other parts were
     declared, by "aliases.NAME", "functions.NAME" and "scripts.NAME": "devenv.toml:12". `parameters` are the values that it was made with,
     `profiles` the names of those that were chosen.
     Raises SpecError, or Problems with several.
@@ -105,6 +106,7 @@ class Spec:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    completions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     views: tuple[ViewRef, ...] = ()
     packages: tuple[PackageRef, ...] = ()
     root: str | None = None
@@ -170,6 +172,12 @@ def _problems(spec: Spec) -> Iterator[str]:
             yield f"script {name!r}: no shell can hold the NUL character in its text"
     for name, bodies in spec.functions.items():
         yield from _function_problems(name, bodies)
+    for name, words in spec.completions.items():
+        if not _is_command(name):
+            yield f"completions of {name!r}: the name must be of letters, digits, '_', '.', '+' and '-', as a program's"
+        for word in words:
+            if not is_plain_word(word):
+                yield f"completions of {name!r}: {word!r} is no word of letters, digits and {WORD_MARKS}"
     for view in spec.views:
         if view.root.startswith("/") or ".." in view.root.split("/") or "\0" in view.root:
             yield f"view {view.kind}: its place must be inside the project, not {view.root!r}"
@@ -187,6 +195,11 @@ def _function_problems(name: str, bodies: Mapping[str, str]) -> Iterator[str]:
             yield f"function {name!r}: {shell!r} is none of {', '.join(FUNCTION_SHELLS)}"
         if "\0" in text:
             yield f"function {name!r}: no shell can hold the NUL character in its body for {shell}"
+
+
+def is_plain_word(text: str) -> bool:
+    """Whether the text means itself in every shell, unquoted, wherever it stands in a list of words."""
+    return bool(text) and text.isascii() and all(letter.isalnum() or letter in WORD_MARKS for letter in text)
 
 
 def _is_name(name: str) -> bool:

@@ -52,6 +52,8 @@ def dump(spec: Spec) -> str:
     }
     if spec.functions:
         document["functions"] = {name: dict(bodies) for name, bodies in spec.functions.items()}
+    if spec.completions:
+        document["completions"] = {name: list(words) for name, words in spec.completions.items()}
     if spec.root is not None:
         document["root"] = spec.root
     if spec.origins:
@@ -103,6 +105,10 @@ def load(text: str) -> Spec:
                 for shell, text in _object(bodies, f"functions.{name}").items()
             }
             for name, bodies in _object(top.get("functions", {}), "functions").items()
+        },
+        completions={
+            name: tuple(_items(words, f"completions.{name}", _word))
+            for name, words in _object(top.get("completions", {}), "completions").items()
         },
         views=tuple(_items(top.get("views"), "views", _view)),
         packages=tuple(_items(top.get("packages"), "packages", _package)),

@@ -57,13 +57,18 @@ class Step:
 
 
 def lower(spec: Spec) -> tuple[Step, ...]:
-    """The steps of an environment. The spec object's own bin/, if it has scripts, is the first entry of PATH."""
+    """The steps of an environment. The spec object's own bin/, if it has scripts, is the first entry of PATH, and its share/,
+    if it has completions, that of XDG_DATA_DIRS."""
     steps = [Step(kind="set", name=PROJECT_VARIABLE, value=(PROJECT,))]
     for name, operations in sorted(spec.variables.items()):
         for operation in sorted(operations, key=_is_list):
             steps.extend(_steps(name, operation))
     if spec.scripts:
         steps.append(Step(kind="prepend", name="PATH", value=(SPEC, "/bin"), separator=":"))
+    if spec.completions:
+        # Where it does not exist, this is what it stands for. (XDG Base Directory Specification)
+        steps.append(Step(kind="default", name="XDG_DATA_DIRS", value=("/usr/local/share:/usr/share",)))
+        steps.append(Step(kind="prepend", name="XDG_DATA_DIRS", value=(SPEC, "/share"), separator=":"))
     return tuple(steps)
 
 

@@ -161,13 +161,14 @@ def _spec(config: Config, tools: NodeTools, recipes: Sequence[Recipe], root: Roo
         aliases=config.aliases,
         scripts=config.scripts,
         functions=config.functions,
+        completions=config.completions,
         views=tuple(ViewRef(kind=recipe.kind, root=recipe.root, recipe=recipe.path) for recipe in recipes),
         packages=(*tools.packages, *config.objects),
         root=root.recipe.path if root is not None else None,
         origins={
             key: origin
             for key, origin in config.origins.items()
-            if key.startswith(("aliases.", "functions.", "scripts."))
+            if key.startswith(("aliases.", "completions.", "functions.", "scripts."))
         },
         profiles=config.chosen,
         parameters=config.arguments,

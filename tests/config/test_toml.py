@@ -51,6 +51,8 @@ npm = "https://npm.test/"
 [functions]
 up = "cd .."
 down = { fish = "cd $argv", bash = "cd $1" }
+[completions]
+up = ["src", "--all"]
 """
     assert parse_config(text, "some/devenv.toml") == Config(
         name="survey",
@@ -72,9 +74,11 @@ down = { fish = "cd $argv", bash = "cd $1" }
         },
         aliases={"gs": ("git", "status"), "gl": ("git", "log", "--format=%h %s")},
         scripts={"serve": "node server.js"},
+        completions={"up": ("src", "--all")},
         functions={"up": {"sh": "cd .."}, "down": {"bash": "cd $1", "fish": "cd $argv"}},
         registries={"npm": "https://npm.test/"},
         origins={
+            "completions.up": "devenv.toml:24",
             "functions.up": "devenv.toml:21",
             "functions.down": "devenv.toml:22",
             "aliases.gs": "devenv.toml:14",
@@ -379,6 +383,15 @@ REFUSED = {
     "blank function": ("[functions]", 'x = " "', "functions.x", "found nothing", ""),
     "function for no shell": ("[functions]", "x = {}", "functions.x", "", ""),
     "function for an unknown shell": ("[functions]", 'x = { csh = "a" }', "functions.x.csh", "", ""),
+    "completions of nothing": ("[completions]", "x = []", "completions.x", "", ""),
+    "completions that are code": (
+        "[completions]",
+        'x = ["$(id)"]',
+        "completions.x[0]",
+        "a word of letters",
+        "",
+    ),
+    "completions with a blank": ("[completions]", 'x = ["a b"]', "completions.x[0]", "a word of letters", ""),
     "function and script": (
         "[functions]",
         'x = "a"\n[scripts]\nx = "a"',

@@ -82,6 +82,11 @@ specs = st.builds(
         st.dictionaries(st.sampled_from(FUNCTION_SHELLS), texts, min_size=1, max_size=3),
         max_size=2,
     ),
+    completions=st.dictionaries(
+        command_names,
+        st.lists(st.sampled_from(["start", "--port", "a:b", "x/y"]), max_size=2).map(tuple),
+        max_size=2,
+    ),
     views=st.lists(views, max_size=2).map(tuple),
     packages=st.lists(packages, max_size=2).map(tuple),
     origins=st.dictionaries(st.sampled_from(["aliases.gs", "scripts.serve"]), origins, max_size=2),

@@ -197,3 +197,52 @@ def test_a_list_of_the_users_for_completions_stays_when_it_holds_ours(tmp_path: 
         script.add(form)
         lines = script.run(base_environ(tmp_path), cwd=tmp_path).stdout.splitlines()
         assert lines[0] == lines[1] == lines[2]
+
+
+DECLARED = Spec(name="declared", completions={"demotool": ("start", "--port", "a/b:c"), "g++": ("x",)})
+OFFERED = {
+    "bash": (
+        "_completion_loader demotool; complete -p demotool; "
+        "COMP_WORDS=(demotool --) COMP_CWORD=1; compgen -W 'start --port a/b:c' -- --"
+    ),
+    "fish": "complete -C 'demotool st'; complete -C 'demotool --'",
+    "zsh": "compadd() { print -r -- $@ }; _files() { print files }; $_comps[demotool]; print -r -- $_comps[g++]",
+}
+SHOWN = {
+    "bash": "complete -o default -W 'start --port a/b:c' demotool\n--port\n",
+    "fish": "start\n--port\n",
+    "zsh": "-- start --port a/b:c\nfiles\n_g++\n",
+}
+
+
+@pytest.mark.parametrize("shell", OFFERED)
+def test_declared_words_are_offered_behind_their_command(shell: str, tmp_path: Path) -> None:
+    place = write_object(DECLARED, tmp_path / "spec")
+    script = Script(shell, tmp_path / "run")
+    if shell == "bash":
+        script.add(f"source {data('bash_completion')}")
+    if shell == "zsh":
+        script.add(compinit())
+    script.dump()
+    script.enter(place)
+    script.add(OFFERED[shell])
+    script.leave_last()
+    script.dump()
+    done = script.run(with_tool(tmp_path), cwd=tmp_path)
+    assert (done.returncode, done.stderr, done.stdout.decode()) == (0, b"", SHOWN[shell])
+    outside, after = (read_dump(tmp_path / "run" / f"dump-{number}") for number in range(2))
+    assert after == outside
+
+
+@pytest.mark.parametrize("shell", NAMES)
+def test_declared_words_come_through_the_lists_of_data(shell: str, tmp_path: Path) -> None:
+    place = write_object(DECLARED, tmp_path / "spec")
+    script = Script(shell, tmp_path / "run")
+    script.dump()
+    script.enter(place)
+    script.dump()
+    script.leave_last()
+    script.dump()
+    outside, inside, after = script.environments(base_environ(tmp_path), cwd=tmp_path)
+    assert inside["XDG_DATA_DIRS"] == f"{place}/share:/usr/local/share:/usr/share"
+    assert after == outside

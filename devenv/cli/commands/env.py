@@ -37,6 +37,9 @@ def describe(spec: Spec) -> list[str]:
             lines.append(f"  {name} {operation_text(operation)}  # {operation.origin}")
     lines += [f"  alias {name} = {' '.join(argv)}" for name, argv in sorted(spec.aliases.items())]
     lines += [f"  function {name} for {', '.join(bodies)}" for name, bodies in sorted(spec.functions.items())]
+    lines += [
+        f"  completions of {name}: {' '.join(words)}" for name, words in sorted(spec.completions.items())
+    ]
     lines += [f"  script {name}" for name in sorted(spec.scripts)]
     lines += [f"  {package.name} {package.version}  {package.path}" for package in spec.packages]
     lines += [f"  {view.kind} in {view.root}  {view.recipe}" for view in spec.views]

@@ -218,6 +218,19 @@ FIELDS = {
         shape=Names(names=_FUNCTION, values=Either(shapes=(_CODE, _BODIES), expected="shell code in quotes")),
         doc="Functions of the shell: POSIX sh, or a table of bodies by shell.",
     ),
+    "completions": Field(
+        shape=Names(
+            names=_COMMAND,
+            values=Array(
+                items=Text(
+                    expected="a word of letters, digits and -_.:/+@%,", pattern="[A-Za-z0-9_.:/+@%,-]+"
+                ),
+                expected="an array of words",
+                minimum=1,
+            ),
+        ),
+        doc="Words that shells offer behind a command, one of the project's for instance.",
+    ),
     "parameters": Field(
         shape=Names(
             names=Text(
