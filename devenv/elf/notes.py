@@ -9,13 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from devenv.elf.elf import Elf, text
-from devenv.elf.numbers import (
-    NT_FDO_DLOPEN,
-    NT_GNU_ABI_TAG,
-    NT_GNU_BUILD_ID,
-    PT_NOTE,
-    SHT_NOTE,
-)
+from devenv.elf.numbers import NT_FDO_DLOPEN, NT_GNU_ABI_TAG, NT_GNU_BUILD_ID, PT_NOTE, SHT_NOTE
 
 MAX_NOTE = 1 << 20
 MAX_NOTES = 4096

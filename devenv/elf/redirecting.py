@@ -5,7 +5,7 @@ from __future__ import annotations
 from devenv.elf import edits
 from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf
-from devenv.elf.patch import plan
+from devenv.elf.planning import plan
 from devenv.elf.rewriting import rewrite
 
 

@@ -18,7 +18,8 @@ from devenv.elf.elf import Elf
 from devenv.elf.errors import ElfError
 from devenv.elf.notes import build_id, dlopen_notes, notes
 from devenv.elf.noting import declare
-from devenv.elf.patch import Patch, plan
+from devenv.elf.patch import Patch
+from devenv.elf.planning import plan
 from devenv.elf.renaming import rename_symbols
 from devenv.elf.rewriting import rewrite
 from devenv.elf.source import Source

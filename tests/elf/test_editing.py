@@ -15,7 +15,8 @@ from devenv.elf import edits
 from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf
 from devenv.elf.errors import ElfError, UnsupportedElf
-from devenv.elf.patch import Patch, plan
+from devenv.elf.patch import Patch
+from devenv.elf.planning import plan
 from devenv.elf.renaming import rename_symbols
 from devenv.elf.rewriting import LARGE, rewrite
 from devenv.elf.versions import needed_by_library

@@ -14,7 +14,7 @@ from devenv.elf.draft import Draft
 from devenv.elf.elf import Elf
 from devenv.elf.notes import dlopen_notes
 from devenv.elf.noting import declare
-from devenv.elf.patch import plan
+from devenv.elf.planning import plan
 from devenv.elf.rewriting import rewrite
 from tests.elf.conftest import DYNAMIC, Workshop, run
 from tests.elf.handmade import Recipe, build

@@ -14,7 +14,7 @@ from devenv.elf.elf import Elf
 from devenv.elf.notes import dlopen_notes
 from devenv.elf.noting import PRIORITIES, declare
 from devenv.elf.numbers import PT_DYNAMIC, SHT_NOBITS
-from devenv.elf.patch import plan
+from devenv.elf.planning import plan
 from devenv.elf.rewriting import rewrite
 from devenv.errors import DevenvError
 
