@@ -9,16 +9,14 @@ nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from devenv.errors import DevenvError, raise_problems
-from devenv.events import Finished, Notice, Planned, Reporter, Started
-from devenv.formats.errors import FormatError
+from devenv.events import Finished, Planned, Reporter, Started
 from devenv.formats.store_path import StorePath, digest_of
 from devenv.store import reserve
 from devenv.store.collect import (
@@ -31,6 +29,7 @@ from devenv.store.collect import (
 )
 from devenv.store.database import Database
 from devenv.store.errors import StoreError, explaining, shown
+from devenv.store.gc_lock import collecting, locked
 from devenv.store.generations import (
     Generation,
     Profile,
@@ -39,10 +38,10 @@ from devenv.store.generations import (
     remove_generations,
 )
 from devenv.store.layout import Layout
-from devenv.store.locks import holders, lock, open_lock_file, try_lock
+from devenv.store.leftovers import LINKS, digest_in, forgotten_downloads, is_being_made, remove_unused_links
 from devenv.store.objects import Objects, referrers, referrers_closure, size_of
 from devenv.store.root_search import Root, RootSearch, roots_of
-from devenv.store.root_server import RootServer, make_socket_file
+from devenv.store.root_server import RootServer
 from devenv.store.temporary import remove_stale
 from devenv.store.trash import Trash, delete
 from devenv.store.views import dead_views
@@ -51,13 +50,7 @@ __all__ = ["Collected", "Limits", "collect", "delete_paths"]
 
 # Unregistered in one transaction; so long others may have to wait for an answer.
 _AT_ONCE = 256
-# What Nix keeps in store/.links, and what it may leave in the store directory while it works.
-LINKS = ".links"
-# How long those who come while a collection waits are made to wait, and how long they are not. In seconds.
-_FIRST_FOR, _LAST_FOR = 2.0, 8.0
-_POLL = 0.01
 _PATIENCE = 1.0  # seconds, with those who ask to keep something and then do not write it down
-_FORGOTTEN_AFTER = 7 * 24 * 3600  # seconds until a partial download is garbage
 # With fewer bytes free than this, space is made before more of it is taken.
 _SCARCE = 16 * 1024 * 1024
 _AT_ONCE_WHEN_SCARCE = 8
@@ -117,10 +110,10 @@ def collect(
     reporter = reporter or Reporter()
     with closing(Trash(layout.tmp)) as trash:
         if dry_run:
-            with _locked(layout, reporter, exclusive=False), closing(Database(layout.database)) as database:
+            with locked(layout, reporter, exclusive=False), closing(Database(layout.database)) as database:
                 return _Collection(layout, database, limits, policy, None).preview()
         _make_room(layout, trash)
-        with _collecting(layout, reporter) as (server, database):
+        with collecting(layout, reporter) as (server, database):
             collection = _Collection(layout, database, limits, policy, server)
             collection.run(trash)
         done = collection.done
@@ -144,56 +137,12 @@ def delete_paths(
     """
     reporter = reporter or Reporter()
     with closing(Trash(layout.tmp)) as trash:
-        with _collecting(layout, reporter) as (server, database):
+        with collecting(layout, reporter) as (server, database):
             collection = _Collection(layout, database, NO_LIMITS, policy, server)
             collection.run_for(set(paths), with_referrers, trash)
         _empty(trash, collection.done, reporter)
     collection.done.freed += remove_unused_links(layout)
     return collection.done
-
-
-@contextmanager
-def _collecting(layout: Layout, reporter: Reporter) -> Iterator[tuple[RootServer, Database]]:
-    make_socket_file(layout)
-    with ExitStack() as held:
-        held.enter_context(_locked(layout, reporter, exclusive=True))
-        server = held.enter_context(RootServer(layout))
-        yield server, held.enter_context(closing(Database(layout.database)))
-
-
-@contextmanager
-def _locked(layout: Layout, reporter: Reporter, *, exclusive: bool) -> Iterator[None]:
-    with explaining("locking the store", layout.gc_lock):
-        descriptor = open_lock_file(layout.gc_lock)
-    try:
-        if not try_lock(descriptor, exclusive=exclusive):
-            who = ", ".join(holders(descriptor)[:4]) or "another program that uses the store"
-            reporter.event(Notice(text=f"Waiting for {who} ..."))
-            with explaining("locking the store", layout.gc_lock):
-                _wait(layout, descriptor) if exclusive else lock(descriptor, exclusive=False)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _wait(layout: Layout, descriptor: int) -> None:
-    """Get the lock that others share, even if there is always one of them.
-
-    For some seconds at a time, those who come later are kept waiting; not for longer, since somebody may need one
-    of them to be done.
-    """
-    turn = open_lock_file(layout.gc_turn)
-    try:
-        while True:
-            for seconds, first in ((_FIRST_FOR, True), (_LAST_FOR, False)):
-                fcntl.flock(turn, fcntl.LOCK_EX if first else fcntl.LOCK_UN)
-                until = time.monotonic() + seconds
-                while time.monotonic() < until:
-                    if try_lock(descriptor, exclusive=True):
-                        return
-                    time.sleep(_POLL)
-    finally:
-        os.close(turn)
 
 
 class _Collection:
@@ -215,7 +164,7 @@ class _Collection:
         objects, _, plan = self._plan()
         self.done.paths = {path: objects[path].size for path in plan.dead}
         self.done.others = list(self._others(objects))
-        self.done.downloads = list(_forgotten_downloads(self.layout))
+        self.done.downloads = list(forgotten_downloads(self.layout))
         self.done.views = self._dead_views(set(plan.dead))
         return self.done
 
@@ -297,14 +246,14 @@ class _Collection:
             names = sorted(os.listdir(self.layout.store))
         for name in names:
             path = f"{self.layout.store}/{name}"
-            if path in objects or name == LINKS or _is_in_use(name):
+            if path in objects or name == LINKS or is_being_made(name):
                 continue
-            digest = _digest(self.layout, path)
+            digest = digest_in(self.layout, path)
             if digest is None or digest not in self._kept_digests:
                 yield path
 
     def _remove_other(self, path: str, trash: Trash) -> None:
-        digest = _digest(self.layout, path)
+        digest = digest_in(self.layout, path)
         server = self.server
         assert server is not None
         if digest is not None:
@@ -372,7 +321,7 @@ class _Collection:
             self.done.views.append(path)
 
     def _remove_downloads(self, trash: Trash) -> None:
-        for path in _forgotten_downloads(self.layout):
+        for path in forgotten_downloads(self.layout):
             self._move(path, trash)
             self.done.downloads.append(path)
 
@@ -408,7 +357,7 @@ def _find_roots(layout: Layout, objects: Objects, *, tidy: bool) -> tuple[set[st
     search = RootSearch(layout, objects)
     temporary = set()
     for path, _ in search.temporary(tidy=tidy):
-        digest = _digest(layout, path)
+        digest = digest_in(layout, path)
         if digest is not None:
             temporary.add(digest)
     search.links()
@@ -420,43 +369,6 @@ def _find_roots(layout: Layout, objects: Objects, *, tidy: bool) -> tuple[set[st
 def _without(roots: set[Root], gone: Iterable[Generation]) -> set[StorePath]:
     links = {link for generation in gone for link in generation.links}
     return {root.path for root in roots if root.link not in links}
-
-
-def _digest(layout: Layout, path: str) -> str | None:
-    """The hash in a path of the store directory, None where there is none."""
-    try:
-        return digest_of(layout.store_dir.parse(path))
-    except FormatError:
-        return None
-
-
-def _is_in_use(name: str) -> bool:
-    """Whether Nix seems to be making this right now: add-PID-N, tmp-PID-N and .tmp-link-PID-N name a process."""
-    for prefix in ("add-", "tmp-", ".tmp-link-"):
-        if name.startswith(prefix):
-            process = name[len(prefix) :].partition("-")[0]
-            return process.isdecimal() and os.path.exists(f"/proc/{process}")
-    return False
-
-
-def _forgotten_downloads(layout: Layout, age: float = _FORGOTTEN_AFTER) -> Iterator[str]:
-    """Partial downloads that nobody is about to go on with."""
-    try:
-        entries = list(os.scandir(layout.downloads))
-    except OSError:
-        return
-    for entry in entries:
-        with suppress(OSError):
-            if entry.stat(follow_symlinks=False).st_mtime < time.time() - age and not _is_locked(entry.path):
-                yield entry.path
-
-
-def _is_locked(path: str) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        return not try_lock(descriptor, exclusive=True)
-    finally:
-        os.close(descriptor)
 
 
 def _empty(trash: Trash, done: Collected, reporter: Reporter) -> None:
@@ -478,25 +390,6 @@ def _empty(trash: Trash, done: Collected, reporter: Reporter) -> None:
         reporter.event(Finished(key=path, failed=problem is not None))
 
 
-def remove_unused_links(layout: Layout) -> int:
-    """Remove what `.links` alone still holds; gives the bytes freed. Raises `StoreError`."""
-    freed = 0
-    directory = os.path.join(layout.store, LINKS)
-    with explaining("removing unused links", directory):
-        try:
-            entries = os.scandir(directory)
-        except FileNotFoundError:
-            return 0
-        with entries:
-            for entry in entries:
-                # No directory belongs here. A file that gets a second name at this moment loses only this one.
-                status = os.lstat(entry.path)
-                if status.st_nlink == 1:
-                    os.unlink(entry.path)
-                    freed += status.st_blocks * 512
-    return freed
-
-
 def _make_room(layout: Layout, trash: Trash) -> None:
     """Where the disk is full, delete first what needs no database: deleting rows takes space, too."""
     if reserve.free_bytes(layout.database) >= _SCARCE:
@@ -507,5 +400,5 @@ def _make_room(layout: Layout, trash: Trash) -> None:
         for path in trash.entries():
             for _ in delete(path):
                 pass
-        for path in _forgotten_downloads(layout, age=0):
+        for path in forgotten_downloads(layout, age=0):
             os.unlink(path)
