@@ -165,7 +165,7 @@ def test_an_edit_of_a_damaged_file_is_refused_or_done(
         1: lambda: now.runpath == "/new/" * 30,
         2: lambda: now.needed[:5] == [f"libnew{n}.so" for n in range(5)],
         5: lambda: edits.execstack(Draft(now)) is True,
-        9: lambda: (now.runpath, now.rpath) == (None, None),
+        10: lambda: (now.runpath, now.rpath) == (None, None),
     }
     assert asked.get(number, lambda: True)()
     assert done[0].size == len(after)
