@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from devenv.adapters._npm_lock import Entry, Lock
+from devenv.adapter import AdapterError
+from devenv.adapters._npm_lock import Entry, Lock, check_positions
 from devenv.formats.npm_places import MODULES
 
 # Several times what the largest projects have. Packages in a circle that ask for each other in several versions would
@@ -107,7 +108,7 @@ def _place(level: str, name: str) -> str:
 def hoisted_lock(
     file: str, graph: Graph, most: int = _MOST_PLACES, *, required_are_for_all: bool = False
 ) -> Lock:
-    """The tree of a graph as a lock. Raises `TooLarge`.
+    """The tree of a graph as a lock. Raises `AdapterError` where it has no end, `Problems` for places that cannot be.
 
     `required_are_for_all`: packages for another platform are left out where they are optional, and only there.
     """
@@ -123,7 +124,13 @@ def hoisted_lock(
             dev_dependencies={n: w.key for n, w in wants.items() if w.dev},
             optional_dependencies={n: w.key for n, w in wants.items() if w.optional and not w.dev},
         )
-    for place, key in hoist(graph, most).items():
+    try:
+        places = hoist(graph, most)
+    except TooLarge:
+        raise AdapterError(
+            f"{file}: its packages would lie in more places than any real ones", file=file
+        ) from None
+    for place, key in places.items():
         enclosing, _, name = place.rpartition(f"{MODULES}/")
         keys[place] = graph.where.get(key, "")
         enclosing = enclosing.rstrip("/")
@@ -147,7 +154,9 @@ def hoisted_lock(
             dependencies={n: w.key for n, w in wants.items() if not w.optional},
             optional_dependencies={n: w.key for n, w in wants.items() if w.optional},
         )
-    return Lock(file=file, name=None, version=None, entries=entries, keys=keys)
+    lock = Lock(file=file, name=None, version=None, entries=entries, keys=keys)
+    check_positions(lock)
+    return lock
 
 
 def _flags(graph: Graph) -> dict[str, tuple[bool, bool, bool]]:

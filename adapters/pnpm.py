@@ -12,8 +12,7 @@ from dataclasses import replace
 
 from devenv.adapter import AdapterError, Completions, Ecosystem, Options, Patch, Plan, Target
 from devenv.adapters._fields import Table, parse_json
-from devenv.adapters._npm_hoist import TooLarge, hoisted_lock
-from devenv.adapters._npm_lock import check_positions
+from devenv.adapters._npm_hoist import hoisted_lock
 from devenv.adapters._pnpm_graph import read_graph, runtimes
 from devenv.adapters._yaml import parse_yaml
 from devenv.adapters.npm import check_options, plan_lock
@@ -37,13 +36,7 @@ def plan(
     check_options(options, path)
     manifest = parse_json(siblings["package.json"], "package.json") if "package.json" in siblings else None
     top = parse_yaml(text, path)
-    try:
-        lock = hoisted_lock(path, read_graph(top, _patches(top, siblings)), required_are_for_all=True)
-    except TooLarge:
-        raise AdapterError(
-            f"{path}: its packages would lie in more places than any real ones", file=path
-        ) from None
-    check_positions(lock)
+    lock = hoisted_lock(path, read_graph(top, _patches(top, siblings)), required_are_for_all=True)
     found = plan_lock(
         lock, manifest, target=target, options=options, completions=completions, siblings=siblings
     )

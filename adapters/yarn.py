@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 from devenv.adapter import AdapterError, Completions, Ecosystem, Options, Patch, Plan, Target
 from devenv.adapters._fields import Faults, Table, parse_json
-from devenv.adapters._npm_hoist import Graph, TooLarge, Want, hoisted_lock
-from devenv.adapters._npm_lock import Entry, check_name, check_positions, read_integrity, read_version
+from devenv.adapters._npm_hoist import Graph, Want, hoisted_lock
+from devenv.adapters._npm_lock import Entry, check_name, read_integrity, read_version
 from devenv.adapters._npm_platform import platform_words
 from devenv.adapters._yaml import parse_yaml
 from devenv.adapters._yarn_lock import parse_yarn
@@ -80,13 +80,7 @@ def plan(
         if posixpath.basename(name) == "package.json" and not name.startswith("..")
     }
     settings = parse_yaml(siblings[_SETTINGS], _SETTINGS) if siblings.get(_SETTINGS, "").strip() else None
-    try:
-        lock = hoisted_lock(path, read_graph(top, modern, manifests, siblings, settings))
-    except TooLarge:
-        raise AdapterError(
-            f"{path}: its packages would lie in more places than any real ones", file=path
-        ) from None
-    check_positions(lock)
+    lock = hoisted_lock(path, read_graph(top, modern, manifests, siblings, settings))
     return plan_lock(
         lock, manifests[""], target=target, options=options, completions=completions, siblings=siblings
     )
