@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from devenv.adapter import GitQuery, RemoteFile
-from devenv.errors import DevenvError, raise_problems
 from devenv.fetch.errors import FetchError, MismatchError
 from devenv.fetch.git import checkout
 from devenv.formats.hashes import Hash
@@ -53,21 +52,11 @@ def answer_git(
 
     The trees stay in `store`, where what is built of them will look for them.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    from devenv.fetch.parallel import answer_each
 
     if client.offline and queries:
         raise FetchError(f"Cannot ask {queries[0].url} for {queries[0].commit[:12]}: --offline forbids it.")
-    answers: dict[str, tuple[RemoteFile, ...]] = {}
-    problems = []
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        asked = [(query, threads.submit(_answer, client, query, store)) for query in queries]
-        for query, future in asked:
-            try:
-                answers[query.key] = (future.result(),)
-            except DevenvError as error:
-                problems.append(error)
-    raise_problems(problems)
-    return answers
+    return answer_each(client, queries, lambda query: _answer(client, query, store), at_once=_AT_ONCE)
 
 
 def _answer(client: Client, query: GitQuery, store: Store | None) -> RemoteFile:

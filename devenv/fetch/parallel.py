@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from devenv.errors import DevenvError
+from devenv.errors import DevenvError, raise_problems
 from devenv.events import Finished, Planned, Reporter, Started
 from devenv.fetch.connections import CONNECTIONS
 from devenv.fetch.errors import CancelledError
@@ -24,13 +24,39 @@ def gather(
     label: Callable[[Item], str],
     reporter: Reporter,
 ) -> tuple[list[Answered], list[DevenvError]]:
-    """`work` on each item in threads: (answers, errors), each in the order of the items.
+    """`work` on each item in threads, which the reporter is told of: (answers, errors), in the order of the items.
 
     An interrupt cancels `client`, so that no thread goes on.
     """
     reporter.event(Planned(kind="lock", count=len(items)))
-    with ThreadPoolExecutor(max_workers=min(CONNECTIONS, max(len(items), 1))) as pool:
-        futures = [pool.submit(_reported, item, work, label, reporter) for item in items]
+    return _in_threads(client, items, lambda item: _reported(item, work, label, reporter), CONNECTIONS)
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+Question = TypeVar("Question", bound=_Keyed)
+
+
+def answer_each(
+    client: Client, queries: Sequence[Question], ask: Callable[[Question], Answered], *, at_once: int
+) -> dict[str, tuple[Answered, ...]]:
+    """What `ask` says of each query, by its key. Raises one error for all that cannot be had.
+
+    An interrupt cancels `client`, so that no thread goes on.
+    """
+    answers, errors = _in_threads(client, queries, ask, at_once)
+    raise_problems(errors)
+    return {query.key: (answer,) for query, answer in zip(queries, answers, strict=True)}
+
+
+def _in_threads(
+    client: Client, items: Sequence[Item], work: Callable[[Item], Answered], at_once: int
+) -> tuple[list[Answered], list[DevenvError]]:
+    with ThreadPoolExecutor(max_workers=min(at_once, max(len(items), 1))) as pool:
+        futures = [pool.submit(work, item) for item in items]
         try:
             return _results(futures)
         except BaseException:

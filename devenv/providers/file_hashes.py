@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from devenv.adapter import FileQuery, RemoteFile
-from devenv.errors import DevenvError, raise_problems
 from devenv.events import Reporter
 from devenv.fetch.errors import FetchError
 from devenv.formats.hashes import Hash
@@ -26,20 +25,10 @@ def answer_files(
     client: Client, queries: Sequence[FileQuery], reporter: Reporter
 ) -> dict[str, tuple[RemoteFile, ...]]:
     """The file of each query with its SHA-256, by the query's key. Raises one error for all that cannot be had."""
-    from concurrent.futures import ThreadPoolExecutor
+    from devenv.fetch.parallel import answer_each
 
-    answers: dict[str, tuple[RemoteFile, ...]] = {}
-    problems = []
     os.makedirs(client.endpoints.cache, exist_ok=True)
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        asked = [(query, threads.submit(_answer, client, query, reporter)) for query in queries]
-        for query, future in asked:
-            try:
-                answers[query.key] = (future.result(),)
-            except DevenvError as error:
-                problems.append(error)
-    raise_problems(problems)
-    return answers
+    return answer_each(client, queries, lambda query: _answer(client, query, reporter), at_once=_AT_ONCE)
 
 
 def _answer(client: Client, query: FileQuery, reporter: Reporter) -> RemoteFile:

@@ -7,6 +7,21 @@ import pytest
 
 from tests.derivations.site import Site, serving
 from tests.support.devenv import User
+from tests.support.sandboxes import require_sandboxes
+
+
+@pytest.fixture
+def sandboxes() -> None:
+    """For tests that build."""
+    require_sandboxes()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project without anything."""
+    place = tmp_path / "project"
+    place.mkdir()
+    return place
 
 
 @pytest.fixture

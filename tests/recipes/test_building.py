@@ -15,19 +15,8 @@ import pytest
 
 from tests.derivations.site import Site
 from tests.support.devenv import User, devenv_program
-from tests.support.sandboxes import require_sandboxes
 
-
-@pytest.fixture(autouse=True)
-def _sandboxes() -> None:
-    require_sandboxes()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    place = tmp_path / "project"
-    place.mkdir()
-    return place
+pytestmark = pytest.mark.usefixtures("sandboxes")
 
 
 def write(root: Path, text: str, **files: str) -> None:

@@ -28,12 +28,8 @@ from tests.derivations.site import Recorder
 from tests.support.devenv import User, devenv_program
 from tests.support.nix import Nix
 from tests.support.programs import program
-from tests.support.sandboxes import require_sandboxes
 
-
-@pytest.fixture(autouse=True)
-def _sandboxes() -> None:
-    require_sandboxes()
+pytestmark = pytest.mark.usefixtures("sandboxes")
 
 
 RECIPE = """
@@ -55,12 +51,10 @@ install = '''INSTALL'''
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    place = tmp_path / "project"
-    place.mkdir()
-    (place / "input").write_text("hello\n")
-    write(place, "test -e mended; cat made >$out")
-    return place
+def root(root: Path) -> Path:
+    (root / "input").write_text("hello\n")
+    write(root, "test -e mended; cat made >$out")
+    return root
 
 
 def write(root: Path, install: str) -> None:

@@ -13,7 +13,8 @@ import pytest
 from devenv.store.tree import dump
 from tests.derivations.site import Site
 from tests.support.devenv import User
-from tests.support.sandboxes import require_sandboxes
+
+pytestmark = pytest.mark.usefixtures("sandboxes")
 
 
 def sri(data: bytes, algorithm: str = "sha256") -> str:
@@ -21,18 +22,6 @@ def sri(data: bytes, algorithm: str = "sha256") -> str:
 
 
 RIGHT, WRONG = b"the right one\n", b"another one\n"
-
-
-@pytest.fixture(autouse=True)
-def _sandboxes() -> None:
-    require_sandboxes()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    place = tmp_path / "project"
-    place.mkdir()
-    return place
 
 
 def reads(name: str, more: str = "") -> str:

@@ -11,19 +11,8 @@ import pytest
 from tests.e2e.projects import npm_project, python_project
 from tests.support.devenv import User
 from tests.support.registry import Registry, point_clients_at, serve
-from tests.support.sandboxes import require_sandboxes
 
-
-@pytest.fixture(autouse=True)
-def _sandboxes() -> None:
-    require_sandboxes()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    place = tmp_path / "project"
-    place.mkdir()
-    return place
+pytestmark = pytest.mark.usefixtures("sandboxes")
 
 
 def test_packages_of_lockfiles_are_inputs(user: User, root: Path) -> None:

@@ -16,6 +16,7 @@ from devenv.formats.store_path import StorePath
 from devenv.store import tree
 from devenv.store.layout import Layout
 from devenv.store.local import Store
+from tests.support.killing import killed_after
 from tests.support.nix import Nix
 
 # Adds for ever, or a number of times, what others add at the same moment; prints a line for each round.
@@ -160,17 +161,7 @@ KILL_POINTS = [
 def test_a_kill_at_any_system_call_leaves_nothing_half_valid(layout: Layout, source: Path, call: str) -> None:
     """The process kills itself right after the n-th call of one kind, for n = 1, 3, 9 ..."""
     (source / "link").symlink_to("0")
-    worker = f"""
-import os, signal, sys
-real, left = {call}, [int(sys.argv[5])]
-def killing(*arguments, **options):
-    result = real(*arguments, **options)
-    left[0] -= 1
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-{call} = killing
-{WORKER}"""
+    worker = killed_after(call, "sys.argv[5]") + WORKER
     killed = 0
     for count in (1, 3, 9, 27, 81):
         code = subprocess.run(

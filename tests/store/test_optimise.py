@@ -19,6 +19,7 @@ from devenv.store.local import Store
 from devenv.store.optimise import Optimised, optimise
 from devenv.store.verify import verify
 from tests.store.trees import listing, make_odd
+from tests.support.killing import killed_after
 from tests.support.nix import Nix
 
 TOP = Path(__file__).parents[2]
@@ -185,22 +186,14 @@ def test_a_kill_at_any_system_call_harms_no_file(layout: Layout, nix: Nix, sourc
     with Store.open(layout) as store:
         paths = [store.add_tree(name, str(source)) for name in ("one", "two")]
         before = [contents(path) for path in paths]
-    program = f"""
-import os, signal, sys
+    opening = """
+import sys
 from devenv.store.layout import Layout
 from devenv.store.local import Store
 from devenv.store.optimise import optimise
-with Store.open(Layout(sys.argv[1])) as store:
-    real, left = {call}, [int(sys.argv[2])]
-    def killing(*arguments, **options):
-        result = real(*arguments, **options)
-        left[0] -= 1
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    {call} = killing
-    optimise(store)
+store = Store.open(Layout(sys.argv[1]))
 """
+    program = opening + killed_after(call, "sys.argv[2]") + "optimise(store)\nstore.close()\n"
     for count in (1, 2, 5):
         code = subprocess.run(
             [sys.executable, "-c", program, layout.root, str(count)], cwd=TOP, check=False

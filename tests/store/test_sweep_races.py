@@ -21,6 +21,7 @@ from devenv.store.roots import add_indirect_root
 from devenv.store.sweep import collect
 from devenv.store.verify import verify
 from tests.store.test_hostile import in_namespace
+from tests.support.killing import killed_after
 from tests.support.nix import Nix
 from tests.support.programs import program
 
@@ -185,17 +186,7 @@ def test_a_kill_at_any_system_call_leaves_nothing_half_done(
     layout: Layout, source: Path, tmp_path: Path, call: str
 ) -> None:
     """The collector kills itself right after the n-th call of one kind, for n = 1, 4, 16 ..."""
-    killing = f"""
-import os, signal, sys
-real, left = {call}, [int(sys.argv[3])]
-def killing(*arguments, **options):
-    result = real(*arguments, **options)
-    left[0] -= 1
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-{call} = killing
-{COLLECTOR}"""
+    killing = killed_after(call, "sys.argv[3]") + COLLECTOR
     kept = rooted(layout, tmp_path, 3)
     killed = 0
     for count in (1, 4, 16, 64):
