@@ -12,43 +12,29 @@ import pytest
 from tests.fetch.server import serving
 from tests.support.debian_r import DEBIAN_R
 from tests.support.devenv import User
+from tests.support.r_project import RProject, linked_package
 from tests.support.r_repository import Repository, r_package, r_tarball
 from tests.support.sandboxes import require_sandboxes
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 CONFIG = '# ours\nname = "survey"\nbase = "debian/trixie"\n\n[packages]\nr = "4.5"  # the one of the base\n'
-ZLIB = """
-#include <zlib.h>
-#include <Rinternals.h>
-SEXP version(void) { return mkString(zlibVersion()); }
-"""
 
 
-class Project:
+class Project(RProject):
     """A project with R, renv and one package, whose repository has more."""
 
     def __init__(self, user: User, root: Path, repository: Repository) -> None:
-        self.user, self.root, self.repository = user, root, repository
-        root.mkdir()
-        (root / "devenv.toml").write_text(CONFIG)
+        super().__init__(user, root, repository, CONFIG)
         self.write(renv=DEBIAN_R["renv"].version, alpha="1.0")
-
-    def write(self, **versions: str) -> None:
-        records = {
-            name: {"Package": name, "Version": version, "Source": "Repository", "Repository": "CRAN"}
-            for name, version in versions.items()
-        }
-        repositories = [{"Name": "CRAN", "URL": self.repository.url}]
-        document = {"R": {"Version": "4.5.0", "Repositories": repositories}, "Packages": records}
-        (self.root / "renv.lock").write_text(json.dumps(document, indent=2) + "\n")
 
     def locked(self) -> dict[str, str]:
         packages: dict[str, dict[str, Any]] = json.loads((self.root / "renv.lock").read_text())["Packages"]
         return {name: record["Version"] for name, record in packages.items() if name != "renv"}
 
-    def r(self, code: str) -> str:
-        done = self.user.run("enter", "--", "Rscript", "-e", code, cwd=self.root)
+    def said(self, code: str) -> str:
+        """What R prints."""
+        done = self.r(code)
         return done.stdout + done.stderr
 
 
@@ -64,14 +50,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             "alpha", "1.0", r_package("alpha", "1.0", "double <- function(x) 2 * x"), archived=True
         )
         repository.add("alpha", "1.1", r_package("alpha", "1.1", "double <- function(x) x + x"))
-        beta = r_package(
-            "beta",
-            "2.0",
-            "four <- function(x) alpha::double(gamma::same(alpha::double(x)))\nzlib <- function() .Call('version')",
-            {"src/code.c": ZLIB, "src/Makevars": "PKG_LIBS = -lz\n"},
-            Imports="alpha (>= 1.1), gamma, methods",
-            SystemRequirements="zlib",
-        )
+        code = "four <- function(x) alpha::double(gamma::same(alpha::double(x)))"
+        beta = linked_package("beta", "2.0", code, "alpha (>= 1.1), gamma, methods")
         repository.add("beta", "2.0", beta)
         repository.add("gamma", "0.1", r_package("gamma", "0.1", "same <- function(x) x"))
         needy = r_package("needy", "1.0", "", Imports="nowhere")
@@ -87,9 +67,9 @@ def test_packages_are_added_with_what_they_need_updated_and_removed(project: Pro
     project.user.run("add", "r:beta", cwd=project.root)
     assert project.locked() == {"alpha": "1.1", "beta": "2.0", "gamma": "0.1"}
     assert '"zlib1g-dev"' in (project.root / "devenv.lock").read_text()
-    assert project.r("cat(beta::four(3), beta::zlib())").startswith("12 1.")
+    assert project.said("cat(beta::four(3), beta::zlib())").startswith("12 1.")
     (project.root / "use.R").write_text("library(beta)\n")
-    assert "No issues found -- the project is in a consistent state." in project.r("renv::status()")
+    assert "No issues found -- the project is in a consistent state." in project.said("renv::status()")
     project.repository.add("gamma", "0.2", r_package("gamma", "0.2", "same <- function(x) x + 0"))
     project.user.run("update", "r:gamma", cwd=project.root)
     assert project.locked()["gamma"] == "0.2"

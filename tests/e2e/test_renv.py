@@ -12,51 +12,22 @@ import pytest
 
 from tests.fetch.server import serving
 from tests.support.devenv import User
+from tests.support.r_project import CONFIG, ZLIB_CODE, RProject, linked_package
 from tests.support.r_repository import Repository, r_package
 from tests.support.sandboxes import require_sandboxes
 
 pytestmark = pytest.mark.network
 
-CONFIG = 'name = "survey"\nbase = "debian/trixie"\n\n[packages]\nr = "4.5"\n'
-# Calls zlib: it is compiled and linked against a library of the system's packages.
-C_CODE = """
-#include <zlib.h>
-#include <R.h>
-#include <Rinternals.h>
-SEXP version(void) { return mkString(zlibVersion()); }
-"""
-
-
 LOCAL = {"Package": "local", "Version": "0.5", "Source": "Local"}
 FORGED = "Package: forge\nVersion: 0.2\nTitle: Forged\nAuthor: T\nMaintainer: T <t@t.test>\nDescription: X.\nLicense: MIT\n"
 
 
-class Project:
-    """A directory with devenv.toml and renv.lock, somebody's who has a repository of packages."""
-
-    def __init__(self, user: User, root: Path, repository: Repository) -> None:
-        self.user, self.root, self.repository = user, root, repository
-        root.mkdir()
-        (root / "devenv.toml").write_text(CONFIG)
-
-    def write(self, **packages: str | dict[str, str]) -> None:
-        """renv.lock, of versions in the repository and of whole records."""
-        records = {
-            name: {"Package": name, "Version": found, "Source": "Repository", "Repository": "CRAN"}
-            if isinstance(found, str)
-            else found
-            for name, found in packages.items()
-        }
-        repositories = [{"Name": "CRAN", "URL": self.repository.url}]
-        document = {"R": {"Version": "4.5.0", "Repositories": repositories}, "Packages": records}
-        (self.root / "renv.lock").write_text(json.dumps(document, indent=2))
+class Project(RProject):
+    """Such a project that is locked as a whole."""
 
     def lock(self, **packages: str | dict[str, str]) -> subprocess.CompletedProcess[str]:
         self.write(**packages)
         return self.user.run("lock", cwd=self.root)
-
-    def r(self, code: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.user.run("enter", "--", "Rscript", "-e", code, cwd=self.root, check=check)
 
     def locked(self) -> dict[str, object]:
         found: dict[str, object] = json.loads((self.root / "devenv.lock").read_text())
@@ -75,14 +46,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         repository = Repository(server)
         repository.add("alpha", "1.0", r_package("alpha", "1.0", "double <- function(x) 2 * x"))
         repository.add("alpha", "1.1", r_package("alpha", "1.1", "double <- function(x) x + x"))
-        beta = r_package(
-            "beta",
-            "2.0-1",
-            "four <- function(x) alpha::double(alpha::double(x))\nzlib <- function() .Call('version')",
-            {"src/code.c": C_CODE, "src/Makevars": "PKG_LIBS = -lz\n"},
-            Imports="alpha (>= 1.0), methods",
-            SystemRequirements="zlib",
-        )
+        code = "four <- function(x) alpha::double(alpha::double(x))"
+        beta = linked_package("beta", "2.0-1", code, "alpha (>= 1.0), methods")
         repository.add("beta", "2.0-1", beta, archived=True)
         repository.add("extra", "0.1", r_package("extra", "0.1", "word <- function() 'extra'"))
         found = Project(User(folder / "home"), folder / "project", repository)
@@ -225,7 +190,7 @@ def test_overrides_build_packages_otherwise_until_they_are_gone(project: Project
     project.r("1")
     before = project.paths()
     changes = {
-        "src/code.c": (C_CODE, C_CODE.replace("mkString(zlibVersion())", "ScalarInteger(SPICE)")),
+        "src/code.c": (ZLIB_CODE, ZLIB_CODE.replace("mkString(zlibVersion())", "ScalarInteger(SPICE)")),
         "R/code.R": ("", 'word <- Sys.getenv("WORD")\n'),
     }
     code = "four <- function(x) alpha::double(alpha::double(x))\nzlib <- function() .Call('version')"
