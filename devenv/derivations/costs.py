@@ -124,6 +124,11 @@ def guess(node: Node) -> float:
     return _LEAST + (node.size or 0) / _FETCH_RATE + below / _UNPACK_RATE
 
 
+def more_than_guessed(size: int) -> float:
+    """How much longer what unpacks a file takes than `guess` said, when its `size` in bytes was not known before."""
+    return size / _UNPACK_RATE
+
+
 def key(node: Node) -> Key:
     """What stands for builds that take about as long as each other."""
     builder = node.derivation.builder

@@ -29,6 +29,7 @@ OWN_BUILDERS = frozenset({UNPACK, BYTECODE, LINK, WRITE, DEB, CONFIGURE, VENV, P
 class Plan:
     """Work for outputs that are not valid. In each group the most urgent comes first.
 
+    ahead: seconds from when a node begins until nothing waits for it any more, as far as known, by its output
     waits_for: how many missing inputs a node has, by its output
     users: who waits for an output
     foreign: nodes whose builder is built in elsewhere, so that nothing can be done about them
@@ -37,6 +38,7 @@ class Plan:
     fetches: tuple[Node, ...]
     builds: tuple[Node, ...]
     foreign: tuple[Node, ...]
+    ahead: dict[StorePath, float]
     waits_for: dict[StorePath, int]
     users: dict[StorePath, list[Node]]
 
@@ -82,6 +84,7 @@ def make_plan(
         fetches=tuple(sorted(groups["fetch"], key=urgent)),
         builds=tuple(sorted(groups["build"], key=urgent)),
         foreign=tuple(groups["foreign"]),
+        ahead=ahead,
         waits_for=waits_for,
         users=users,
     )

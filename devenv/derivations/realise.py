@@ -17,10 +17,10 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from devenv.derivations.costs import Cost, Costs
+from devenv.derivations.costs import Cost, Costs, more_than_guessed
 from devenv.derivations.errors import BuildError
 from devenv.derivations.graph import Graph, Node
-from devenv.derivations.packages import FETCH_GIT
+from devenv.derivations.packages import FETCH, FETCH_GIT
 from devenv.derivations.plan import Plan, is_process, make_plan, requisites
 from devenv.derivations.schedule import Resources, Schedule
 from devenv.derivations.substitution import Bring, substitute
@@ -419,7 +419,14 @@ class _Run:
             return
         for made in batch:
             self._release(made.locks)
-        self._schedule.done([made.node for made in batch])
+        # Without sizes in lockfile and index, the largest files are known only when they are there.
+        more = {
+            info.path: more_than_guessed(info.nar_size)
+            for made in batch
+            if made.node.size is None and made.node.derivation.builder == FETCH
+            for info, _ in made.outputs
+        }
+        self._schedule.done([made.node for made in batch], more)
 
     def _fail(self, node: Node, error: DevenvError) -> None:
         if _errno(error) in _HOPELESS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -47,8 +47,10 @@ class Schedule:
         self._waits_for = dict(plan.waits_for)
         self._order = {node.out: position for position, node in enumerate(plan.builds)}
         self._fetches = list(reversed(plan.fetches))
+        # What is known of a node only now: seconds beyond those that were planned.
+        self._more: dict[StorePath, float] = {}
         # Positions are unique, so nodes are never compared.
-        self._ready: list[tuple[int, Node]] = []
+        self._ready: list[tuple[float, int, Node]] = []
         for node in plan.builds:
             if not plan.waits_for[node.out]:
                 self._is_ready(node)
@@ -83,15 +85,16 @@ class Schedule:
         passed = []
         found = None
         while self._ready and found is None:
-            position, node = heappop(self._ready)
+            entry = heappop(self._ready)
+            node = entry[-1]
             need = self._needs(node) if self._needs is not None else Resources()
             if self._fits(need):
                 found = node
                 self._under_way[node.out] = need
             else:
-                passed.append((position, node))
-        for entry in passed:
-            heappush(self._ready, entry)
+                passed.append(entry)
+        for each in passed:
+            heappush(self._ready, each)
         return found
 
     def _fits(self, need: Resources) -> bool:
@@ -110,14 +113,16 @@ class Schedule:
                 self._under_way[node.out] = Resources(0, 0)
                 self._changed.notify_all()
 
-    def done(self, nodes: Iterable[Node]) -> None:
-        """The outputs of `nodes` are valid."""
+    def done(self, nodes: Iterable[Node], more: Mapping[StorePath, float] | None = None) -> None:
+        """The outputs of `nodes` are valid. `more`: seconds that who uses an output takes beyond what was planned."""
         with self._changed:
             for node in nodes:
+                late = more.get(node.out, 0.0) if more else 0.0
                 self._left -= 1
                 self._under_way.pop(node.out, None)
                 for user in self._plan.users[node.out]:
                     self._waits_for[user.out] -= 1
+                    self._more[user.out] = self._more.get(user.out, 0.0) + late
                     if not self._waits_for[user.out] and user.out not in self._dropped:
                         self._is_ready(user)
             self._changed.notify_all()
@@ -125,7 +130,8 @@ class Schedule:
     def _is_ready(self, node: Node) -> None:
         position = self._order.get(node.out)
         if position is not None:
-            heappush(self._ready, (position, node))
+            urgency = self._plan.ahead[node.out] + self._more.get(node.out, 0.0)
+            heappush(self._ready, (-urgency, position, node))
 
     def failed(self, nodes: Iterable[Node], problem: DevenvError) -> None:
         """`nodes` cannot be had, so neither can what needs them."""

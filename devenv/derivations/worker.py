@@ -26,6 +26,7 @@ from devenv.errors import DevenvError
 from devenv.events import Event, Reporter, event_values
 from devenv.formats.store_path import StorePath
 from devenv.store.errors import explaining
+from devenv.store.meter import Meter
 from devenv.store.tree import scan
 
 Builder = Callable[[Job], tuple[str, ...]]
@@ -79,6 +80,8 @@ def _answer(line: bytes, interpreters: Interpreters) -> dict[str, Any]:
 
 
 def _build(request: dict[str, Any], interpreters: Interpreters) -> dict[str, Any]:
+    candidates = [StorePath(path) for path in request["candidates"]]
+    meter = Meter(candidates)
     job = Job(
         label=request["label"],
         env=request["env"],
@@ -86,9 +89,10 @@ def _build(request: dict[str, Any], interpreters: Interpreters) -> dict[str, Any
         pythons=request["pythons"],
         interpreters=interpreters,
         reporter=_Sender(),
+        meter=meter,
     )
     notices = builder(request["builder"])(job)
-    found = scan(job.target, [StorePath(path) for path in request["candidates"]])
+    found = meter.scanned() if meter.is_used else scan(job.target, candidates)
     return {
         "nar_hash": found.nar_hash.hex,
         "nar_size": found.nar_size,

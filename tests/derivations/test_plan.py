@@ -91,6 +91,16 @@ def test_a_failure_takes_only_those_that_need_it(graph: Graph) -> None:
     assert [str(problem) for problem in schedule.problems] == ["no a"]
 
 
+def test_what_turns_out_to_be_large_is_built_first(graph: Graph) -> None:
+    """Where no size was known, that of the file that came is what counts."""
+    nodes = {name: package(graph, name, None) for name in ("small", "large", "middle")}
+    schedule = Schedule(make_plan(nodes.values(), set()))
+    seconds = {"small 1": 0.1, "large 1": 9.0, "middle 1": 2.0}
+    for fetch in iter(schedule.fetch, None):
+        schedule.done([fetch], {fetch.out: seconds[fetch.label]})
+    assert [schedule.build() for _ in nodes] == [nodes["large"], nodes["middle"], nodes["small"]]
+
+
 def test_two_failures_below_one_node_count_it_once(graph: Graph) -> None:
     a, b = package(graph, "a"), package(graph, "b")
     schedule = Schedule(make_plan([link_node(graph, "both", {}, [a, b])], set()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from devenv.derivations.builders.interpreters import Interpreters
 from devenv.events import Reporter
+from devenv.store.meter import Meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,8 @@ class Job:
     and the store paths there, so that equal derivations give equal bytes.
 
     `label` is what people call the package, `pythons` are interpreters' paths by version ("3.11"), `reporter` hears
-    of the steps of long work.
+    of the steps of long work. A builder that writes the files of the tree in the order of a NAR, and changes none afterwards,
+    may have `meter` measure them on the way; else they are read again.
     """
 
     label: str
@@ -27,3 +29,4 @@ class Job:
     pythons: Mapping[str, str]
     interpreters: Interpreters
     reporter: Reporter = field(default_factory=Reporter)
+    meter: Meter | None = None

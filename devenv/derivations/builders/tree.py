@@ -60,6 +60,8 @@ class Tree:
 
     def __init__(self, root: str, *, ceiling: int, members: int) -> None:
         os.mkdir(root, 0o755)
+        # Whether files get other modes than open(2) is given; what it does to a directory says it for all of them.
+        self._masked = os.stat(root).st_mode & 0o555 != 0o555
         self._root = os.fsencode(root)
         self._kinds: dict[bytes, int] = {b"": _DIRECTORY}
         self._ceiling = ceiling
@@ -142,7 +144,8 @@ class Tree:
             for chunk in chunks:
                 while len(chunk) > (written := os.write(descriptor, chunk)):
                     chunk = chunk[written:]
-            os.fchmod(descriptor, mode)  # whatever the umask is
+            if self._masked:
+                os.fchmod(descriptor, mode)
             os.utime(descriptor, (1, 1))
         finally:
             os.close(descriptor)

@@ -61,4 +61,5 @@ def _unpack(job: Job, source: str) -> tuple[str, ...]:
         return unpack_tree(source, job.target)
     from devenv.derivations.builders.wheel import built_wheel, unpack_wheel
 
-    return unpack_wheel(built_wheel(source) if os.path.isdir(source) else source, job.target)
+    archive = built_wheel(source) if os.path.isdir(source) else source
+    return unpack_wheel(archive, job.target, None if job.env.get("patches") else job.meter)

@@ -16,16 +16,17 @@ from collections.abc import Iterator
 from devenv.derivations.builders.tree import Tree, ceiling, clean, most_members
 from devenv.derivations.builders.zip_members import Zip, ZipMember
 from devenv.derivations.errors import ArchiveError
+from devenv.store.meter import Meter, order
 
 LARGEST_RECORD = 64 << 20
 _STRONG = ("sha256", "sha384", "sha512")
 _SETUID_OR_SETGID = 0o6000
 
 
-def unpack_wheel(archive: str, target: str) -> tuple[str, ...]:
+def unpack_wheel(archive: str, target: str, meter: Meter | None = None) -> tuple[str, ...]:
     """Unpack the wheel `archive` into the new directory `target`; returns lines about what is odd.
 
-    Raises ArchiveError, OSError.
+    `meter` measures what is written. Raises ArchiveError, OSError.
     """
     with Zip(archive) as wheel:
         compressed = os.path.getsize(archive)
@@ -36,13 +37,16 @@ def unpack_wheel(archive: str, target: str) -> tuple[str, ...]:
             tree.expect(path, member.size)
         record = _record(wheel, members[record_name])
         unlisted = 0
-        for path, member in members.items():
+        for path, member in sorted(members.items(), key=lambda item: order(item[0])):
             data = wheel.data(member)
             if (expected := record.get(path)) is not None:
                 data = _verified(data, expected, member)
             elif path != record_name and not path.startswith((record_name + b".jws", record_name + b".p7s")):
                 unlisted += 1
-            tree.file(path, data, executable=_is_executable(path, member))
+            executable = _is_executable(path, member)
+            if meter is not None:
+                data = meter.file(path, member.size, data, executable=executable)
+            tree.file(path, data, executable=executable)
     tree.finish()
     if unlisted:
         return (

@@ -21,6 +21,7 @@ from typing import IO, Self
 from devenv.derivations.errors import ArchiveError
 
 CHUNK = 256 << 10
+_USUAL_EXTRA = 64  # bytes of extra fields in a local header; where there are more, the data is read by itself
 _LOCAL = struct.Struct("<4s5H3L2H")  # signature, version, flags, method, time, date, crc, sizes, lengths
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
@@ -59,9 +60,14 @@ class Zip:
 
     def data(self, member: ZipMember) -> Iterator[bytes]:
         """The member's data in chunks; size and CRC are checked by the end."""
-        start = self._data_offset(member)
+        start, first = self._beginning(member)
+        if len(first) == member.compressed and member.size <= CHUNK:
+            pieces = iter((_whole(first, member),) if member.deflated else (first,))
+        else:
+            pieces = self._raw(start, member)
+            pieces = _inflated(pieces) if member.deflated else pieces
         crc = size = 0
-        for chunk in _inflated(self._raw(start, member)) if member.deflated else self._raw(start, member):
+        for chunk in pieces:
             size += len(chunk)
             if size > member.size:
                 break
@@ -72,18 +78,22 @@ class Zip:
                 "is damaged: its size or checksum is not what the archive says", member=member.name
             )
 
-    def _data_offset(self, member: ZipMember) -> int:
-        header = os.pread(self._file.fileno(), _LOCAL.size, member.offset)
-        if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
+    def _beginning(self, member: ZipMember) -> tuple[int, bytes]:
+        """Where the data begins, and all of it that was read with the header: most members are small."""
+        ahead = _LOCAL.size + 4 * len(member.name) + _USUAL_EXTRA + min(member.compressed, CHUNK)
+        block = os.pread(self._file.fileno(), ahead, member.offset)
+        if len(block) < _LOCAL.size or not block.startswith(b"PK\3\4"):
             raise ArchiveError("is damaged: its data is not where the archive says", member=member.name)
-        _, _, flags, method, *_, name_length, extra_length = _LOCAL.unpack(header)
-        at = member.offset + _LOCAL.size
-        name = os.pread(self._file.fileno(), name_length, at).decode(
+        _, _, flags, method, *_, name_length, extra_length = _LOCAL.unpack_from(block)
+        if _LOCAL.size + name_length > len(block):
+            block = os.pread(self._file.fileno(), _LOCAL.size + name_length, member.offset)
+        name = block[_LOCAL.size : _LOCAL.size + name_length].decode(
             "utf-8" if flags & 0x800 else "cp437", "surrogateescape"
         )
         if name != member.name or bool(method) != member.deflated or flags & _ENCRYPTED:
             raise ArchiveError("has two headers that contradict each other", member=member.name)
-        return at + int(name_length) + int(extra_length)
+        at = _LOCAL.size + int(name_length) + int(extra_length)
+        return member.offset + at, block[at : at + member.compressed]
 
     def _raw(self, offset: int, member: ZipMember) -> Iterator[bytes]:
         left = member.compressed
@@ -94,6 +104,14 @@ class Zip:
             yield piece
             offset += len(piece)
             left -= len(piece)
+
+
+def _whole(data: bytes, member: ZipMember) -> bytes:
+    """A small member in one go; at most a byte more than it should have."""
+    try:
+        return zlib.decompressobj(-15).decompress(data, member.size + 1)
+    except zlib.error as error:
+        raise ArchiveError(f"is damaged: {error}") from error
 
 
 def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from devenv.derivations.builders import tree
 from devenv.derivations.builders.wheel import unpack_wheel
 from devenv.derivations.errors import ArchiveError
-from devenv.store.tree import remove
+from devenv.store.meter import Meter
+from devenv.store.tree import remove, scan
 from tests.derivations.archives import listing, record_line, wheel
 
 RECORD = "demo-1.0.dist-info/RECORD"
@@ -27,7 +28,9 @@ RECORD = "demo-1.0.dist-info/RECORD"
 def unpack(tmp_path: Path, data: bytes) -> dict[str, tuple[str, bytes]]:
     archive, target = tmp_path / "x.whl", tmp_path / "out"
     archive.write_bytes(data)
-    unpack_wheel(str(archive), str(target))
+    meter = Meter(())
+    unpack_wheel(str(archive), str(target), meter)
+    assert meter.scanned() == scan(str(target), ())
     return listing(target)
 
 
