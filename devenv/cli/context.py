@@ -8,13 +8,15 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from devenv.cli.warm import find_project
-from devenv.config.parameters import split_given
-from devenv.events import Notice, Reporter
-from devenv.project import NoProject, Project
-from devenv.workplace import Settings, Workplace
+
+# Many commands look at the store, or at what was made, alone: what a project is takes longest to load.
+if TYPE_CHECKING:
+    from devenv.events import Reporter
+    from devenv.project import Project
+    from devenv.workplace import Settings, Workplace
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
@@ -37,6 +39,8 @@ class Context:
 
     @cached_property
     def settings(self) -> Settings:
+        from devenv.workplace import Settings
+
         return Settings(
             environ=self.environ,
             store_dir=self.arguments.store_dir,
@@ -55,6 +59,9 @@ class Context:
     @cached_property
     def project(self) -> Project:
         """The project at or above `--project` or the current directory. Raises NoProject."""
+        from devenv.config.parameters import split_given
+        from devenv.project import NoProject, Project
+
         start = self.arguments.project or "."
         root = find_project(start)
         if root is None:
@@ -68,6 +75,9 @@ class Context:
 
     def workplace(self) -> Workplace:
         """The project's store and network, or the user's own where there is no project."""
+        from devenv.project import Project
+        from devenv.workplace import Workplace
+
         root = find_project(self.arguments.project or ".")
         if root is None:
             return Workplace(os.getcwd(), {}, self.settings)
@@ -75,9 +85,13 @@ class Context:
 
     def bare_workplace(self) -> Workplace:
         """The user's own, whatever project this is."""
+        from devenv.workplace import Workplace
+
         return Workplace(os.getcwd(), {}, self.settings)
 
     def notice(self, text: str) -> None:
+        from devenv.events import Notice
+
         self.reporter.event(Notice(text=text))
 
     def confirm(self, question: str, *, default: bool = True) -> bool:

@@ -25,6 +25,12 @@ def run() -> None:
             from devenv.cli.failures import report_failures
 
             sys.exit(report_failures(partial(_raise, error), os.environ))
+    if arguments[:1] == ["env"]:
+        from devenv.cli import warm
+
+        text = warm.show(arguments[1:], os.environ)
+        if text is not None:
+            sys.exit(_print(text))
     if arguments[:1] == ["patchelf"]:
         sys.exit(_patchelf(arguments[1:]))
     from devenv.cli.dispatch import main
@@ -45,6 +51,17 @@ def _start_warm(verb: str, *arguments: str) -> None:
         from devenv.cli.commands import fhs
 
         fhs.enter_remembered(arguments, os.environ)
+
+
+def _print(text: str) -> int:
+    from devenv.cli.failures import report_failures
+
+    def write() -> int:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return 0
+
+    return report_failures(write, os.environ)
 
 
 def _patchelf(arguments: list[str]) -> int:

@@ -79,6 +79,25 @@ def enter(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     become(request, spec, project, environ)
 
 
+def show(arguments: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """What `devenv env --json` prints where the environment is known to be current; None for what needs the full command."""
+    project = find_project(".") if list(arguments) == ["--json"] else None
+    if project is None:
+        return None
+    from devenv.stamp import current_spec
+
+    spec = current_spec(project, environ)
+    if spec is None:
+        return None
+    import json
+
+    try:
+        with open(f"{spec}/env.json", encoding="utf-8") as file:
+            return json.dumps(json.load(file), indent=2) + "\n"
+    except (OSError, ValueError):
+        return None
+
+
 def _recalled(project: str, environ: Mapping[str, str]) -> str | None:
     """The spec of an environment that was entered in another checkout without a word, made in this one."""
     from devenv import known
