@@ -139,24 +139,27 @@ def hoisted_lock(
             entries[place] = Entry(place=place, name=name, enclosing=enclosing, link=True, resolved=directory)
             entries.setdefault(directory, Entry(place=directory, name=name, enclosing=None))
             continue
-        dev, optional, dev_optional = flags[key]
-        wants = graph.wants[key]
-        package = graph.packages[key]
-        if required_are_for_all and not optional:
-            package = replace(package, os=(), cpu=(), libc=())
-        entries[place] = replace(
-            package,
-            place=place,
-            enclosing=enclosing,
-            dev=dev,
-            optional=optional,
-            dev_optional=dev_optional,
-            dependencies={n: w.key for n, w in wants.items() if not w.optional},
-            optional_dependencies={n: w.key for n, w in wants.items() if w.optional},
-        )
+        entry = _placed(graph, key, flags[key], required_are_for_all)
+        entries[place] = replace(entry, place=place, enclosing=enclosing)
     lock = Lock(file=file, name=None, version=None, entries=entries, keys=keys)
     check_positions(lock)
     return lock
+
+
+def _placed(graph: Graph, key: str, flags: tuple[bool, bool, bool], required_are_for_all: bool) -> Entry:
+    """A package with its place in the graph: what needs it, and what it needs."""
+    dev, optional, dev_optional = flags
+    package, wants = graph.packages[key], graph.wants[key]
+    if required_are_for_all and not optional:
+        package = replace(package, os=(), cpu=(), libc=())
+    return replace(
+        package,
+        dev=dev,
+        optional=optional,
+        dev_optional=dev_optional,
+        dependencies={n: w.key for n, w in wants.items() if not w.optional},
+        optional_dependencies={n: w.key for n, w in wants.items() if w.optional},
+    )
 
 
 def _flags(graph: Graph) -> dict[str, tuple[bool, bool, bool]]:

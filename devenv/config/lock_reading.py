@@ -6,6 +6,7 @@ This module lies near the start of every command: it must stay cheap to import a
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from devenv.adapter import ECOSYSTEMS, Options, RemoteFile
@@ -30,6 +31,17 @@ from devenv.debian.locked import LockedBase, LockedDeb, SuiteState
 from devenv.formats.hashes import SIZES, Hash
 
 _MISSING = object()
+_KEYS = (
+    "version",
+    "requests",
+    "lockfiles",
+    "toolchains",
+    "files",
+    "base",
+    "crates",
+    "extends",
+    "overrides",
+)
 
 
 def parse_lock(text: str, path: str) -> Lock:
@@ -88,54 +100,31 @@ def _read_lock(data: Any, path: str) -> Lock:
     if type(data) is not dict:
         raise Damage((), f"expected an object, found {kind_of(data)}")
     _check_version(data.get("version", _MISSING), path)
-    members = read_fields(
-        data,
-        (),
-        "version",
-        "requests",
-        "lockfiles",
-        "toolchains",
-        "files",
-        "base",
-        "crates",
-        "extends",
-        "overrides",
-    )
+    members = read_fields(data, (), *_KEYS)
+
+    def table(name: str) -> Iterator[tuple[str, Any, Keys]]:
+        for key, value in read_object(members.get(name, {}), (name,)).items():
+            yield key, value, (name, key)
+
+    def listed(name: str) -> Iterator[tuple[Any, Keys]]:
+        for index, value in enumerate(read_array(members.get(name, []), (name,))):
+            yield value, (name, index)
+
     read = _read_base(members["base"], ("base",)) if "base" in members else ((), (), (), None)
     system, added, outside, base = read
     return Lock(
         version=VERSION,
         requests=read_texts(members.get("requests", {}), ("requests",)),
-        lockfiles={
-            key: _read_lockfile(key, value, ("lockfiles", key))
-            for key, value in read_object(members.get("lockfiles", {}), ("lockfiles",)).items()
-        },
-        toolchains=tuple(
-            _read_toolchain(value, ("toolchains", index))
-            for index, value in enumerate(read_array(members.get("toolchains", []), ("toolchains",)))
-        ),
-        files={
-            key: tuple(
-                [
-                    _read_file(value, ("files", key, index))
-                    for index, value in enumerate(read_array(values, ("files", key)))
-                ]
-            )
-            for key, values in read_object(members.get("files", {}), ("files",)).items()
-        },
+        lockfiles={key: _read_lockfile(key, value, keys) for key, value, keys in table("lockfiles")},
+        toolchains=tuple(_read_toolchain(value, keys) for value, keys in listed("toolchains")),
+        files={key: _read_files(values, keys) for key, values, keys in table("files")},
         system=system,
         added=added,
         outside=outside,
         base=base,
         crates=_read_crates(members["crates"], ("crates",)) if "crates" in members else None,
-        extends=tuple(
-            _read_tree(value, ("extends", index))
-            for index, value in enumerate(read_array(members.get("extends", []), ("extends",)))
-        ),
-        overrides={
-            label: read_texts(facts, ("overrides", label))
-            for label, facts in read_object(members.get("overrides", {}), ("overrides",)).items()
-        },
+        extends=tuple(_read_tree(value, keys) for value, keys in listed("extends")),
+        overrides={label: read_texts(facts, keys) for label, facts, keys in table("overrides")},
     )
 
 
@@ -269,6 +258,10 @@ def _read_toolchain(data: Any, keys: Keys) -> LockedToolchain:
             for platform, value in read_object(found.get("files", {}), (*keys, "files")).items()
         },
     )
+
+
+def _read_files(values: Any, keys: Keys) -> tuple[RemoteFile, ...]:
+    return tuple([_read_file(value, (*keys, index)) for index, value in enumerate(read_array(values, keys))])
 
 
 def _read_file(data: Any, keys: Keys) -> RemoteFile:
