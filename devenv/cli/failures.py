@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 
+from devenv.cli.printable import printable_lines
 from devenv.errors import DevenvError, Problems
 
 EXPECTED, INTERRUPTED, BUG = 1, 130, 70
@@ -21,7 +22,8 @@ def report_failures(action: Callable[[], int], environ: Mapping[str, str]) -> in
         sys.stdout.flush()
         return status
     except DevenvError as error:
-        sys.stderr.write("\n".join(describe(error)) + "\n")
+        # Messages name files and values of repositories.
+        sys.stderr.write(printable_lines(line for text in describe(error) for line in text.split("\n")))
         return EXPECTED
     except KeyboardInterrupt:
         sys.stderr.write("devenv: stopped. What was fetched is kept; the next run goes on from there.\n")

@@ -320,3 +320,41 @@ def test_a_stamp_that_comes_along_is_not_believed(user: User, tmp_path: Path) ->
         shown = user.run(*words, cwd=root).stdout
         assert "BASH_ENV" not in shown
         assert not (tmp_path / "ran-stamp").exists(), words
+
+
+# What would clear a line, set a title, or turn the direction of writing.
+SEQUENCES = "\x1b[2K\r  + harmless\x1b]0;title\x07\u202e\x9b2J"
+
+
+def test_a_terminal_is_shown_nothing_that_it_would_obey(user: User, tmp_path: Path) -> None:
+    root = tmp_path / f"p{SEQUENCES}"
+    directory = root / "b\x1b[2Jin"
+    directory.mkdir(parents=True)
+    text = json.dumps(SEQUENCES)
+    (root / "devenv.toml").write_text(
+        f'name = "p"\n[env]\nGIT_SSH_COMMAND = {text}\nA = {text}\nPATH = {{ prepend = ["./b\\u001b[2Jin"] }}\n'
+        f'[aliases]\nls = ["evil", {text}]\n[scripts]\nsay = {text}\n'
+    )
+    user.run("lock", cwd=root)
+    user.run("enter", "-c", "true", cwd=root)
+    (root / "devenv.toml").write_text((root / "devenv.toml").read_text().replace('"evil"', '"worse"'))
+    said = b""
+    for words in (
+        "lock",
+        "diff",
+        "status",
+        "env",
+        "why GIT_SSH_COMMAND",
+        "why ls",
+        "why say",
+        "allow",
+        "allow --list",
+        "deny",
+        "nothing",
+    ):
+        done = user.run(*words.split(), cwd=root, check=False)
+        said += (done.stdout + done.stderr).encode()
+    (root / "devenv.toml").write_text('extends = "../nothing"\n')
+    said += user.run("check", cwd=root, check=False).stderr.encode()
+    assert b"worse" in said
+    assert re.findall(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80\xae", said) == []

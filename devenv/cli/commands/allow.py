@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from devenv.cli.context import Context
+from devenv.cli.printable import printable
 from devenv.hooking import refresh
 from devenv.preparation import prepare
 from devenv.project import Project, StaleLock
@@ -105,7 +106,7 @@ def _list(trust: Trust, *, as_json: bool) -> None:
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(grant.time))
             gone = "" if os.path.isdir(grant.project) else " (gone)"
             key = f"  {grant.content[:12]}" if kind == "contents" else ""
-            sys.stdout.write(f"{title}  {when}  {grant.name}  {_printable(grant.project)}{gone}{key}\n")
+            sys.stdout.write(f"{title}  {when}  {grant.name}  {printable(grant.project)}{gone}{key}\n")
             for item in grant.items if kind == "places" else ():
                 sys.stdout.write(f"    {sentence(item)}\n")
 
@@ -121,10 +122,6 @@ def _document(grant: Grant) -> dict[str, object]:
         "digest": grant.content,
         "items": items,
     }
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def note_plain_entry(context: Context, project: Project) -> None:

@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 from devenv.cli.context import Context
+from devenv.cli.printable import printable
 from devenv.errors import DevenvError
 from devenv.hooking import refresh
 from devenv.stamp import stamp_path
@@ -32,5 +33,5 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     with suppress(OSError):
         os.unlink(stamp_path(project.root, context.environ))  # entering must look again
     refresh(project.root, context.settings)
-    sys.stderr.write(f"devenv: {project.root} is denied; `devenv allow` undoes it\n")
+    sys.stderr.write(f"devenv: {printable(project.root)} is denied; `devenv allow` undoes it\n")
     return 0

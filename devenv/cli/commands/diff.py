@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from devenv.cli.context import Context
+from devenv.cli.printable import printable_lines
 from devenv.history import SHELL, Difference, compare
 
 _MOST_SHOWN = 120  # characters of one value
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
         ]
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in lines(found)))
+        sys.stdout.write(printable_lines(lines(found)))
     return 1 if found else 0
 
 

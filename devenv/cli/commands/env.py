@@ -7,6 +7,7 @@ import json
 import sys
 
 from devenv.cli.context import Context
+from devenv.cli.printable import printable_lines
 from devenv.env.describe import operation_text
 from devenv.env.spec import Spec
 from devenv.instantiation import instantiate_project
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(json.loads(made.spec.to_json()), indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in describe(made.spec)))
+        sys.stdout.write(printable_lines(describe(made.spec)))
     return 0
 
 

@@ -9,6 +9,7 @@ import sys
 
 from devenv.cli.commands.allow import ask_before_entering
 from devenv.cli.context import Context
+from devenv.cli.printable import printable
 from devenv.errors import DevenvError
 from devenv.extending import OUTSIDE
 from devenv.history import find_generation, profile_of, roll_back
@@ -38,7 +39,9 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     context.close()
     if not arguments.quiet:
         until = "" if arguments.files else ", until its files change"
-        sys.stderr.write(f"devenv: {project.root} has environment {generation.number} again{until}\n")
+        sys.stderr.write(
+            f"devenv: {printable(project.root)} has environment {generation.number} again{until}\n"
+        )
     return 0
 
 

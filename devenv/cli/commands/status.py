@@ -8,6 +8,7 @@ import json
 import sys
 
 from devenv.cli.context import Context
+from devenv.cli.printable import printable_lines
 from devenv.preparation import Status, project_status
 
 
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace, context: Context) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(dataclasses.asdict(found), indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _lines(found)))
+        sys.stdout.write(printable_lines(_lines(found)))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from devenv.cli.commands.store_queries import chosen_layout, print_json, print_lines
 from devenv.cli.context import Context
+from devenv.cli.printable import printable_lines
 
 if TYPE_CHECKING:
     from devenv.provenance import Answer
@@ -85,13 +86,12 @@ def _print_answer(arguments: argparse.Namespace, answer: Answer) -> int:
             }
         )
     else:
-        print_lines(
-            [
-                f"{answer.kind} {answer.name}",
-                *(f"  {each.what}  # {each.origin}" for each in answer.reasons),
-                *(f"  {note}" for note in answer.notes),
-            ]
-        )
+        lines = [
+            f"{answer.kind} {answer.name}",
+            *(f"  {each.what}  # {each.origin}" for each in answer.reasons),
+            *(f"  {note}" for note in answer.notes),
+        ]
+        sys.stdout.write(printable_lines(lines))
     return 1 if all(each.origin == YOURS for each in answer.reasons) else 0
 
 
