@@ -42,6 +42,7 @@ class Draft:
         return UnsupportedElf(self.elf.path, found, hint=hint)
 
     def require_dynamic(self) -> None:
+        """Raises UnsupportedElf for a static program."""
         if not self.elf.has_dynamic:
             raise self.unsupported(
                 "cannot find section '.dynamic'. The input file is most likely statically linked",
@@ -69,7 +70,7 @@ class Draft:
 
     @property
     def strings(self) -> bytearray:
-        """The whole dynamic string table, with additions."""
+        """The whole dynamic string table, with additions. Raises DamagedElf."""
         if self._strings is None:
             offset, size = self.elf.string_table
             self._strings = bytearray(self.elf.source.read(offset, size, "the dynamic strings"))
@@ -111,13 +112,17 @@ class Draft:
         self.overwritten.append((index, len(data)))
 
     def string(self, index: int) -> bytes:
+        """The text at this offset of the table. Raises DamagedElf."""
         table = self.strings
         if index >= len(table):
             raise self.elf.damaged(f"string table index out of bounds: {index:#x} of {len(table):#x} bytes")
         return bytes(table[index : table.index(0, index)])
 
     def add_string(self, value: str) -> int:
-        """The offset of this text in the table, where it stands already or at its end."""
+        """The offset of this text in the table, where it stands already or at its end.
+
+        Raises UnsupportedElf for a NUL in it.
+        """
         data = data_of(value)
         if b"\0" in data:
             raise self.unsupported(f"a name with a NUL character cannot be stored: {value[:64]!r}")
@@ -171,6 +176,7 @@ class Draft:
 
     @property
     def changed(self) -> bool:
+        """Does anything of it differ from the file?"""
         return (
             self.interpreter is not None
             or self.dynamic != self.elf.dynamic

@@ -153,6 +153,7 @@ def _machine_of(path: str) -> int | None:
 
 
 def remove_needed(draft: Draft, names: Iterable[str]) -> None:
+    """Need these libraries no longer. Raises UnsupportedElf for a static program."""
     draft.require_dynamic()
     gone = {data_of(name) for name in names}
     draft.dynamic = [
@@ -231,6 +232,7 @@ def execstack(draft: Draft) -> bool | None:
 
 
 def set_execstack(draft: Draft, executable: bool) -> None:
+    """Say whether the stack may be executed, in PT_GNU_STACK, which is made where there is none."""
     wanted = PF_X if executable else 0
     for segment in draft.segments:
         if segment.type == PT_GNU_STACK:
@@ -264,7 +266,10 @@ def set_os_abi(draft: Draft, name: str) -> None:
 
 
 def clear_symbol_version(draft: Draft, names: Iterable[str]) -> None:
-    """Let these symbols bind to any version: their index becomes 1, global without a version."""
+    """Let these symbols bind to any version: their index becomes 1, global without a version.
+
+    Raises UnsupportedElf without versions.
+    """
     draft.require_dynamic()
     wanted = {data_of(name) for name in names}
     address = draft.elf.value(DT_VERSYM)

@@ -74,6 +74,10 @@ class Elf:
 
     @classmethod
     def open(cls, path: str, *, whole: bool = False) -> Self:
+        """Read a file's headers; `whole` reads all of it at once.
+
+        Raises DamagedElf, UnsupportedElf, or ElfError where it cannot be read.
+        """
         source = Source.open(path, whole=whole)
         try:
             return cls(source)
@@ -142,7 +146,7 @@ class Elf:
 
     @property
     def interpreter(self) -> str | None:
-        """The path in PT_INTERP; None for libraries and static programs."""
+        """The path in PT_INTERP; None for libraries and static programs. Raises DamagedElf."""
         segment = self.segment(PT_INTERP)
         if segment is None:
             return None
@@ -190,6 +194,7 @@ class Elf:
         return self.source.read(table.offset, table.size, "data region extends past file end: section names:")
 
     def section_name(self, section: Section, names: bytes | None = None) -> str:
+        """The name of a section; `names` is the table of names, if it was read. Raises DamagedElf."""
         names = self.section_names if names is None else names
         if section.name >= len(names):
             raise self.damaged(
@@ -283,7 +288,7 @@ class Elf:
         return self._strings
 
     def string(self, index: int) -> str:
-        """The dynamic string at this offset of the table."""
+        """The dynamic string at this offset of the table. Raises DamagedElf."""
         offset, size = self.string_table
         if index >= size:
             raise self.damaged(f"string table index out of bounds: {index:#x} of {size:#x} bytes")

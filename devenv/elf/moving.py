@@ -240,7 +240,10 @@ class Terrain:
     # The end of the file.
 
     def payload(self) -> int:
-        """Where the ELF part of the file ends, and something appended to it starts; the file's size if nothing is."""
+        """Where the ELF part of the file ends, and something appended to it starts; the file's size if nothing is.
+
+        Raises DamagedElf.
+        """
         elf = self.elf
         ends = [elf.header_size, elf.phoff + len(elf.segments) * elf.shape.phdr.size]
         ends.append(elf.shoff + len(elf.sections) * elf.shape.shdr.size if elf.sections else 0)

@@ -16,7 +16,10 @@ MAX_NOTES = 4096
 
 
 def notes(elf: Elf) -> Iterator[tuple[bytes, int, bytes]]:
-    """(owner, type, description) of every note, from the segments, or the sections of a file that has none."""
+    """(owner, type, description) of every note, from the segments, or the sections of a file that has none.
+
+    Raises DamagedElf.
+    """
     places = [(s.offset, s.filesz, s.align) for s in elf.segments if s.type == PT_NOTE]
     if not places:
         places = [(s.offset, s.size, s.align) for s in elf.sections if s.type == SHT_NOTE]

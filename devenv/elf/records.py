@@ -98,6 +98,7 @@ class Section:
         return self.offset + self.size
 
     def copy(self) -> Section:
+        """One that can be changed without changing this."""
         place = (self.addr, self.offset, self.size)
         return Section(
             self.index,

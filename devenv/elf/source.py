@@ -85,7 +85,7 @@ class Source:
         return data
 
     def string(self, offset: int, end: int, what: str) -> bytes:
-        """The bytes up to the first NUL, which must come before `end`."""
+        """The bytes up to the first NUL, which must come before `end`. Raises DamagedElf."""
         end = min(end, self.size, offset + LONGEST_STRING)
         step = 256
         found = b""

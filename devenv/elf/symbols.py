@@ -15,7 +15,7 @@ _STEP = 4096
 
 
 def symbol_table(elf: Elf) -> tuple[int, int] | None:
-    """Offset in the file and number of the dynamic symbols; None where there are none."""
+    """Offset in the file and number of the dynamic symbols; None where there are none. Raises DamagedElf."""
     address = elf.value(DT_SYMTAB)
     offset = None if address is None else elf.offset_of(address)
     if address is None or offset is None:
@@ -92,6 +92,7 @@ class GnuHash:
 
 
 def gnu_hash_table(elf: Elf) -> GnuHash | None:
+    """The table of DT_GNU_HASH, None where there is none. Raises DamagedElf."""
     address = elf.value(DT_GNU_HASH)
     offset = None if address is None else elf.offset_of(address)
     if offset is None:
@@ -109,6 +110,7 @@ def gnu_hash_table(elf: Elf) -> GnuHash | None:
 
 
 def gnu_hash(name: bytes) -> int:
+    """The hash of a symbol's name in DT_GNU_HASH: Bernstein's, times 33."""
     value = 5381
     for byte in name:
         value = (value * 33 + byte) & 0xFFFFFFFF
@@ -116,6 +118,7 @@ def gnu_hash(name: bytes) -> int:
 
 
 def sysv_hash(name: bytes) -> int:
+    """The hash of a symbol's name in DT_HASH, as the System V gABI defines it."""
     value = 0
     for byte in name:
         value = (value << 4) + byte

@@ -78,7 +78,7 @@ def compare(first: str, second: str) -> int:
 
 
 def satisfies(version: str, operator: str, wanted: str) -> bool:
-    """Whether a version stands in a relation ("<<", "<=", "=", ">=", ">>") to another."""
+    """Whether a version stands in a relation ("<<", "<=", "=", ">=", ">>") to another. Raises FormatError."""
     order = compare(version, wanted)
     match operator:
         case "=":

@@ -206,7 +206,7 @@ def parse_outputs(data: bytes, name: str, store_dir: StoreDir | None = None) -> 
 
 
 def name_of_drv(path: StorePath) -> str:
-    """The name of the derivation in the .drv file at `path`."""
+    """The name of the derivation in the .drv file at `path`. Raises FormatError where it is none."""
     name = name_of(path)
     if not name.endswith(DRV_SUFFIX) or name == DRV_SUFFIX:
         raise FormatError(f"{path} is not a derivation: its name does not end in {DRV_SUFFIX}")

@@ -62,7 +62,7 @@ class Hash:
 
     @classmethod
     def of(cls, algorithm: Algorithm, data: bytes) -> Hash:
-        """The hash of `data`."""
+        """The hash of `data`. Raises FormatError for an unknown algorithm."""
         import hashlib  # only here: half the start-up time of this module
 
         if algorithm not in SIZES:
@@ -71,7 +71,7 @@ class Hash:
 
     @classmethod
     def from_hex(cls, algorithm: Algorithm, text: str) -> Hash:
-        """From base 16, letters of either case."""
+        """From base 16, letters of either case. Raises FormatError."""
         size = SIZES.get(algorithm)
         if size is None:
             raise FormatError(f"unknown hash algorithm {algorithm!r}", hint=_KNOWN)
@@ -82,7 +82,7 @@ class Hash:
 
     @classmethod
     def parse_typed(cls, text: str) -> Hash:
-        """From `algorithm:digest`, the digest in base 16, nix base 32 or base 64."""
+        """From `algorithm:digest`, the digest in base 16, nix base 32 or base 64. Raises FormatError."""
         algorithm, colon, body = text.partition(":")
         if not colon or algorithm not in SIZES:
             raise FormatError(
@@ -103,6 +103,7 @@ class Hash:
 
         Values of unknown algorithms are passed over, but at least one must be known. A damaged value of a
         known algorithm is an error even beside a good one: lockfiles are not edited by hand.
+        Raises FormatError.
         """
         best: Hash | None = None
         for word in text.split():

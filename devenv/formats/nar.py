@@ -176,7 +176,10 @@ class Reader:
         self._state: Callable[[list[Event]], bool] = self._magic
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that are complete with `data`. Contents come as they arrive."""
+        """The events that are complete with `data`. Contents come as they arrive.
+
+        Raises FormatError at the offset of the damage.
+        """
         self._passed += self._at
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0

@@ -97,6 +97,7 @@ class Comparator:
     version: Version
 
     def accepts(self, version: Version) -> bool:
+        """Whether a version stands in this relation to the comparator's, by precedence alone."""
         if self.operator == "=":
             return version == self.version
         if self.operator.startswith("<"):

@@ -105,7 +105,10 @@ class StoreDir:
         return self._make(kind, _sha256_hex(nar_sha256), name)
 
     def fixed_path(self, name: str, hash: Hash, recursive: bool) -> StorePath:
-        """Where a fixed output lies: `hash` is of the NAR if `recursive`, else of the one file's contents."""
+        """Where a fixed output lies: `hash` is of the NAR if `recursive`, else of the one file's contents.
+
+        Raises StorePathError.
+        """
         if recursive and hash.algorithm == "sha256":
             return self.source_path(name, hash)
         if hash.algorithm == "sha384":

@@ -69,7 +69,10 @@ class Files(Protocol):
 
 
 def open_files(url: str, client: Callable[[], Client]) -> Files:
-    """The files at a URL, or below an absolute path. `client` is called where the network is needed."""
+    """The files at a URL, or below an absolute path. `client` is called where the network is needed.
+
+    Raises CacheError for a URL that can be none.
+    """
     if url.startswith("/"):
         return LocalFiles(url)
     parts = parsed(url)
@@ -99,6 +102,7 @@ class LocalFiles:
         return os.path.join(self._directory, name)
 
     def read(self, name: str, limit: int) -> bytes | None:
+        """See `Files.read`."""
         path = self._path(name)
         with explaining("reading the cache", path):
             try:
@@ -140,6 +144,7 @@ class LocalFiles:
             os.rename(source, path)
 
     def write(self, name: str, data: bytes) -> None:
+        """See `Files.write`; renamed into place."""
         path = self._path(name)
         aside = f"{path}.{os.getpid()}-{os.urandom(6).hex()}.tmp"
         with explaining("writing to the cache", path):
@@ -169,6 +174,7 @@ class WebFiles:
         return self._client.read(self._base + name, limit=limit, missing=missing)
 
     def stream(self, name: str) -> Iterator[bytes]:
+        """See `Files.stream`; a transfer that breaks goes on where it was."""
         retries = self._client.retries()
         done = 0
         while True:

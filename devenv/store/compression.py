@@ -52,7 +52,7 @@ def default() -> str:
 
 
 def check_name(name: str) -> str:
-    """`name`, if it can be read and written here."""
+    """`name`, if it can be read and written here. Raises CompressionError."""
     if name not in NAMES:
         raise CompressionError(
             f"the compression {name[:40]!r} is not one that devenv knows",

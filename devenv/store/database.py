@@ -145,6 +145,7 @@ class Database:
             self._execute(pragma).close()
 
     def close(self) -> None:
+        """Close the connection. Nothing can be asked any more."""
         with self._guard:
             connection, self._connection = self._connection, None
             if connection is not None:

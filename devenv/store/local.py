@@ -117,7 +117,10 @@ class Store:
             trees.remove(path)
 
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """`paths` and all that they refer to, directly or not. Each must be registered."""
+        """`paths` and all that they refer to, directly or not. Each must be registered.
+
+        Raises StoreError where one is not valid.
+        """
         wanted = set(paths)
         found = self._database.closure(wanted)
         missing = sorted(wanted - found)

@@ -112,7 +112,7 @@ class Queries:
         return self.info(path).deriver
 
     def outputs(self, path: StorePath) -> dict[str, StorePath]:
-        """The outputs of a derivation by name, valid or not."""
+        """The outputs of a derivation by name, valid or not. Raises StoreError."""
         self.require([path])
         if not path.endswith(".drv"):
             raise StoreError(
@@ -146,7 +146,7 @@ class Queries:
         return search.roots
 
     def info(self, path: StorePath) -> PathInfo:
-        """What is registered about `path`."""
+        """What is registered about `path`. Raises StoreError where it is not valid."""
         found = self._database.info(path)
         if found is None:
             raise _not_there(path)

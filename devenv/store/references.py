@@ -36,6 +36,7 @@ class ReferenceScanner:
         return tuple(sorted(self._wanted[digest] for digest in self._found))
 
     def feed(self, chunk: bytes) -> None:
+        """Look through more of the bytes; a hash may be cut anywhere."""
         if not self._wanted:
             return
         data = self._tail + chunk

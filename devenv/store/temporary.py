@@ -48,6 +48,7 @@ class TemporaryDirectories:
             return os.path.join(self._own[1], str(self._count))
 
     def close(self) -> None:
+        """Remove what was made."""
         with self._guard:
             if self._own is not None:
                 descriptor, path = self._own

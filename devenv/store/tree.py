@@ -293,7 +293,7 @@ def file_nar(data: bytes) -> Scanned:
 
 
 def restore(stream: Iterable[bytes], target: str) -> None:
-    """Write the tree of a NAR, however its bytes are cut, canonical. `target` must not exist."""
+    """Write the tree of a NAR, however its bytes are cut, canonical. `target` must not exist. Raises StoreError."""
     with explaining("restoring", target):
         try:
             unpack(stream, _TreeWriter(os.fsencode(target)))
