@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.basis import Basis, platform_name
@@ -12,6 +13,7 @@ from devenv.environment.instantiate import Instantiated, Locations, instantiate
 from devenv.project import Project, StaleLock
 
 if TYPE_CHECKING:
+    from devenv.adapter import CargoSource
     from devenv.config.lock import Lock
     from devenv.debian.locked import LockedDeb
     from devenv.workplace import Workplace
@@ -53,8 +55,14 @@ def _locations(place: Workplace, lock: Lock) -> Locations:
         absolute=_absolute(place),
         candidates=place.endpoints.candidates,
         cargo_index=lambda: place.endpoints.crates.default.locked,
+        cargo_source_name=partial(_cargo_source_name, place),
         base_urls=_base_urls(place, lock),
     )
+
+
+def _cargo_source_name(place: Workplace, directory: str, source: CargoSource) -> str | None:
+    settings = place.endpoints.crates.settings_in(directory)
+    return settings.source_name(source.kind, source.url, source.selector)
 
 
 def _base_urls(place: Workplace, lock: Lock) -> Callable[[LockedDeb], list[str]]:

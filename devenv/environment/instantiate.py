@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from devenv.adapter import CargoSources, NodeModules, RLibrary, SitePackages
+from devenv.adapter import CargoSource, CargoSources, NodeModules, RLibrary, SitePackages
 from devenv.config.lock import Lock
 from devenv.config.model import Config
 from devenv.derivations.graph import Graph, Node
@@ -36,12 +36,13 @@ class Locations:
 
     `absolute`: the URL of a file by that of a lock; `candidates`: all its URLs, in the order in which they are tried.
     `base_urls`: those of a system package. `cargo_index`: the registry that cargo takes by default, as a Cargo.lock
-    names it.
+    names it. `cargo_source_name`: what cargo's configuration for a directory calls a source, if anything.
     """
 
     absolute: Callable[[str], str]
     candidates: Callable[[str], Sequence[str]]
     cargo_index: Callable[[], str]
+    cargo_source_name: Callable[[str, CargoSource], str | None]
     base_urls: Callable[[LockedDeb], list[str]]
 
 
@@ -103,7 +104,7 @@ def instantiate(
     if crates := those(CargoSources):
         from devenv.environment.cargo import cargo_view
 
-        recipes.append(cargo_view(nodes, crates, locations.cargo_index(), root))
+        recipes.append(cargo_view(nodes, crates, locations.cargo_index(), root, locations.cargo_source_name))
     if libraries := those(RLibrary):
         from devenv.environment.r import r_view
 

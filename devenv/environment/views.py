@@ -22,11 +22,12 @@ class CargoLocks:
     """The Cargo projects of one environment: `locks` are their directories and what each lock means.
 
     `sources` is the tree of directories that stand for their sources. `around` tells compilers' surroundings apart: a
-    name for the system packages, or for having none.
+    name for the system packages, or for having none. `names`: what cargo's configuration calls sources already.
     """
 
     locks: tuple[tuple[str, CargoSources], ...]
     default_index: str | None
+    names: Mapping[str, str]
     sources: StorePath
     around: str
 
@@ -40,6 +41,7 @@ class CargoLocks:
             shared=self.shared,
             around=self.around,
             default_index=self.default_index,
+            names=self.names,
         )
 
     @property

@@ -84,6 +84,19 @@ class CargoConfig:
                 return name
         return None
 
+    def source_name(self, kind: str, url: str, selector: tuple[str, str] | None) -> str | None:
+        """What the configuration calls a source, None for one that it does not name; cargo takes no second name for one.
+
+        kind: "registry" or "git". url: as a lock has it. selector: ("branch" | "tag" | "rev", its value)
+        """
+        for name in self._names("source"):
+            known = self._value("source", name, kind)
+            chosen = [(key, self._value("source", name, key)) for key in ("branch", "tag", "rev")]
+            selectors = [each for each in chosen if each[1] is not None]
+            if _same(known, url) and (kind == "registry" or selectors == ([selector] if selector else [])):
+                return name
+        return None
+
     def _index_of(self, name: str) -> str | None:
         return self._value("source", name, "registry") or self.registry_index(name)
 
@@ -112,7 +125,11 @@ def _registry(file: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _same(one: str | None, other: str) -> bool:
-    return one is not None and one.removeprefix("registry+") == other.removeprefix("registry+")
+    return one is not None and _place(one) == _place(other)
+
+
+def _place(index: str) -> str:
+    return index.removeprefix("registry+").rstrip("/")
 
 
 def _above(directory: str) -> Iterator[str]:

@@ -1,13 +1,14 @@
 """Where a registry keeps the files of crates: `dl` of its index's config.json.
 
 The template may hold {crate}, {version}, {prefix}, {lowerprefix} and {sha256-checksum}; one without any of them
-gets "/{crate}/{version}/download" appended. Source: the Cargo Book, "Registry Index", "Index Configuration".
+gets "/{crate}/{version}/download" appended. `auth-required` says that whoever downloads has to show the token. Source: the
+Cargo Book, "Registry Index", "Index Configuration".
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from devenv.fetch.errors import EndpointError, FetchError
@@ -20,32 +21,41 @@ _REMEMBERED = "crate-registries.json"
 _FRESH_SECONDS = 7 * 86400
 
 
-def index_template(endpoints: Endpoints, index: str, *, offline: bool) -> str:
-    """The `dl` of the registry of `index`, a sparse index' URL or that of a git repository.
+class CrateFiles(NamedTuple):
+    """Where the files of a registry are, as it says it, and whether they are for those with its token only."""
+
+    template: str
+    private: bool = False
+
+
+def index_template(endpoints: Endpoints, index: str, *, offline: bool) -> CrateFiles:
+    """Where the registry of `index` has its files: a sparse index' URL, or that of a git repository.
 
     It hardly ever changes, so an answer of the last week serves; without the network, any.
 
     Raises `FetchError` for one that does not answer, `EndpointError` for an answer that cannot be used.
     """
     known = _remembered(endpoints.cache)
-    template, age = known.get(index, (None, 0.0))
-    if template is not None and (offline or 0 <= age < _FRESH_SECONDS):
-        return template
+    files, age = known.get(index, (None, 0.0))
+    if files is not None and (offline or 0 <= age < _FRESH_SECONDS):
+        return files
     if index.startswith("sparse+"):
         config = _sparse_config(endpoints, index.removeprefix("sparse+"), offline=offline)
     else:
         config = _git_config(endpoints, index, offline=offline)
-    template = config.get("dl") if isinstance(config, dict) else None
+    found = config if isinstance(config, dict) else {}
+    template = found.get("dl")
     if not isinstance(template, str) or "://" not in template:
         raise EndpointError(
             f"The crate registry {index} does not say where its files are: no `dl` in config.json."
         )
-    _remember(endpoints.cache, index, template)
-    return template
+    files = CrateFiles(template, found.get("auth-required") is True)
+    _remember(endpoints.cache, index, files)
+    return files
 
 
-def _remembered(cache: str) -> dict[str, tuple[str, float]]:
-    """Templates by index, each with its age in seconds."""
+def _remembered(cache: str) -> dict[str, tuple[CrateFiles, float]]:
+    """What indexes said, each with its age in seconds."""
     import json
     import time
 
@@ -53,18 +63,21 @@ def _remembered(cache: str) -> dict[str, tuple[str, float]]:
         with open(os.path.join(cache, _REMEMBERED), encoding="utf-8") as file:
             found = json.load(file)
         now = time.time()
-        return {str(key): (str(template), now - float(at)) for key, (template, at) in found.items()}
+        return {
+            str(key): (CrateFiles(str(template), private is True), now - float(at))
+            for key, (template, private, at) in found.items()
+        }
     except (OSError, ValueError, RecursionError, TypeError, AttributeError):
         return {}
 
 
-def _remember(cache: str, index: str, template: str) -> None:
+def _remember(cache: str, index: str, files: CrateFiles) -> None:
     import json
     import time
 
     now = time.time()
-    known = {key: [found, now - age] for key, (found, age) in _remembered(cache).items()}
-    known[index] = [template, now]
+    known = {key: [*found, now - age] for key, (found, age) in _remembered(cache).items()}
+    known[index] = [*files, now]
     os.makedirs(cache, exist_ok=True)
     temporary = os.path.join(cache, f"{_REMEMBERED}.{os.getpid()}")
     with open(temporary, "w", encoding="utf-8") as file:

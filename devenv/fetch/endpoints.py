@@ -26,7 +26,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from devenv.fetch.apt_sources import ARCHIVES
@@ -41,6 +41,9 @@ from devenv.fetch.r_repositories import RRepositories
 from devenv.fetch.registries import Registries
 from devenv.fetch.urls import parsed, shown, split, without_userinfo
 
+if TYPE_CHECKING:
+    from devenv.fetch.crates import CrateFiles
+
 _PACKAGES = (".whl", ".tar.gz", ".zip")
 
 
@@ -53,7 +56,7 @@ class WheelText(Protocol):
 class CrateTemplate(Protocol):
     """Asks the crate registry with this index where its files are."""
 
-    def __call__(self, endpoints: Endpoints, index: str) -> str: ...
+    def __call__(self, endpoints: Endpoints, index: str) -> CrateFiles: ...
 
 
 class Endpoints:
@@ -119,7 +122,7 @@ class Endpoints:
 
             return npm_definitions_in_wheel(endpoints, package, cache=cache, offline=offline)
 
-        def crate_template(endpoints: Endpoints, index: str) -> str:
+        def crate_template(endpoints: Endpoints, index: str) -> CrateFiles:
             from devenv.fetch.crates import index_template
 
             return index_template(endpoints, index, offline=offline)

@@ -84,8 +84,9 @@ def raise_status(response: BaseHTTPResponse, url: str, doing: str) -> NoReturn:
     hint = None
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
         hint = (
-            "Put a login for this host into .npmrc, pip.conf or ~/.netrc, or check the one there. One that the "
-            "project's own .npmrc takes from a variable waits for `devenv allow`."
+            "Put a login for this host into .npmrc, pip.conf or ~/.netrc, for a registry of crates its token into "
+            "CARGO_REGISTRIES_NAME_TOKEN or cargo's credentials.toml, or check the one there. One that the project's own "
+            ".npmrc takes from a variable waits for `devenv allow`."
         )
     raise StatusError(message, status=status, url=shown(url), hint=hint)
 

@@ -35,12 +35,14 @@ def cargo_files(
     shared: str,
     around: str,
     default_index: str | None,
+    names: Mapping[str, str],
 ) -> dict[str, bytes]:
     """The files of the view by their places.
 
     `views`: each lock's directory relative to the project, and what it means. `sources`: the directory of `source_links`.
     `shared`: where what cargo compiles of them is shared, an absolute path; `around`: a name for what compilers find
-    around them. `default_index`: the registry that cargo takes by default, as locks name it.
+    around them. `default_index`: the registry that cargo takes by default, as locks name it. `names`: those that sources have
+    in cargo's configuration already.
     """
     files = {PROGRAM: cargo_program()}
     numbers = _numbers(views)
@@ -48,7 +50,7 @@ def cargo_files(
         places = {key: f"{sources}/{numbers[key]}" for key in view.sources}
         texts = {
             "Cargo.lock": view.lock,
-            "config.toml": "\n".join(_config(view.sources, places, default_index)) + "\n",
+            "config.toml": "\n".join(_config(view.sources, places, default_index, names)) + "\n",
             "directory": f"{directory or '.'}\n",
             "crates": "".join(f"{name}\n" for name in _foreign_names(view)),
             "shared": f"{shared}\n",
@@ -88,15 +90,22 @@ def crate_key(source: str, name: str) -> str:
 
 
 def _config(
-    sources: Mapping[str, CargoSource], places: Mapping[str, str], default_index: str | None
+    sources: Mapping[str, CargoSource],
+    places: Mapping[str, str],
+    default_index: str | None,
+    names: Mapping[str, str],
 ) -> Iterator[str]:
-    """Source replacement as the Cargo Book describes it, a table for each source and for each directory."""
+    """Source replacement as the Cargo Book describes it, a table for each source and for each directory.
+
+    cargo takes no second name for a source, so one that the user's configuration has a name for keeps it: what is said
+    here counts more than that.
+    """
     yield "# Written by devenv: where the crates of Cargo.lock are."
     for number, (key, source) in enumerate(sources.items()):
         if source.kind == "registry" and source.url.removeprefix("registry+") == default_index:
             yield "\n[source.crates-io]"
         else:
-            yield f"\n[source.devenv-{number}]"
+            yield f"\n[source.{json.dumps(names.get(key, f'devenv-{number}'), ensure_ascii=False)}]"
             place = source.url.removeprefix("registry+")
             yield f"{'git' if source.kind == 'git' else 'registry'} = {json.dumps(place)}"
             if source.selector is not None:

@@ -47,7 +47,7 @@ def project(lock: Path, view: CargoSources, place: Path) -> Path:
         (sources / name).parent.mkdir(parents=True, exist_ok=True)
         (sources / name).symlink_to(tree)
     files = cargo_files(
-        [("", view)], sources=str(sources), shared="/nowhere", around="", default_index=default
+        [("", view)], sources=str(sources), shared="/nowhere", around="", default_index=default, names={}
     )
     compose(str(root), cargo_ops(files), key="k")
     return root / "locks/0/config.toml"

@@ -11,7 +11,7 @@ import pytest
 
 from devenv.fetch.cargo_config import CargoConfig
 from devenv.fetch.cargo_default import default_registry
-from devenv.fetch.crates import crate_url, index_prefix, index_template
+from devenv.fetch.crates import CrateFiles, crate_url, index_prefix, index_template
 from devenv.fetch.endpoints import Endpoints
 from devenv.fetch.errors import EndpointError, FetchError
 from tests.fetch.server import Server, make_endpoints
@@ -95,6 +95,75 @@ def test_a_token_goes_to_its_registry_only(tmp_path: Path) -> None:
     assert endpoints.credentials("https://other.test/dl/a") == {}
 
 
+CONFIGURED = """
+[source.crates-io]
+replace-with = "vendored"
+[source.vendored]
+directory = "vendor"
+[source."git+https://git.test/a?tag=v1"]
+git = "https://git.test/a"
+tag = "v1"
+replace-with = "vendored"
+[source.mirror]
+registry = "sparse+https://corp.test/i/"
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "selector", "name"),
+    [
+        ("git", "https://git.test/a", ("tag", "v1"), "git+https://git.test/a?tag=v1"),
+        ("git", "https://git.test/a", ("tag", "v2"), None),
+        ("git", "https://git.test/a", None, None),
+        ("registry", "sparse+https://corp.test/i/", None, "mirror"),
+        ("registry", "sparse+https://corp.test/i", None, "mirror"),
+        ("registry", "sparse+https://corp.test/", None, None),
+    ],
+)
+def test_a_source_may_have_a_name_already(
+    tmp_path: Path, kind: str, url: str, selector: tuple[str, str] | None, name: str | None
+) -> None:
+    (tmp_path / "part/.cargo").mkdir(parents=True)
+    (tmp_path / "part/.cargo/config.toml").write_text(CONFIGURED)
+    settings = make_endpoints(tmp_path).crates.settings_in("part")
+    assert settings.source_name(kind, url, selector) == name
+
+
+def test_registries_of_one_host_have_their_own_tokens(tmp_path: Path) -> None:
+    (tmp_path / "home/.cargo").mkdir(parents=True)
+    (tmp_path / "home/.cargo/config.toml").write_text(
+        '[registries.one]\nindex = "sparse+https://corp.test/one/index/"\ntoken = "1"\n'
+        '[registries.two]\nindex = "sparse+https://corp.test/two/index/"\ntoken = "2"\n'
+    )
+    endpoints = make_endpoints(tmp_path, environ={"HOME": str(tmp_path / "home")})
+    for name, token in (("one", "1"), ("two", "2")):
+        assert endpoints.credentials(f"https://corp.test/{name}/index/config.json") == {
+            "Authorization": token
+        }
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_files_on_another_host_get_the_token_if_the_registry_is_private(
+    tmp_path: Path, private: bool
+) -> None:
+    (tmp_path / "home/.cargo").mkdir(parents=True)
+    (tmp_path / "home/.cargo/config.toml").write_text(
+        '[registries.corp]\nindex = "file:///srv/index"\ntoken = "T"\n'
+    )
+    endpoints = Endpoints(
+        project=str(tmp_path),
+        environ={"HOME": str(tmp_path / "home"), "PATH": install_cargo(tmp_path)},
+        registries={},
+        cache=str(tmp_path / "cache"),
+        wheel_text=lambda *_: None,
+        crate_template=lambda _, index: CrateFiles("https://files.test/{crate}", private),
+    )
+    index = quote("registry+file:///srv/index", safe="")
+    url = endpoints.absolute(f"crates+{index}:a/1.0.0/{'0' * 64}")
+    assert endpoints.credentials(url) == ({"Authorization": "T"} if private else {})
+    assert endpoints.credentials("https://other.test/a") == {}
+
+
 @pytest.mark.parametrize("text", ["[source", "a = 1\n" * 3, "\x00"])
 def test_a_file_that_is_no_toml_is_said(tmp_path: Path, text: str) -> None:
     with pytest.raises(EndpointError, match=r"config\.toml"):
@@ -152,7 +221,10 @@ def test_a_registry_says_once_where_its_files_are(tmp_path: Path, server: Server
     server.page("/index/config.json", json.dumps({"dl": f"{server.url}/dl"}).encode())
     endpoints = make_endpoints(tmp_path)
     for offline in (False, True):
-        assert index_template(endpoints, f"sparse+{server.url}/index/", offline=offline) == f"{server.url}/dl"
+        assert (
+            index_template(endpoints, f"sparse+{server.url}/index/", offline=offline).template
+            == f"{server.url}/dl"
+        )
     with pytest.raises(FetchError):
         index_template(endpoints, f"sparse+{server.url}/other/", offline=True)
 
@@ -166,9 +238,9 @@ def test_a_registry_without_downloads_is_an_error(tmp_path: Path, server: Server
 def test_the_default_registry_is_asked_by_its_sparse_index(tmp_path: Path) -> None:
     asked = []
 
-    def template(endpoints: Endpoints, index: str) -> str:
+    def template(endpoints: Endpoints, index: str) -> CrateFiles:
         asked.append(index)
-        return "https://files.test"
+        return CrateFiles("https://files.test")
 
     endpoints = Endpoints(
         project=str(tmp_path),

@@ -195,6 +195,7 @@ def _derivations(name: str, plan: Plan) -> None:
             absolute=lambda url: url,
             candidates=lambda url: (url,),
             cargo_index=lambda: "sparse+https://crates.test/index/",
+            cargo_source_name=lambda directory, source: None,
             base_urls=lambda deb: [],
         ),
         platform="linux-x86_64",

@@ -48,6 +48,7 @@ def project(tmp_path: Path) -> Path:
         shared=f"{tmp_path}/shared",
         around="host",
         default_index="https://index.test/default",
+        names={},
     )
     compose(str(view), cargo_ops(files), key="k")
     (found / "Cargo.lock").write_text(LOCK)
@@ -193,6 +194,7 @@ def checkout(place: Path, lock: str = OWN) -> Path:
         shared=f"{place.parent}/state/shared",
         around="host",
         default_index=None,
+        names={},
     )
     (place / "project/.devenv").mkdir(parents=True)
     compose(str(place / "project/.devenv/cargo"), cargo_ops(files), key="k")
