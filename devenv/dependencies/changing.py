@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devenv.dependencies.drivers import SCRATCH, Action, Job, Step, driver_of
 from devenv.dependencies.request import KINDS, Request, RequestError
@@ -46,7 +47,7 @@ class Wanted:
 def change(project: Project, wanted: Wanted) -> Locked:
     """Do it. Raises RequestError before anything is touched, if possible, and what the tools and `lock` raise."""
     jobs = _jobs(project, wanted)
-    steps = [(job, driver_of(job.lockfile)(job)) for job in jobs]
+    steps = [(job, _inside_at_once(driver_of(job.lockfile)(job), project)) for job in jobs]
     for _, each in steps:
         for one in each:
             _command(one, project)
@@ -111,6 +112,19 @@ def _program(name: str, environ: Mapping[str, str]) -> str:
     return found
 
 
+def _inside_at_once(steps: Sequence[Step], project: Project) -> Sequence[Step]:
+    """The steps as they are; as one, where this machine lacks their program and the project's system packages have it.
+
+    The environment could not be entered for the second when the first changed the lockfile.
+    """
+    first = steps[0]
+    lacking = shutil.which(first.argv[0], path=project.settings.environ.get("PATH")) is None
+    if first.inside or first.edits or not lacking or first.argv[0] not in project.config.system:
+        return steps
+    line = " && ".join(shlex.join(each.argv) for each in steps)
+    return [replace(first, argv=("sh", "-c", line), inside=True, shown=line)]
+
+
 def _command(step: Step, project: Project) -> list[str]:
     """The command line of a step. Raises RequestError for a program that is not there."""
     settings = project.settings
@@ -135,7 +149,7 @@ def _run(step: Step, directory: str, project: Project) -> None:
         with tempfile.TemporaryDirectory(prefix="devenv-") as scratch:
             done = subprocess.run(
                 [word.replace(SCRATCH, scratch) for word in _command(step, project)],
-                cwd=directory,
+                cwd=_place(step, directory),
                 env={**environ, **_indexes(step.argv[0], project), **step.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr,
@@ -153,6 +167,11 @@ def _run(step: Step, directory: str, project: Project) -> None:
             f"`{command}` in {directory} ended with status {status}; devenv.lock is as it was",
             hint="what it printed above says why",
         )
+
+
+def _place(step: Step, directory: str) -> str:
+    here = os.getcwd()
+    return here if step.here and f"{here}/".startswith(f"{os.path.realpath(directory)}/") else directory
 
 
 def _write(path: str, text: str) -> None:

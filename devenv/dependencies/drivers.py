@@ -43,6 +43,7 @@ class Step:
     SCRATCH in `argv` stands for a directory that is removed after it.
 
     inside: it is a program of the project's environment, and runs there
+    here: it is run where the user is, if that is below the lockfile's directory: it tells members of a workspace apart
     shown: what it is called when it fails; the command itself without
     """
 
@@ -50,6 +51,7 @@ class Step:
     edits: Mapping[str, str]
     environ: Mapping[str, str]
     inside: bool = False
+    here: bool = False
     shown: str | None = None
 
 
@@ -180,10 +182,16 @@ def cargo(job: Job) -> Sequence[Step]:
     group = [f"--{job.group}"] if job.group in ("dev", "build") else []
     if job.group and not group:
         raise RequestError(f"cargo has no group {job.group!r} of dependencies, only dev and build")
-    return [
-        step("cargo", job.action, *group, "--", *job.texts, environ=plain),
-        step("cargo", "update", "--workspace", "--quiet", environ=plain),
-    ]
+    by_registry: dict[str, list[str]] = {}
+    for text in job.texts:
+        registry, _, crate = text.rpartition("/") if "/" in text.partition("@")[0] else ("", "", text)
+        by_registry.setdefault(registry, []).append(crate)
+    steps = []
+    for registry, crates in by_registry.items():
+        of = ["--registry", registry] if registry else []
+        changed = step("cargo", job.action, *of, *group, "--", *crates, environ=plain)
+        steps.append(replace(changed, here=True))
+    return [*steps, step("cargo", "update", "--workspace", "--quiet", environ=plain)]
 
 
 def renv(job: Job) -> Sequence[Step]:

@@ -31,7 +31,7 @@ _OTHERS = {
 _NAMES = {
     "pip": re.compile(r"([A-Za-z0-9][\w.-]*)(\[[\w., -]+\])?(\s*[@=<>!~].*)?", re.ASCII),
     "npm": re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)()(@.+)?", re.ASCII),
-    "crate": re.compile(r"([\w-]+)()(@.+)?", re.ASCII),
+    "crate": re.compile(r"(?:[\w-]+/)?([\w-]+)()(@.+)?", re.ASCII),  # of a registry that cargo knows by name
     "r": re.compile(r"((?:\w+::)?[\w./-]+)()(@.+)?", re.ASCII),
     "system": re.compile(r"([a-z0-9][a-z0-9+.:-]*)()(=.+)?", re.ASCII),
 }

@@ -23,6 +23,7 @@ from devenv.errors import DevenvError
         ("npm:@scope/name@^1.2", "@scope/name", "@scope/name@^1.2"),
         ("npm:left-pad", "left-pad", "left-pad"),
         ("crate:serde_json@1", "serde_json", "serde_json@1"),
+        ("crate:corp/a@1", "a", "corp/a@1"),
         ("system:libgdal-dev:amd64", "libgdal-dev:amd64", "libgdal-dev:amd64"),
     ],
 )
@@ -88,6 +89,18 @@ def job(action: Action, lockfile: str, *texts: str, group: str | None = None, di
             ["pnpm add --lockfile-only --ignore-scripts a@1"],
         ),
         (job("add", "Cargo.lock", "crate:a@1"), ["cargo add -- a@1", "cargo update --workspace --quiet"]),
+        (
+            job("add", "Cargo.lock", "crate:corp/a@1", "crate:b", "crate:corp/c"),
+            [
+                "cargo add --registry corp -- a@1 c",
+                "cargo add -- b",
+                "cargo update --workspace --quiet",
+            ],
+        ),
+        (
+            job("remove", "Cargo.lock", "crate:corp/a"),
+            ["cargo remove -- a", "cargo update --workspace --quiet"],
+        ),
         (job("update", "Cargo.lock", "crate:a@1"), ["cargo update --package a"]),
     ],
     ids=lambda value: f"{value.action} {value.lockfile}" if isinstance(value, Job) else None,

@@ -211,7 +211,9 @@ def test_everything_is_built_offline_as_it_stands(corp: Corp) -> None:
 
 
 def test_the_plan_has_the_packages_that_cargo_lists(corp: Corp) -> None:
-    metadata = json.loads(corp.enter("cargo metadata --offline --locked --format-version=1").stdout)
+    metadata = json.loads(
+        corp.enter("cargo metadata --all-features --offline --locked --format-version=1").stdout
+    )
     listed = {(p["name"], p["version"]) for p in metadata["packages"] if p["source"] is not None}
     lock = json.loads((corp.project / "devenv.lock").read_text())
     assert {name for name, _ in listed} >= {"low", "windowed", "optional", "tested", "inner", "mirrored"}
@@ -237,29 +239,47 @@ def test_a_missing_token_is_said(corp: Corp, tmp_path: Path) -> None:
     assert done.returncode == 1 and "401" in done.stderr and "CARGO_REGISTRIES_" in done.stderr
 
 
-def test_cargo_adds_updates_and_installs_as_ever(corp: Corp, tmp_path: Path) -> None:
-    before = {name: (corp.project / name).read_bytes() for name in ("Cargo.lock", "tool/Cargo.toml")}
-    try:
-        corp.enter("cargo add -q -p tool later --registry corp-crates && cargo update -q -p low@1.0.0")
-        assert 'name = "later"' in (corp.project / "Cargo.lock").read_text() or corp.enter("cargo update -w")
-        corp.enter(f"cargo install -q --path tool --root {tmp_path}")
-        assert (tmp_path / "bin/tool").exists()
-        corp.user.run("lock", cwd=corp.project)
-        corp.enter("cargo build --offline --locked")
-    finally:
-        for name, data in before.items():
-            (corp.project / name).write_bytes(data)
-        corp.user.run("lock", cwd=corp.project)
+CHANGED = ("Cargo.lock", "app/Cargo.toml", "tool/Cargo.toml")
 
 
-def test_a_crate_of_the_private_registry_is_added_by_devenv(corp: Corp) -> None:
-    before = {name: (corp.project / name).read_bytes() for name in ("Cargo.lock", "tool/Cargo.toml")}
-    cargo = corp.user.run("enter", "-c", "command -v cargo", cwd=corp.project).stdout
-    assert cargo
-    try:
-        corp.user.run(
-            "enter", "-c", "cd tool && devenv add crate:later --registry corp-crates", cwd=corp.project
-        )
-    finally:
-        for name, data in before.items():
-            (corp.project / name).write_bytes(data)
+@pytest.fixture
+def changing(corp: Corp) -> Iterator[Corp]:
+    """Put back afterwards."""
+    before = {name: (corp.project / name).read_bytes() for name in CHANGED}
+    yield corp
+    for name, data in before.items():
+        (corp.project / name).write_bytes(data)
+    corp.user.run("lock", cwd=corp.project)
+
+
+def test_cargo_adds_updates_and_installs_as_ever(changing: Corp, tmp_path: Path) -> None:
+    add = "cargo add -q -p tool later --registry corp-crates"
+    done = changing.enter(
+        f"{add} && cargo update -q -p low@1.0.0 && cargo install -q --path tool --root {tmp_path}"
+    )
+    assert 'name = "later"' in (changing.project / "Cargo.lock").read_text(), done.stderr
+    assert (tmp_path / "bin/tool").exists()
+    changing.user.run("lock", cwd=changing.project)
+    changing.enter("cargo build --offline --locked")
+
+
+def test_a_dependency_written_by_hand_is_explained(changing: Corp) -> None:
+    with (changing.project / "tool/Cargo.toml").open("a") as file:
+        file.write('later = { version = "1", registry = "corp-crates" }\n')
+    done = changing.enter("cargo build", check=False)
+    assert done.returncode and "cargo update --workspace" in done.stderr
+    changing.enter("cargo update -q --workspace")
+    changing.user.run("lock", cwd=changing.project)
+    changing.enter("cargo build --offline --locked")
+
+
+def test_devenv_adds_a_crate_of_a_private_registry_by_the_projects_own_cargo(changing: Corp) -> None:
+    """From outside: this machine need have no cargo."""
+    tool = changing.project / "tool"
+    before = (tool / "Cargo.toml").read_text()
+    changing.user.run("add", "crate:corp-crates/later@1", cwd=tool)
+    assert "later" in (changing.project / "Cargo.lock").read_text()
+    assert 'later = { version = "1", registry = "corp-crates" }' in (tool / "Cargo.toml").read_text()
+    changing.user.run("remove", "crate:later", cwd=tool)
+    assert "later" not in (changing.project / "Cargo.lock").read_text()
+    assert (tool / "Cargo.toml").read_text() == before

@@ -125,7 +125,7 @@ def test_a_source_may_have_a_name_already(
 ) -> None:
     (tmp_path / "part/.cargo").mkdir(parents=True)
     (tmp_path / "part/.cargo/config.toml").write_text(CONFIGURED)
-    settings = make_endpoints(tmp_path).crates.settings_in("part")
+    settings = CargoConfig(project=str(tmp_path / "part"), environ={"HOME": str(tmp_path)})
     assert settings.source_name(kind, url, selector) == name
 
 
