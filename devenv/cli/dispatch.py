@@ -57,7 +57,8 @@ def examples_text(examples: Sequence[tuple[str, str]]) -> str | None:
     return "examples:\n" + "\n".join(lines)
 
 
-def _verb_parser(entry: Verb) -> argparse.ArgumentParser:
+def verb_parser(entry: Verb) -> argparse.ArgumentParser:
+    """The parser of a verb that does not read its own arguments."""
     parser = Parser(
         prog=f"devenv {entry.name}",
         description=entry.description,
@@ -123,7 +124,7 @@ def _run(entry: Verb, arguments: Sequence[str]) -> int:
         own, program = own[:cut], own[cut + 1 :]
     from devenv.cli.context import Context
 
-    parser = _verb_parser(entry)
+    parser = verb_parser(entry)
     parsed = parser.parse_args(own)
     if program and not entry.takes_program:
         parser.error(f"takes no program after --, found: {' '.join(program)}")

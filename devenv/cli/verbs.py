@@ -287,6 +287,20 @@ VERBS = (
         examples=(("devenv compile", "wait for it"),),
     ),
     Verb(
+        name="completions",
+        summary="print what a shell completes devenv's command line by",
+        module="completions",
+        description=(
+            "Prints code for bash, zsh, fish, elvish or tcsh. bash with bash-completion and xonsh read it from "
+            "~/.local/share/bash-completion/completions/devenv, fish from ~/.config/fish/completions/devenv.fish, zsh from a file "
+            "_devenv in a directory of its fpath. What an environment brings is completed by itself."
+        ),
+        examples=(
+            ("devenv completions fish > ~/.config/fish/completions/devenv.fish", "once"),
+            ('eval "$(devenv completions bash)"', "for this shell"),
+        ),
+    ),
+    Verb(
         name="schema",
         summary="print the JSON Schema of devenv.toml or env.json",
         module="schema",
