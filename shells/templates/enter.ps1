@@ -4,7 +4,7 @@ if ([string]::IsNullOrEmpty([Environment]::GetEnvironmentVariable('DEVENV_NO_PRO
     $global:__devenv_prompt = ${function:global:prompt}
     function global:prompt {
         $shown = & $global:__devenv_prompt
-        if ($null -eq $global:__devenv) { return $shown }
+        if ((__devenv_depth) -eq 0) { return $shown }
         return LABEL + $shown
     }
 }

@@ -3,29 +3,23 @@
 # project's environment is, and when it is out of date, is said by files in the user's own state directory, never by
 # the project.
 
-function global:__devenv_hook_real([string] $Path) {
-    $info = [IO.FileInfo]::new($Path)
-    if ($null -eq $info.LinkTarget) { return $Path }
-    return $info.ResolveLinkTarget($true).FullName
-}
-
 # The time of the last change, in units of 100 ns; 0 where there is no such file.
 function global:__devenv_hook_time([string] $Path) {
-    if (-not [IO.Path]::Exists($Path)) { return 0 }
-    return [IO.File]::GetLastWriteTimeUtc((__devenv_hook_real $Path)).Ticks
+    if (-not (__devenv_exists $Path)) { return 0 }
+    return [IO.File]::GetLastWriteTimeUtc((__devenv_real $Path)).Ticks
 }
 
 function global:__devenv_hook_current([string] $Root) {
-    $link = [IO.DirectoryInfo]::new([string]::Concat($global:__devenv_hook.Tree, $Root, '/=devenv=/current'))
-    if ([string]::IsNullOrEmpty($link.LinkTarget)) { return '' }
-    return [string]::Concat($link.Parent.FullName, '/', $link.LinkTarget)
+    $link = [string]::Concat($global:__devenv_hook.Tree, $Root, '/=devenv=/current')
+    if (-not [IO.Directory]::Exists($link)) { return '' }
+    return __devenv_real $link
 }
 
 # The nearest directory with a devenv.toml, links resolved; empty if there is none.
 function global:__devenv_hook_find([string] $Here) {
     $at = ''
     foreach ($part in $Here.Split('/', [StringSplitOptions]::RemoveEmptyEntries)) {
-        $at = __devenv_hook_real ($at + '/' + $part)
+        $at = __devenv_real ($at + '/' + $part)
     }
     while (-not [string]::IsNullOrEmpty($at) -and -not [IO.File]::Exists($at + '/devenv.toml')) {
         $at = $at.Substring(0, $at.LastIndexOf('/'))
@@ -36,7 +30,7 @@ function global:__devenv_hook_find([string] $Here) {
 }
 
 function global:__devenv_hook_differs($Watch) {
-    if ($Watch.Kind -ceq 'absent') { return [IO.Path]::Exists($Watch.Path) }
+    if ($Watch.Kind -ceq 'absent') { return __devenv_exists $Watch.Path }
     $time = __devenv_hook_time $Watch.Path
     return $time -eq 0 -or $time -ne $Watch.Time
 }
@@ -92,9 +86,9 @@ function global:__devenv_hook_switch([string] $Spec, [string] $Project) {
     # A shell that cannot hold the environment has code that says so.
     if (-not [IO.File]::Exists($Spec + '/activate.ps1')) { return }
     $identity = [IO.File]::ReadAllText($Spec + '/id').Trim()
-    $before = if ($null -eq $global:__devenv) { 0 } else { $global:__devenv.Layers.Count }
+    $before = __devenv_depth
     __devenv_enter $identity $Spec $Project
-    if ($global:__devenv.Layers.Count -gt $before) { $hook.Layer = $identity + ' ' + $Project }
+    if ((__devenv_depth) -gt $before) { $hook.Layer = $identity + ' ' + $Project }
 }
 
 # Have the project looked at in the background, once for each version.
@@ -132,17 +126,25 @@ function global:__devenv_hook_look([string] $Here) {
     if ($stale) { __devenv_hook_ask }
 }
 
-if ($null -eq $global:__devenv_hook) {
+# What there is to do before a prompt. The exit status of the user's last program stays what it is.
+function global:__devenv_hook_prompt {
+    Microsoft.PowerShell.Core\Set-StrictMode -Off
+    $status = $global:LASTEXITCODE
+    $here = $ExecutionContext.SessionState.Path.CurrentFileSystemLocation.ProviderPath
+    if (-not (__devenv_same $here $global:__devenv_hook.Pwd) -or (__devenv_hook_changed)) { __devenv_hook_look $here }
+    $global:LASTEXITCODE = $status
+}
+
+if ($null -eq $ExecutionContext.SessionState.PSVariable.GetValue('global:__devenv_hook')) {
     $global:__devenv_hook = @{
         Tree = TREE; Program = @(PROGRAM); Pwd = ''; Root = ''; Version = ''; Watched = @(); Asked = ''; Told = ''
         Meant = ''; Place = ''; Layer = ''; Prompt = ${function:global:prompt}
     }
     function global:prompt {
+        $succeeded = $?
+        __devenv_hook_prompt
         # The user's prompt may show whether the last command succeeded.
-        $status = $global:LASTEXITCODE
-        $here = $ExecutionContext.SessionState.Path.CurrentFileSystemLocation.ProviderPath
-        if (-not (__devenv_same $here $global:__devenv_hook.Pwd) -or (__devenv_hook_changed)) { __devenv_hook_look $here }
-        $global:LASTEXITCODE = $status
+        if (-not $succeeded) { Microsoft.PowerShell.Utility\Write-Error -Message 'no' -ErrorAction Ignore }
         & $global:__devenv_hook.Prompt
     }
 }

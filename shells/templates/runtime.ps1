@@ -4,7 +4,21 @@
 # before and done again after, so environments can be left in any order.
 #
 # .NET's own calls and full names of commands are used, for which no alias or function of the user's can stand. Texts are
-# compared by their numbers (Ordinal): PowerShell's own comparison takes some different texts for equal.
+# compared by their numbers (Ordinal): PowerShell's own comparison takes some different texts for equal. A strict mode of
+# the user's, which holds in functions called from it, is turned off inside the functions that begin.
+
+# Whether there is something of this name, links followed. (IO.Path's Exists is younger than some PowerShells.)
+function global:__devenv_exists([string] $Path) {
+    return [IO.File]::Exists($Path) -or [IO.Directory]::Exists($Path)
+}
+
+# The path that a link in the end leads to; of anything else the path as it is. Before .NET 6 only PowerShell could tell.
+function global:__devenv_real([string] $Path) {
+    $info = [IO.FileInfo]::new($Path)
+    if (-not $info.Attributes.HasFlag([IO.FileAttributes]::ReparsePoint)) { return $Path }
+    if ($null -ne [IO.FileInfo].GetMethod('ResolveLinkTarget')) { return $info.ResolveLinkTarget($true).FullName }
+    return [string] [Microsoft.PowerShell.Commands.InternalSymbolicLinkLinkCodeMethods]::GetTarget($info)
+}
 
 function global:__devenv_look([string] $Target) {
     if ($Target.StartsWith('function:', [StringComparison]::Ordinal)) {
@@ -39,7 +53,11 @@ function global:__devenv_put([string] $Target, $Text) {
         if ($null -eq $Text) {
             Microsoft.PowerShell.Management\Remove-Item -LiteralPath ('Alias:' + $name) -Force
         } else {
-            Microsoft.PowerShell.Utility\Set-Alias -Name $name -Value $Text -Scope Global -Force
+            # An alias that is there in all scopes, as `cd`, must stay so.
+            $options = [Management.Automation.ScopedItemOptions]::None
+            $found = $ExecutionContext.SessionState.InvokeCommand.GetCommand($name, 'Alias')
+            if ($null -ne $found) { $options = $found.Options -band [Management.Automation.ScopedItemOptions]::AllScope }
+            Microsoft.PowerShell.Utility\Set-Alias -Name $name -Value $Text -Scope Global -Option $options -Force
         }
         return
     }
@@ -154,6 +172,7 @@ function global:__devenv_steps([string] $Place, [string] $Project, [string] $Lay
 }
 
 function global:__devenv_enter([string] $Identity, [string] $Place, [string] $Project) {
+    Microsoft.PowerShell.Core\Set-StrictMode -Off
     $layer = $Identity + ' ' + $Project
     if ($null -eq $global:__devenv) { $global:__devenv = @{ Layers = @(); Journal = @() } }
     foreach ($known in $global:__devenv.Layers) { if (__devenv_same $known $layer) { return } }
@@ -163,8 +182,16 @@ function global:__devenv_enter([string] $Identity, [string] $Place, [string] $Pr
     $global:__devenv.Journal = @($global:__devenv.Journal) + $steps
 }
 
+# How many environments were entered.
+function global:__devenv_depth {
+    Microsoft.PowerShell.Core\Set-StrictMode -Off
+    if ($null -eq $global:__devenv) { return 0 }
+    return $global:__devenv.Layers.Count
+}
+
 # Leaves the environment entered last, the last one with this identity, or that of exactly this layer.
 function global:__devenv_leave([string] $Wanted) {
+    Microsoft.PowerShell.Core\Set-StrictMode -Off
     if ($null -eq $global:__devenv) { return }
     $left = $null
     foreach ($layer in $global:__devenv.Layers) {

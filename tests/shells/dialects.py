@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import shutil
+import subprocess
 from dataclasses import dataclass
 
 from devenv.env.object import Renderer
 from devenv.shell import ShellError
 from devenv.shells import bash, elvish, fish, nu, pwsh, sh, tcsh, xonsh, zsh
+from tests.support.programs import program
 
 RENDERERS: dict[str, Renderer] = {
     "bash": bash,
@@ -106,6 +110,17 @@ DIALECTS: dict[str, Dialect] = {
         programs=True,
     ),
 }
+# No registry has it, so it is tried wherever a machine brings its own.
+if shutil.which("pwsh"):
+    DIALECTS["pwsh"] = Dialect(
+        renderer="pwsh",
+        suffix="ps1",
+        plain=("-NoProfile", "-File"),
+        assign="[Environment]::SetEnvironmentVariable('{name}', {value})",
+        local="",
+        remove="Remove-Item -LiteralPath 'Env:{name}' -ErrorAction Ignore",
+        dump="/bin/sh -c '{env} -0 > $0' {file}",
+    )
 
 
 def renderer(shell: str) -> Renderer:
@@ -113,8 +128,21 @@ def renderer(shell: str) -> Renderer:
     return RENDERERS[DIALECTS[shell].renderer]
 
 
+@functools.cache
+def powershell() -> tuple[str, tuple[int, int]]:
+    """The directory that this machine's PowerShell puts on its PATH by itself, and its version."""
+    question = "$PSHOME; $PSVersionTable.PSVersion.Major; $PSVersionTable.PSVersion.Minor"
+    words = [program("pwsh"), "-NoProfile", "-Command", question]
+    home, major, minor = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("\n")[
+        :3
+    ]
+    return home, (int(major), int(minor))
+
+
 def can_hold(shell: str, text: str) -> bool:
     """Whether the shell has a word for this text; where not, it says so."""
+    if shell == "pwsh" and not text and powershell()[1] < (7, 5):
+        return False  # what it says where a variable is to be empty has a test of its own
     try:
         renderer(shell).quote(text)
     except ShellError as error:

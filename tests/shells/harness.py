@@ -15,7 +15,7 @@ from devenv.env.object import render_object
 from devenv.env.spec import Spec
 from devenv.env.steps import dump as dump_steps
 from devenv.env.steps import lower
-from tests.shells.dialects import DIALECTS, RENDERERS, Dialect
+from tests.shells.dialects import DIALECTS, RENDERERS, Dialect, powershell
 from tests.support.programs import program
 
 NAMES = tuple(DIALECTS)
@@ -140,6 +140,8 @@ def read_dump(file: Path) -> dict[str, str]:
         name, _, value = os.fsdecode(entry).partition("=")
         if name not in _OWN:
             found[name] = value
+    if "PSModulePath" in found:
+        found["PATH"] = found["PATH"].replace(f"{powershell()[0]}:", "", 1)
     return found
 
 

@@ -44,12 +44,14 @@ def whole_table(locale: str, shell: str = "bash") -> tuple[Spec, dict[str, str]]
 
     For a locale that knows only ASCII, the values that are not.
     """
-    variables, before = edges()
+    variables, before = edges(shell)
     values = [value for value in SHORT.values() if locale != "C" or not value.isascii()]
     values = [value for value in values if can_hold(shell, value)]
     for index, value in enumerate(values):
         for kind, (found, olds) in operations(value).items():
             for number, old in enumerate(olds):
+                if old is not None and not can_hold(shell, old):
+                    continue
                 name = f"V_{kind}_{index}_{number}"
                 variables[name] = found
                 if old is not None:
@@ -63,7 +65,7 @@ def whole_table(locale: str, shell: str = "bash") -> tuple[Spec, dict[str, str]]
     return Spec(name="nasty", variables=variables, scripts={"serve": "true"}), before
 
 
-def edges() -> tuple[dict[str, tuple[Operation, ...]], dict[str, str]]:
+def edges(shell: str) -> tuple[dict[str, tuple[Operation, ...]], dict[str, str]]:
     """Every operation on a variable that is not there, is empty, or holds the same already."""
     ours: dict[str, tuple[Operation, ...]] = {
         "SET": (Set(value="/a", origin=ORIGIN),),
@@ -78,7 +80,8 @@ def edges() -> tuple[dict[str, tuple[Operation, ...]], dict[str, str]]:
     variables, before = {}, {}
     for kind, found in ours.items():
         for number, old in enumerate(olds):
-            variables[f"E_{kind}_{number}"] = found
+            if old is None or can_hold(shell, old):
+                variables[f"E_{kind}_{number}"] = found
             if old is not None:
                 before[f"E_{kind}_{number}"] = old
     return variables, before
@@ -209,12 +212,14 @@ STRICT = {
         "null_glob ksh_glob warn_create_global typeset_silent no_multibyte extended_glob; IFS=_d0"
     ),
     "fish": "set -g fish_trace",
+    "pwsh": "Set-StrictMode -Version Latest; $ErrorActionPreference = 'Stop'; $OFS = '_d0'",
     **dict.fromkeys(POSIX, "set -euCf; IFS=_d0"),
 }
 ALIASES = {
     "bash": "shopt -s expand_aliases\nalias local=false export=false unset=false printf=false alias=false set=false",
     "zsh": "alias local=false export=false unset=false typeset=false emulate=false; alias -g set=no prepend=no",
     "fish": "function cd; false; end; function ls; false; end; function realpath; false; end",
+    "pwsh": "function Set-Alias { exit 9 }; function Remove-Item { exit 9 }; function foreach { exit 9 }",
     **dict.fromkeys(
         POSIX, "alias export=false unset=false printf=false eval=false set=false return=false readonly=false"
     ),
@@ -525,3 +530,17 @@ def test_a_project_of_any_name_is_only_a_directory(shell: str, tmp_path: Path) -
     ]
     assert (after["PATH"], "DEVENV_PROJECT" in after) == ("/usr/bin:/bin", False)
     assert not list(tmp_path.rglob("RAN"))
+
+
+@pytest.mark.skipif("pwsh" not in NAMES, reason="no PowerShell on this machine, and no registry has one")
+def test_a_powershell_that_cannot_hold_an_empty_value_names_it(tmp_path: Path) -> None:
+    place = write_object(
+        Spec(name="empty", variables={"EMPTY": (Set(value="", origin=ORIGIN),)}), tmp_path / "spec"
+    )
+    script = Script("pwsh", tmp_path / "run")
+    script.enter(place)
+    script.dump()
+    done = script.run(base_environ(tmp_path), cwd=tmp_path)
+    said = b"devenv: PowerShell before 7.5 cannot hold the empty EMPTY, so it does not exist\n"
+    found = read_dump(tmp_path / "run" / "dump-0").get("EMPTY")
+    assert (found, done.stderr) == (("", b"") if can_hold("pwsh", "") else (None, said))

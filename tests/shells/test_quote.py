@@ -35,7 +35,10 @@ texts = st.text(characters, max_size=20).filter(can_be_written)
 def echoed(shell: str, words: list[str], folder: Path, *settings: str, locale: str = "C.UTF-8") -> list[str]:
     script = Script(shell, folder)
     script.add(*settings)
-    script.add("/usr/bin/printf '%s\\0' " + " ".join(command_word(shell, word) for word in words))
+    if shell == "pwsh":  # before 7.3 it did not hand all texts to programs as they are
+        script.add(*(f"[Console]::Out.Write({command_word(shell, word)} + [char] 0)" for word in words))
+    else:
+        script.add("/usr/bin/printf '%s\\0' " + " ".join(command_word(shell, word) for word in words))
     done = script.run(base_environ(folder) | {"LC_ALL": locale}, cwd=folder)
     assert (done.returncode, done.stderr) == (0, b"")
     return [part.decode("utf-8", "surrogateescape") for part in done.stdout.split(b"\0")[:-1]]
@@ -62,7 +65,9 @@ def test_the_table_survives_zsh_that_reads_quotes_differently(tmp_path: Path) ->
     assert echoed("zsh", words, tmp_path, "setopt rc_quotes bang_hist") == words
 
 
-@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish", "tcsh")])
+@pytest.mark.parametrize(
+    "shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish", "tcsh", "pwsh")]
+)
 def test_the_table_survives_eval(shell: str, tmp_path: Path) -> None:
     quote = renderer(shell).quote
     words = [text for text in NASTY.values() if len(text) < 1000 and can_hold(shell, text)]
@@ -79,7 +84,9 @@ def test_nul_is_refused(shell: str) -> None:
         renderer(shell).quote("a\0b")
 
 
-@pytest.mark.parametrize("shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish", "tcsh")])
+@pytest.mark.parametrize(
+    "shell", [name for name in NAMES if name not in ("xonsh", "nu", "elvish", "tcsh", "pwsh")]
+)
 def test_rendered_code_has_no_syntax_error(shell: str, tmp_path: Path) -> None:
     from tests.support.programs import program
 
