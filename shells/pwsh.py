@@ -1,6 +1,6 @@
-"""PowerShell, from version 7.3 on. Its code is constant, and reads what to do from the spec object's data.
+"""PowerShell, from version 6.2 on. Its code is constant, and reads what to do from the spec object's data.
 
-Written from the language's documentation; tests read it with a grammar of the language, and none runs a real PowerShell.
+Tests run it where a machine has a PowerShell, and read it with a grammar of the language everywhere.
 """
 
 from __future__ import annotations

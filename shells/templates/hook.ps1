@@ -147,4 +147,10 @@ if ($null -eq $ExecutionContext.SessionState.PSVariable.GetValue('global:__deven
         if (-not $succeeded) { Microsoft.PowerShell.Utility\Write-Error -Message 'no' -ErrorAction Ignore }
         & $global:__devenv_hook.Prompt
     }
+    # Older ones have no event for going elsewhere: there it is seen at the next prompt.
+    $calls = $ExecutionContext.SessionState.InvokeCommand
+    if ($null -ne $calls.PSObject.Properties['LocationChangedAction']) {
+        $moved = [EventHandler[Management.Automation.LocationChangedEventArgs]] { __devenv_hook_prompt }
+        $calls.LocationChangedAction = [Delegate]::Combine($calls.LocationChangedAction, $moved)
+    }
 }

@@ -7,15 +7,15 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from devenv.env.apply import apply
 from devenv.env.object import render_object
-from devenv.env.spec import Spec
+from devenv.env.spec import Default, Set, Spec
 from devenv.env.steps import dump as dump_steps
 from devenv.env.steps import lower
-from tests.shells.dialects import DIALECTS, RENDERERS, Dialect, powershell
+from tests.shells.dialects import DIALECTS, RENDERERS, Dialect, can_hold, powershell
 from tests.support.programs import program
 
 NAMES = tuple(DIALECTS)
@@ -143,6 +143,24 @@ def read_dump(file: Path) -> dict[str, str]:
     if "PSModulePath" in found:
         found["PATH"] = found["PATH"].replace(f"{powershell()[0]}:", "", 1)
     return found
+
+
+def held(shell: str, layers: Sequence[Spec], environ: Mapping[str, str]) -> tuple[list[Spec], dict[str, str]]:
+    """The same, with another value for every empty one where the shell has no empty variables."""
+    if can_hold(shell, ""):
+        return list(layers), dict(environ)
+    return [_filled(spec) for spec in layers], {name: value or "y" for name, value in environ.items()}
+
+
+def _filled(spec: Spec) -> Spec:
+    variables = {
+        name: tuple(
+            replace(each, value=each.value or "y") if isinstance(each, (Set, Default)) else each
+            for each in found
+        )
+        for name, found in spec.variables.items()
+    }
+    return replace(spec, variables=variables)
 
 
 def base_environ(home: Path, **more: str) -> dict[str, str]:

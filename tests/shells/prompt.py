@@ -11,7 +11,7 @@ import pexpect
 from devenv.env.spec import Operation, Set, Spec
 from devenv.hook_index import Entry, Kind, write_entry
 from devenv.shell import HookSettings
-from devenv.shells import bash, elvish, fish, nu, sh, tcsh, xonsh, zsh
+from devenv.shells import bash, elvish, fish, nu, pwsh, sh, tcsh, xonsh, zsh
 from tests.shells.dialects import DIALECTS, renderer
 from tests.shells.harness import base_environ, read_dump, write_object
 from tests.support.programs import program
@@ -28,6 +28,7 @@ HOOKS = {
     "nu": nu.hook,
     "elvish": elvish.hook,
     "tcsh": tcsh.hook,
+    **({"pwsh": pwsh.hook} if "pwsh" in DIALECTS else {}),
 }
 # Those that have nothing that runs before a prompt.
 ONLY_CD = ("dash", "ash", "mksh")
@@ -40,6 +41,7 @@ _RC = {
     "nu": ".config/nushell/config.nu",
     "elvish": ".config/elvish/rc.elv",
     "tcsh": ".tcshrc",
+    "pwsh": ".config/powershell/profile.ps1",
 }
 
 # fish's own prompt and title start programs.
@@ -47,14 +49,20 @@ _PLAIN = {
     "xonsh": "$PROMPT = 'READY> '\n",
     "nu": "$env.config.show_banner = false\n$env.PROMPT_COMMAND = ''\n$env.PROMPT_COMMAND_RIGHT = ''\n",
     "elvish": "set edit:rprompt = { }\n",
+    "pwsh": "function prompt { '$ ' }\n",
     "fish": "function fish_prompt; echo -n '$ '; end\nfunction fish_title; end\nset -g fish_greeting\n",
 }
 
 
 # What shows a mark in two parts.
-_MARKS = {"xonsh": "print('MARK{}' 'DONE')", "elvish": "echo MARK{}''DONE", "tcsh": "echo MARK{}''DONE"}
+_MARKS = {
+    "xonsh": "print('MARK{}' 'DONE')",
+    "elvish": "echo MARK{}''DONE",
+    "tcsh": "echo MARK{}''DONE",
+    "pwsh": "'MARK{}' + 'DONE'",
+}
 # A line that does nothing, and starts nothing either.
-_NOTHING = {"xonsh": "", "elvish": "nop", "tcsh": ":"}
+_NOTHING = {"xonsh": "", "elvish": "nop", "tcsh": ":", "pwsh": "$null"}
 # Shells that drop what was typed before they prompt.
 _FORGETFUL = ("xonsh",)
 # Shells whose line editor says where a prompt ends and an output begins; to them a newline is part of a line.
@@ -204,8 +212,7 @@ class Prompt:
             line, shown = "", shown + str(self.child.before)
         mark = _MARKS.get(self.shell, "printf '%s%s\\n' MARK{} DONE").format(self.count)
         self.child.sendline(f"{line}\n{mark}".lstrip("\n"))
-        self.child.expect_exact(f"MARK{self.count}DONE")
-        return shown + str(self.child.before)
+        return shown + self._until(f"MARK{self.count}DONE")
 
     def prompts(self, count: int) -> None:
         """So many prompts, at which nothing is said."""
@@ -227,7 +234,7 @@ class Prompt:
 
     def _until(self, text: str) -> str:
         shown = ""
-        # nushell asks the terminal where its cursor is.
+        # nushell and PowerShell ask the terminal where its cursor is.
         while self.child.expect_exact([text, "\x1b[6n"]):
             shown += str(self.child.before)
             self.child.send("\x1b[1;1R")

@@ -307,6 +307,7 @@ ALIAS_BEFORE = {
     "fish": "function gs; echo mine $argv; end",
     **dict.fromkeys(POSIX, "alias gs='echo mine'"),
     "xonsh": "aliases['gs'] = ['echo', 'mine']",
+    "pwsh": "function global:Out-Mine { 'mine ' + $args }; Set-Alias -Name gs -Value Out-Mine -Scope Global",
 }
 ALIAS_CHANGED = ALIAS_BEFORE | {"fish": "functions -e gs; function gs; echo mine $argv; end"}
 

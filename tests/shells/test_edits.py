@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec, Unset
-from tests.shells.harness import NAMES, Script, applied, base_environ, write_object
+from tests.shells.harness import NAMES, Script, applied, base_environ, held, write_object
 
 ORIGIN = "a test"
 SCALARS = ("A", "B")
@@ -181,6 +181,7 @@ def test_variables_are_as_if_only_the_remaining_ones_had_been_entered(shell: str
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             layers = [Spec(name=f"layer{n}", variables=each) for n, each in enumerate(variables)]
+            layers, environ = held(shell, layers, environ)
             places = [write_object(layer, root / layer.name) for layer in layers]
             script = Script(shell, root / "run")
             outside = base_environ(root) | environ

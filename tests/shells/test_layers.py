@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from devenv.env.spec import Append, Default, Operation, Prepend, Set, Spec, Unset
 from tests.shells.dialects import DIALECTS
-from tests.shells.harness import NAMES, Script, applied, base_environ, write_object
+from tests.shells.harness import NAMES, Script, applied, base_environ, held, write_object
 
 ORIGIN = "a test"
 # xonsh takes half a second to start.
@@ -66,6 +66,7 @@ moves = st.lists(st.integers(0, 2), min_size=2, max_size=6)
 def test_any_order_leaves_what_the_remaining_ones_make(
     shell: str, layers: list[Spec], environ: dict[str, str], steps: list[int]
 ) -> None:
+    layers, environ = held(shell, layers, environ)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         places = [write_object(spec, root / spec.name) for spec in layers]
@@ -135,7 +136,10 @@ def test_aliases_of_two_environments_come_back_in_order(shell: str, tmp_path: Pa
     script.leave(places[0])
     script.add("gs")
     script.leave(places[1])
-    script.add("type gs >/dev/null 2>&1 && echo still there; true")
+    if shell == "pwsh":
+        script.add("if (Get-Command gs -ErrorAction Ignore) { 'still there' }")
+    else:
+        script.add("type gs >/dev/null 2>&1 && echo still there; true")
     done = script.run(base_environ(tmp_path), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.decode().split() == ["second", "second", "first", "second"]
