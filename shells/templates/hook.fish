@@ -2,14 +2,29 @@
 # started while nothing changed; everything is compared by builtins. What a project's environment is, and when it is out
 # of date, is said by files in the user's own state directory, never by the project.
 
-function __devenv_hook --on-event fish_prompt
-    test "$PWD" = "$__devenv_hook_pwd"
-    and test $__devenv_hook_same
-    or __devenv_hook_look
+# __devenv_hook_listen: define what runs before each prompt. Handlers run in the order of their definition.
+function __devenv_hook_listen
+    function __devenv_hook --on-event fish_prompt
+        test "$PWD" = "$__devenv_hook_pwd"
+        and test $__devenv_hook_same
+        or __devenv_hook_look
+    end
 end
 
+# __devenv_hook_settle: called at the first prompt, when the user's file has been read. direnv comes at the prompt, and on
+# leaving brings back the whole PATH that it found: it must find it without ours, so ours comes after it.
+function __devenv_hook_settle --on-event fish_prompt
+    functions -e __devenv_hook_settle
+    if functions -q __direnv_export_eval
+        __devenv_hook_listen
+        __direnv_export_eval
+        __devenv_hook # what was defined now is called from the next prompt on
+    end
+end
+__devenv_hook_listen
+
 function __devenv_hook_moved --on-variable PWD
-    # direnv comes at the prompt, and on leaving brings back the whole PATH that it found: it must find it without ours.
+    # Not beside direnv, see above.
     status is-command-substitution
     or functions -q __direnv_export_eval
     or __devenv_hook

@@ -178,8 +178,26 @@ def --env __devenv_hook_ask [] {
     ^/bin/sh -c '"$@" </dev/null >/dev/null 2>&1 &' sh ...$__devenv_hook_program hook --refresh --project $hook.root
 }
 
+# direnv on leaving brings back the whole PATH that it found, so it must find it without ours, which comes after it. Seen once,
+# at the first prompt, when all of the user's files have been read.
+def --env __devenv_hook_settle [] {
+    let hooks = $env.config.hooks.pre_prompt
+    let texts = $hooks | each {|hook| try { view source $hook } catch { try { view source $hook.code } catch { "" } } }
+    let places = $texts | enumerate
+    let theirs = $places | where item =~ direnv | get index
+    let ours = $places | where item =~ __devenv_hook_look | get index
+    if ($theirs | is-empty) or ($ours | is-empty) or ($theirs | last) < $ours.0 { return }
+    let last = $theirs | last
+    let own = $hooks | get $ours.0
+    let others = $hooks | drop nth $ours.0
+    $env.config.hooks.pre_prompt = ($others | first $last) ++ [$own] ++ ($others | skip $last)
+    # This comes from the next prompt on. Here direnv comes before ours, and once again in vain.
+    do --env ($hooks | get $last)
+}
+
 # Find the project, read what is known about it, enter or leave, ask for what is missing.
 def --env __devenv_hook_look [] {
+    if $env.__devenv_hook.pwd == "" { __devenv_hook_settle }
     if $env.__devenv_hook.given != [] { __devenv_hook_begin }
     let moved = $env.PWD != $env.__devenv_hook.pwd
     if $moved { $env.__devenv_hook = $env.__devenv_hook | merge {pwd: $env.PWD, asked: ""} }
