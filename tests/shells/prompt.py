@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -194,6 +195,9 @@ class Prompt:
             timeout=30,
             dimensions=(50, 300),
         )
+        # What is typed waits in the terminal until the shell reads it.
+        self.child.delaybeforesend = None
+        self.child.ptyproc.delayafterclose = self.child.ptyproc.delayafterterminate = 0.01
         self.run("true")
 
     def run(self, line: str) -> str:
@@ -217,7 +221,6 @@ class Prompt:
     def prompts(self, count: int) -> None:
         """So many prompts, at which nothing is said."""
         if self.shell == "tcsh":  # it drops some of what is typed before it prompts
-            self.child.delaybeforesend = None
             for _ in range(count // 2):
                 self.run(":")
         else:
@@ -252,4 +255,8 @@ class Prompt:
         return self.environ().get(name)
 
     def close(self) -> None:
-        self.child.close(force=True)
+        """At once: shells that are asked take their time, and have nothing of ours to save."""
+        if self.child.isalive():
+            self.child.kill(signal.SIGKILL)
+            self.child.wait()
+        self.child.close()
