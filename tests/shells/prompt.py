@@ -197,7 +197,6 @@ class Prompt:
         )
         # What is typed waits in the terminal until the shell reads it.
         self.child.delaybeforesend = None
-        self.child.ptyproc.delayafterclose = self.child.ptyproc.delayafterterminate = 0.01
         self.run("true")
 
     def run(self, line: str) -> str:
@@ -259,4 +258,4 @@ class Prompt:
         if self.child.isalive():
             self.child.kill(signal.SIGKILL)
             self.child.wait()
-        self.child.close()
+        self.child.close(force=True)

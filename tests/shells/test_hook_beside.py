@@ -67,7 +67,7 @@ def prompts() -> Iterator[list[Prompt]]:
 
 
 def pairs(*tools: str) -> list[object]:
-    found = []
+    found: list[object] = []
     for tool in tools:
         for shell in WORDS[tool][1]:
             marks = [pytest.mark.slow] if shell in SLOW else []
@@ -205,7 +205,7 @@ def test_shells_in_shells_have_each_their_own(
     at.run(f"cd {project}")
     outer = at.environ()
     environ = {name: value for name, value in outer.items() if name not in ("HOME", "PS1", "TERM")}
-    inner = Prompt(shell, machine, **environ)
+    inner = Prompt(shell, machine, **environ)  # type: ignore[arg-type]
     prompts.append(inner)
     inner.run(f"cd {project}")
     assert set(inner.environ()["PATH"].split(":")) == set(outer["PATH"].split(":"))
