@@ -13,6 +13,17 @@ _OPERATOR = re.compile(r"^(\^|~(?!=)|~=|===?|!=|<=?|>=?)?\s*(.+)$", re.DOTALL)
 _SPACE_AFTER_OPERATOR = re.compile(r"([\^~<>=!])\s+")
 
 
+def is_platform(constraint: str, platform: str) -> bool:
+    """Whether a dependency's `platform` ("win32", "!=win32", "linux || darwin") allows a value of sys.platform."""
+
+    def holds(term: str) -> bool:
+        name = term.strip().lstrip("!=").strip()
+        return (name == platform) != term.strip().startswith("!")
+
+    choices = constraint.replace("||", "|").split("|")
+    return any(all(holds(term) for term in choice.split(",")) for choice in choices)
+
+
 def allows(constraint: str, version: str) -> bool:
     """Whether `version` fits. Raises ValueError for what is no constraint or no version."""
     return any(_all(part, version) for part in re.split(r"\s*\|\|?\s*", constraint.strip()))

@@ -14,7 +14,7 @@ from devenv.adapter import AdapterError
 from devenv.adapters import _wheels
 from devenv.adapters._fields import Faults, Table, kind_of
 from devenv.adapters._interpreter import Interpreter
-from devenv.adapters._poetry_constraints import allows
+from devenv.adapters._poetry_constraints import allows, is_platform
 
 MAIN = "main"
 _PYTHON = "python"
@@ -62,6 +62,11 @@ class Manifest:
         for name in groups.values if groups is not None else ():
             assert groups is not None
             yield name, groups.required_table(name)
+
+    @property
+    def root(self) -> str | None:
+        """The name of the project where it is a package itself, by what it says."""
+        return self.name if self.name and self._poetry.values.get("package-mode", True) else None
 
     def edges(self, groups: Iterable[str]) -> Iterator[Edge]:
         """The dependencies of the selected groups, main ones among them."""
@@ -226,6 +231,9 @@ class _Walk:
     def _applies(self, edge: Edge, extras: frozenset[str]) -> bool:
         wanted = edge.table.text(_PYTHON)
         if wanted and not self._allows(edge, wanted, self._interpreter.version, _PYTHON):
+            return False
+        platform = edge.table.text("platform")
+        if platform and not is_platform(platform, self._interpreter.system):
             return False
         return self._interpreter.applies(edge.table, "markers", extras=extras)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from devenv.adapter import BuildQuery, Completions, GitQuery, Package, Query, RemoteFile, WheelBuild
 from devenv.adapters._fields import Table
 from devenv.adapters._interpreter import Interpreter
+from devenv.crate_files import crates_of
 
 SUFFIXES = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz", ".tar")
 
@@ -62,7 +63,12 @@ def built(
     requires = None if answer is None else _fitting(answer, interpreter)
     if requires is None:
         return query
-    build = WheelBuild(requires=requires, subdirectory=subdirectory, settings=wishes.settings)
+    build = WheelBuild(
+        requires=requires,
+        subdirectory=subdirectory,
+        settings=wishes.settings,
+        crates=crates_of(answer or ()),
+    )
     return Package(name=name, version=version, format="sdist", file=file, direct=direct, build=build)
 
 
@@ -72,6 +78,8 @@ def _fitting(files: Iterable[RemoteFile], interpreter: Interpreter) -> tuple[Pac
 
     named: dict[str, list[RemoteFile]] = {}
     for file in files:
+        if file.crate:
+            continue
         named.setdefault(canonicalize_name(file.file_name.partition("-")[0]), []).append(file)
     found = []
     for name, candidates in sorted(named.items()):

@@ -29,7 +29,7 @@ from devenv.adapters._cargo_lock import GitSource, LockedCrate, parse_git, parse
 from devenv.adapters._fields import Faults
 
 ecosystem: Ecosystem = "cargo"
-patterns = ("Cargo.lock",)
+patterns: tuple[str, ...] = ("Cargo.lock",)
 sibling_names: tuple[str, ...] = ()
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from devenv.adapter import (
@@ -61,7 +62,7 @@ def plan(
     completions: Completions,
     siblings: Mapping[str, str],
 ) -> Plan:
-    """The packages that `poetry sync` would install; directories are imported in place."""
+    """The packages that `poetry sync` would install, the project itself among them."""
     interpreter = interpreter_of(target, path)
     top = parse_toml(text, path)
     version, notices = _version(top)
@@ -76,7 +77,17 @@ def plan(
     else:
         wanted, more = reached(top, packages, manifest, interpreter, selected.extras, selected.groups)
         notices += tuple(more)
-    return _planned(top, wanted, interpreter, completions, notices)
+    found = _planned(top, wanted, interpreter, completions, notices)
+    root = manifest.root if manifest is not None else None
+    return found if root is None else _with_root(found, root)
+
+
+def _with_root(plan: Plan, name: str) -> Plan:
+    """The project is installed in place, too. Many that are no package do not say so, and are installed with --no-root."""
+    view = plan.view
+    assert isinstance(view, SitePackages)
+    root = Editable(name=name, path=".", optional=True)
+    return replace(plan, view=replace(view, editables=(*view.editables, root)))
 
 
 def _version(top: Table) -> tuple[tuple[int, int], tuple[str, ...]]:

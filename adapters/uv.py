@@ -177,14 +177,25 @@ def _planned(
     for package in ordered:
         with faults.caught():
             if package.kind in ("editable", "directory"):
-                in_place = package.kind == "editable"
-                editables.append(Editable(name=package.name, path=package.origin, in_place=in_place))
+                editables.append(_directory(package, building))
             elif package.kind != "virtual":
                 found = _chosen(package, lock.interpreter, completions, building)
                 (packages if isinstance(found, Package) else queries).append(found)  # type: ignore[arg-type]
     faults.report(f"{lock.file}: not everything in it can be installed:")
     view = SitePackages(packages=tuple(packages), editables=tuple(editables))
     return Plan(view=view, queries=tuple(queries))
+
+
+def _directory(package: LockedPackage, building: _Building) -> Editable:
+    wishes = building.wishes(package.name)
+    return Editable(
+        name=package.name,
+        path=package.origin,
+        in_place=package.kind == "editable",
+        constraints=wishes.constraints,
+        extra=wishes.extra,
+        settings=wishes.settings,
+    )
 
 
 def _check_single(lock: UvLock, ordered: Sequence[LockedPackage], faults: Faults) -> None:

@@ -61,6 +61,7 @@ class RemoteFile:
 
     See `devenv.fetch.endpoints` for the registry-relative form. Of an R package there is also what its own DESCRIPTION
     says: `needs`, the packages it is built and loaded with, and `system`, its SystemRequirements, prose for people.
+    `crate`: of a crate that a Python package is compiled of, "NAME VERSION (SOURCE)", see `devenv.crate_files`.
     """
 
     file_name: str
@@ -69,6 +70,7 @@ class RemoteFile:
     size: int | None = None
     needs: tuple[str, ...] = ()
     system: str = ""
+    crate: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,8 @@ class RQuery:
 class BuildQuery:
     """What does building a wheel of this source need? `python` is the version that it is for ("3.11").
 
-    The answer are the wheels of the build environment, all of them, for each machine that is supported; () for none.
+    The answer are the wheels of the build environment, all of them, for each machine that is supported; () for none. With
+    them come the crates of a package that is written in Rust.
     `constraints` are requirements that narrow what is chosen, `extra` such as are added to what the source asks for.
     `in_place`: what is built is an editable wheel (PEP 660). A directory of the project is a file with the URL
     "directory:PATH" and the hash of what it says of its build.
@@ -228,11 +231,13 @@ class WheelBuild:
 
     requires: the wheels of the environment that the backend runs in
     subdirectory: where in the source the project is; settings: for the backend, as pip's --config-settings
+    crates: what cargo finds, of a package that is written in Rust
     """
 
     requires: tuple[Package, ...]
     subdirectory: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+    crates: tuple[Crate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,12 +344,18 @@ class Editable:
 
     in_place: it is imported from where it is (PEP 660); else a wheel is built of what it holds
     build: how its backend makes either; None where it names no backend, and is imported as it lies there
+    optional: it is left out where it has no modules of its own, as a project of applications only
+    constraints, extra: as of a `BuildQuery`; settings: as of a `WheelBuild`
     """
 
     name: str
     path: str
     in_place: bool = True
     build: WheelBuild | None = None
+    optional: bool = False
+    constraints: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +369,11 @@ class SitePackages:
     editables: tuple[Editable, ...] = ()
     isolated: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
 
+    @property
+    def every_package(self) -> tuple[Package, ...]:
+        """Those that only others import, too."""
+        return (*self.packages, *(each for inner in self.isolated.values() for each in inner))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CargoSource:
@@ -369,6 +385,15 @@ class CargoSource:
     url: str
     kind: Literal["registry", "git"]
     selector: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crate:
+    """A crate and the source that cargo takes it for one of. `source` is as Cargo.lock writes it, without a commit."""
+
+    package: Package
+    source: str
+    origin: CargoSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

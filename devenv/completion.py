@@ -98,7 +98,9 @@ def _answers(project: Project, queries: list[Query], basis: Basis) -> Answers:
     builds = [query for query in queries if isinstance(query, BuildQuery)]
     answers = answer(project.workplace, queries)
     if builds and basis.python is not None:
+        from devenv.plugins import load_adapters
         from devenv.providers.build_requirements import Asker
+        from devenv.providers.rust_sources import RustReader
 
         place = project.workplace
         asker = Asker(
@@ -109,6 +111,12 @@ def _answers(project: Project, queries: list[Query], basis: Basis) -> Answers:
             jobs=place.jobs,
             python=basis.python,
             base=basis.base,
+            rust=RustReader(
+                adapter=load_adapters()["cargo"],
+                ask=lambda queries: answer(place, list(queries)),
+                environ=project.settings.environ,
+                offline=project.settings.offline,
+            ),
         )
         answers |= asker.answer(builds)
     return answers
@@ -143,7 +151,7 @@ def useful_files(files: tuple[RemoteFile, ...], target: Target) -> tuple[RemoteF
         try:
             wheel_tags = parse_wheel_filename(file.file_name)[3]
         except ValueError:
-            sources += [file] if file.file_name.endswith((".tar.gz", ".zip")) else []
+            sources += [file] if file.crate or file.file_name.endswith((".tar.gz", ".zip")) else []
             continue
         if any(str(tag) in tags for tag in wheel_tags):
             kept.append(file)

@@ -79,7 +79,9 @@ def convert_lockfile(
     lockfile = read(root, name, options, load_adapters())
     host = find_python(python or ">=3.9", place.settings.environ) if lockfile.ecosystem == "python" else None
     planned = _plan(place, lockfile, host)
-    nodes = Nodes(place.layout.store_dir, place.endpoints.absolute)
+    nodes = Nodes(
+        place.layout.store_dir, place.endpoints.absolute, lambda: place.endpoints.crates.default.locked
+    )
     recipe = _recipe(place, nodes, planned, root, host)
     if write:
         _write(place, nodes.graph)

@@ -74,7 +74,8 @@ def _directory(project: str, editable: Editable) -> str:
 def _tree(project: str, editable: Editable, made: Instantiated) -> str:
     way = made.in_place[editable.name]
     manifests = manifest_key(SitePackages(packages=(), editables=(editable,)), project)
-    text = json.dumps([manifests, way.environment.out, way.surroundings.interpreter, project])
+    made_of = [manifests, way.environment.out, way.surroundings.interpreter, project]
+    text = json.dumps(made_of if way.crates is None else [*made_of, way.crates.out])
     return os.path.join(project, PLACE, f"{editable.name}-{Hash.of('sha256', text.encode()).hex[:16]}")
 
 
@@ -87,4 +88,6 @@ def _node(graph: Graph, editable: Editable, directory: str, way: InPlace) -> Nod
         name=editable.name, version="", format="sdist", file=file, direct=True, build=editable.build
     )
     description = json.dumps(description_of(directory, ""), sort_keys=True)
-    return in_place_node(graph, package, directory, description, way.environment, way.surroundings)
+    return in_place_node(
+        graph, package, directory, description, way.environment, way.crates, way.surroundings
+    )

@@ -11,8 +11,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from devenv.adapter import BuildQuery, Editable, Package, RemoteFile, SitePackages, WheelBuild
+from devenv.crate_files import crates_of
 from devenv.derivations.builders.sdist import MANIFEST, description_of
 from devenv.derivations.wheels import DIRECTORY
 from devenv.environment.planned import PlannedLockfile
@@ -34,12 +36,59 @@ def with_builds(
     for entry in plans:
         view = entry.plan.view
         if python is not None and isinstance(view, SitePackages) and view.editables:
-            view, asked = _with_builds(os.path.join(root, entry.directory), view, python, files)
+            base = os.path.join(root, entry.directory)
+            view, left_out = _with_modules(base, view)
+            view, asked = _with_builds(base, view, python, files)
             plan = replace(entry.plan, view=view, queries=(*entry.plan.queries, *asked))
+            plan = replace(plan, notices=(*plan.notices, *left_out))
             found.append(replace(entry, plan=plan))
         else:
             found.append(entry)
     return found
+
+
+def _with_modules(base: str, view: SitePackages) -> tuple[SitePackages, list[str]]:
+    """The view without optional directories that have nothing to import, and lines for people about these."""
+    kept, notices = [], []
+    for editable in view.editables:
+        if editable.optional and not _has_modules(os.path.join(base, editable.path), editable.name):
+            notices.append(
+                f"{editable.name}: not installed itself, because it has no package {_module(editable.name)}; "
+                "package-mode = false in [tool.poetry] says that it is none"
+            )
+        else:
+            kept.append(editable)
+    return replace(view, editables=tuple(kept)), notices
+
+
+def _has_modules(directory: str, name: str) -> bool:
+    """Whether poetry-core finds what to install; other backends may look anywhere."""
+    manifest = _manifest(directory)
+    system = manifest.get("build-system", {})
+    backend = system.get("build-backend", "") if isinstance(system, dict) else ""
+    tool = manifest.get("tool", {})
+    poetry = tool.get("poetry", {}) if isinstance(tool, dict) else {}
+    if not str(backend).startswith("poetry") or (
+        isinstance(poetry, dict) and poetry.keys() & {"packages", "include"}
+    ):
+        return True
+    module = _module(name)
+    places = (f"{folder}{module}{end}" for folder in ("", "src/") for end in ("", ".py"))
+    return any(os.path.exists(os.path.join(directory, place)) for place in places)
+
+
+def _module(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _manifest(directory: str) -> Mapping[str, Any]:
+    import tomllib
+
+    try:
+        with open(os.path.join(directory, MANIFEST), "rb") as file:
+            return tomllib.load(file)
+    except (OSError, ValueError, RecursionError):
+        return {}
 
 
 def _with_builds(
@@ -54,7 +103,11 @@ def _with_builds(
         elif answer is None:
             queries.append(query)
         else:
-            build = WheelBuild(requires=best_wheels(answer, python.target.tags))
+            build = WheelBuild(
+                requires=best_wheels(answer, python.target.tags),
+                settings=editable.settings,
+                crates=crates_of(answer),
+            )
             if editable.in_place:
                 editables.append(replace(editable, build=build))
             else:
@@ -70,7 +123,8 @@ def build_query(directory: str, editable: Editable, python: str) -> BuildQuery |
     """What is to be asked about the build of `directory`; None where it names no backend. Raises ArchiveError."""
     if not names_backend(directory):
         return None
-    text = json.dumps(description_of(directory, ""), sort_keys=True)
+    description = description_of(directory, "")
+    text = json.dumps(description, sort_keys=True) + _cargo_locks(directory, description)
     file = RemoteFile(
         file_name=os.path.basename(directory) or "directory",
         url=DIRECTORY + directory,
@@ -82,7 +136,16 @@ def build_query(directory: str, editable: Editable, python: str) -> BuildQuery |
         file=file,
         python=minor_version(python),
         in_place=editable.in_place,
+        constraints=editable.constraints,
+        extra=editable.extra,
     )
+
+
+def _cargo_locks(directory: str, description: Mapping[str, Any]) -> str:
+    """A text that is another when a Cargo.lock is, of a directory that is written in Rust."""
+    from devenv.providers.rust_sources import is_rust, locks
+
+    return "".join(locks(directory)) if is_rust(description["requires"]) else ""
 
 
 def names_backend(directory: str) -> bool:

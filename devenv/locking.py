@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from devenv.adapter import CargoSources, RemoteFile, Target
+from devenv.adapter import CargoSources, Crate, RemoteFile, SitePackages, Target
 from devenv.basis import Basis, find_locked_python, make_target, platform_name
 from devenv.completion import complete
 from devenv.config.lock import Lock, LockedCrates, LockedLockfile, LockedToolchain
@@ -103,7 +103,9 @@ def _default_crates(
 ) -> LockedCrates | None:
     """cargo's default registry, where a Cargo.lock has crates of registries: asked here, and by nobody later."""
     views = [entry.plan.view for entry in plans if isinstance(entry.plan.view, CargoSources)]
-    sources = [each for view in views for each in view.sources.values() if each.kind == "registry"]
+    origins = [each for view in views for each in view.sources.values()]
+    origins += dict.fromkeys(each.origin for each in _crates_of_builds(plans))
+    sources = [each for each in origins if each.kind == "registry"]
     if not sources:
         return None
     from devenv.providers.cargo_base import default_registry
@@ -133,14 +135,23 @@ def _check_overrides(project: Project, target: Target, files: Mapping[str, tuple
 
 def _ask_crate_registries(project: Project, plans: list[PlannedLockfile]) -> None:
     """Where they keep their files is not in a Cargo.lock; asked now, so that nothing later has to."""
+    packages = [package for entry in plans for package in entry.plan.packages]
+    packages += [each.package for each in _crates_of_builds(plans)]
     urls = {
         package.file.url.partition(":")[0]: package.file.url
-        for entry in plans
-        for package in entry.plan.packages
+        for package in packages
         if package.format == "crate"
     }
     for url in urls.values():
         project.workplace.endpoints.absolute(url)
+
+
+def _crates_of_builds(plans: list[PlannedLockfile]) -> list[Crate]:
+    """The crates that Python packages are compiled of."""
+    views = [entry.plan.view for entry in plans if isinstance(entry.plan.view, SitePackages)]
+    builds = [each.build for view in views for each in view.every_package]
+    builds += [each.build for view in views for each in view.editables]
+    return [crate for build in builds if build is not None for crate in build.crates]
 
 
 def _needed_of_base(

@@ -15,7 +15,7 @@ JSON, UTF-8, with one entry on a line and sorted keys, so that two branches merg
     }
     LOCKFILE  = {"ecosystem", "sha256": hex, "siblings": {PATH: hex}, "omit", "extras", "groups", "system"}
     TOOLCHAIN = {"name", "request", "version", "files": {PLATFORM: FILE}}
-    FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size", "needs": [TEXT, ...], "system": TEXT}
+    FILE      = {"file_name", "url", "hash": "sha512:<hex>", "size", "needs": [TEXT, ...], "system": TEXT, "crate": TEXT}
     BASE      = {"name", "architecture", "requests": [TEXT, ...], "added": [TEXT, ...], "outside": [TEXT, ...],
                  "suites": [SUITE, ...], "packages": [DEB, ...]}
     SUITE     = {"archive", "suite", "sha256", "date"}                     # debian.locked.SuiteState

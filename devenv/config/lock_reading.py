@@ -266,7 +266,7 @@ def _read_files(values: Any, keys: Keys) -> tuple[RemoteFile, ...]:
 
 def _read_file(data: Any, keys: Keys) -> RemoteFile:
     """There may be thousands: the straight case is one dictionary look-up and one test per field."""
-    found = read_fields(data, keys, "file_name", "url", "hash", "size", "needs", "system")
+    found = read_fields(data, keys, "file_name", "url", "hash", "size", "needs", "system", "crate")
     name = read_text(found, "file_name", keys)
     if not name or "/" in name or "\0" in name or name in (".", ".."):
         raise Damage((*keys, "file_name"), f"expected a file name, found {shown(name)}")
@@ -275,6 +275,9 @@ def _read_file(data: Any, keys: Keys) -> RemoteFile:
         raise Damage((*keys, "size"), f"expected a number of bytes, found {kind_of(size)}")
     hash = _read_hash(found, keys)
     url = read_text(found, "url", keys)
+    if "crate" in found:
+        crate = read_text(found, "crate", keys)
+        return RemoteFile(file_name=name, url=url, hash=hash, size=size, crate=crate)
     if "needs" not in found and "system" not in found:
         return RemoteFile(file_name=name, url=url, hash=hash, size=size)
     needs = read_strings(found.get("needs", []), (*keys, "needs"))

@@ -75,6 +75,8 @@ def _file_json(file: RemoteFile) -> dict[str, object]:
         found["needs"] = list(file.needs)
     if file.system:
         found["system"] = file.system
+    if file.crate:
+        found["crate"] = file.crate
     return found
 
 

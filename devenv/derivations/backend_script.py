@@ -7,7 +7,7 @@ the project, and has it make a wheel; or asks it what else it needs for that.
 
 Environment: src, out; subdirectory; settings, a JSON object; task, "wheel", "editable", or what one of them needs beside,
 "requires" or "requires-editable"; package, its normal name; variables, a JSON object with more of the environment, may be
-missing. For "editable" (PEP 660) there are `directory`, where the project is, and `description`, the text of build.json, in
+missing; cargo, a directory with its config.toml, of a package that is written in Rust. For "editable" (PEP 660) there are `directory`, where the project is, and `description`, the text of build.json, in
 place of src and subdirectory; a backend without that hook makes nothing.
 """
 
@@ -80,6 +80,10 @@ def _prepare(top: str) -> None:
     home = os.path.join(top, "home")
     os.makedirs(home, exist_ok=True)
     os.environ["HOME"] = home
+    if "cargo" in os.environ:
+        os.environ["CARGO_HOME"] = os.path.join(home, ".cargo")
+        os.mkdir(os.environ["CARGO_HOME"])
+        shutil.copy(os.environ["cargo"] + "/config.toml", os.environ["CARGO_HOME"])
     cores = os.environ.get("NIX_BUILD_CORES", "1")
     for name in ("CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS"):
         os.environ.setdefault(name, cores)

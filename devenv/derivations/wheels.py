@@ -5,7 +5,7 @@
     wheel        what the backend makes, in a sandbox                  the environment's python
     unpacked     the wheel's files, as those of any other              builtin:devenv-unpack
 
-The sandbox has no network. Compilers and libraries are those of the root of system packages where the interpreter is
+A package that is written in Rust has its crates as well (`crates_node`), which cargo takes for its registries. The sandbox has no network. Compilers and libraries are those of the root of system packages where the interpreter is
 in that, and else this machine's (`on_host`).
 """
 
@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from devenv.adapter import Package, WheelBuild
+from devenv.adapter import Crate, Package, WheelBuild
+from devenv.crate_files import sources_of
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import ATTRIBUTE as ROOT
 from devenv.derivations.in_root import cached_compilers, search_path
@@ -28,11 +29,13 @@ from devenv.derivations.packages import (
     fetch_node,
     git_node,
     is_git,
+    link_node,
     package_node,
     patches_of,
     write_node,
 )
 from devenv.formats.store_path import sanitize_name
+from devenv.views.cargo import crate_key, source_links, source_replacement
 
 _REVISION = "1"
 # The URL of a directory of the project, which is followed by its absolute path.
@@ -43,12 +46,35 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Where backends run: the interpreter's path and version; `root` as of `in_root.root_node`, None on this machine."""
+    """Where backends run: the interpreter's path and version; `root` as of `in_root.root_node`, None on this machine.
+
+    default_index: the registry that cargo takes by default, as a Cargo.lock names it; None where no crates are built
+    """
 
     interpreter: str
     version: str
     machine: str
     root: Node | None = None
+    default_index: str | None = None
+
+
+def crates_node(
+    graph: Graph, crates: Sequence[Crate], default_index: str | None, absolute_url: Callable[[str], str]
+) -> Node:
+    """The configuration of cargo, a directory with a config.toml, by which it finds `crates` and asks nobody."""
+    view = sources_of(crates)
+    trees = {}
+    for each in crates:
+        url = each.package.file.url
+        tree = package_node(graph, each.package, url if is_git(url) else absolute_url(url))
+        trees[crate_key(each.source, f"{each.package.name}-{each.package.version}")] = tree
+    paths = {key: str(tree.out) for key, tree in trees.items()}
+    links = link_node(graph, "cargo-sources", source_links([("", view)], paths), trees.values())
+    places = {key: f"{links.out}/{number}" for number, key in enumerate(view.sources)}
+    text = source_replacement(view.sources, places, default_index, {})
+    # What is compiled names its sources in messages: no reason to keep them with it.
+    text += f'\n[build]\nrustflags = ["--remap-path-prefix={links.out}=/crates"]\n[net]\noffline = true\n'
+    return write_node(graph, "cargo-config", {"config.toml": text}, inputs=[links])
 
 
 def source_node(graph: Graph, package: Package, absolute_url: Callable[[str], str]) -> Node:
@@ -105,7 +131,13 @@ def environment_node(
 
 
 def backend_node(
-    graph: Graph, package: Package, source: Node, environment: Node, surroundings: Surroundings, task: str
+    graph: Graph,
+    package: Package,
+    source: Node,
+    environment: Node,
+    surroundings: Surroundings,
+    task: str,
+    crates: Node | None = None,
 ) -> Node:
     """What the backend of `source` gives: a directory with a "wheel", or the list of what else it "requires".
 
@@ -113,7 +145,7 @@ def backend_node(
     """
     build = package.build or WheelBuild(requires=())
     env = {"src": source.out, "subdirectory": build.subdirectory, **_version(package)}
-    return _run_node(graph, package, env, (source, environment), surroundings, task)
+    return _run_node(graph, package, env, (source, environment), surroundings, task, crates)
 
 
 def in_place_node(
@@ -122,6 +154,7 @@ def in_place_node(
     directory: str,
     description: str,
     environment: Node,
+    crates: Node | None,
     surroundings: Surroundings,
 ) -> Node:
     """What makes an editable wheel of a directory where it is. It is run (`in_place`), and never an object of the store.
@@ -129,7 +162,7 @@ def in_place_node(
     description: as in build.json of a source
     """
     env = {"directory": directory, "description": description}
-    return _run_node(graph, package, env, (environment,), surroundings, "editable")
+    return _run_node(graph, package, env, (environment,), surroundings, "editable", crates)
 
 
 def _run_node(
@@ -139,8 +172,9 @@ def _run_node(
     needs: tuple[Node, ...],
     surroundings: Surroundings,
     task: str,
+    crates: Node | None,
 ) -> Node:
-    """A run of the backend. The last of `needs` is its environment."""
+    """A run of the backend. The last of `needs` is its environment, `crates` is of `crates_node`."""
     environment = needs[-1]
     script = write_node(graph, _SCRIPT, {_SCRIPT: _script()})
     build = package.build or WheelBuild(requires=())
@@ -164,6 +198,9 @@ def _run_node(
     if variables := package.changes.variables:
         env["variables"] = json.dumps(variables, sort_keys=True)
     inputs: list[Node] = [*needs, script]
+    if crates is not None:
+        env["cargo"] = crates.out
+        inputs.append(crates)
     if surroundings.root is not None:
         env[ROOT] = surroundings.root.out
         inputs.append(surroundings.root)
@@ -198,7 +235,10 @@ def built_node(
         return graph.made[key]
     source = source_node(graph, package, absolute_url)
     environment = environment_node(graph, package.build.requires, surroundings, absolute_url)
-    wheel = backend_node(graph, package, source, environment, surroundings, "wheel")
+    crates = None
+    if package.build.crates:
+        crates = crates_node(graph, package.build.crates, surroundings.default_index, absolute_url)
+    wheel = backend_node(graph, package, source, environment, surroundings, "wheel", crates)
     node = graph.add(
         name=sanitize_name("-".join(filter(None, (package.name, package.version)))),
         builder=UNPACK,

@@ -85,7 +85,7 @@ def instantiate(
 
     Raises PlatformError for a toolchain that is not locked for it, DevenvError for lockfiles that contradict each other.
     """
-    nodes = Nodes(store_dir, locations.absolute)
+    nodes = Nodes(store_dir, locations.absolute, locations.cargo_index)
     root = _root(nodes, lock.base, locations) if lock.base is not None else None
     _check_given_root(config, lock, lockfiles, python)
     parts = config.root if root is None else root.parts

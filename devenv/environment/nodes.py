@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from devenv.adapter import Package
+from devenv.adapter import Package, WheelBuild
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.packages import is_git, package_node
 from devenv.formats.store_path import StoreDir, StorePath
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InPlace:
-    """How an editable wheel is made: by a backend in an `environment`, which must be realised."""
+    """How an editable wheel is made: by a backend in an `environment`, which must be realised, as must its `crates`."""
 
     environment: Node
+    crates: Node | None
     surroundings: Surroundings
 
 
@@ -33,10 +34,13 @@ class Nodes:
     editable wheels.
     """
 
-    def __init__(self, store_dir: StoreDir, absolute_url: Callable[[str], str]) -> None:
-        """`absolute_url` says where a file is by its URL in a lock."""
+    def __init__(
+        self, store_dir: StoreDir, absolute_url: Callable[[str], str], cargo_index: Callable[[], str]
+    ) -> None:
+        """`absolute_url` says where a file is by its URL in a lock, `cargo_index` is that of `Locations`."""
         self.store_dir = store_dir
         self.absolute_url = absolute_url
+        self._cargo_index = cargo_index
         self.graph = Graph(store_dir)
         self.targets: dict[StorePath, Node] = {}
         self.later: dict[StorePath, Node] = {}
@@ -50,12 +54,13 @@ class Nodes:
         """Which interpreter Python packages are built with, and the system packages it may be among."""
         self._building = (python, root)
 
-    def surroundings(self) -> Surroundings:
-        """What Python packages are built with."""
+    def surroundings(self, build: WheelBuild) -> Surroundings:
+        """What a Python package is built with."""
         from devenv.providers.build_requirements import surroundings_of
 
         assert self._building is not None
-        return surroundings_of(*self._building, self.graph)
+        index = self._cargo_index() if build.crates else None
+        return replace(surroundings_of(*self._building, self.graph), default_index=index)
 
     def package(self, package: Package) -> Node:
         """The tree of a package, which the environment needs: built where it is published as source only."""
@@ -73,7 +78,8 @@ class Nodes:
 
         if package.file.url.startswith(DIRECTORY):
             self.directories.add(package.file.url.removeprefix(DIRECTORY))
-        return built_node(self.graph, package, self.surroundings(), self.absolute_url)
+        assert package.build is not None
+        return built_node(self.graph, package, self.surroundings(package.build), self.absolute_url)
 
     def target(self, node: Node) -> Node:
         """Note that the environment needs this."""

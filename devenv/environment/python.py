@@ -71,12 +71,16 @@ def _compiled(nodes: Nodes, unpacked: Node, minor: str) -> StorePath:
 
 def _environment(nodes: Nodes, editable: Editable) -> Node:
     """What the backend of a directory runs in. It stays while the environment does: some build again on import."""
-    from devenv.derivations.wheels import environment_node
+    from devenv.derivations.wheels import crates_node, environment_node
 
-    assert editable.build is not None
-    surroundings = nodes.surroundings()
-    node = environment_node(nodes.graph, editable.build.requires, surroundings, nodes.absolute_url)
-    nodes.in_place[editable.name] = InPlace(environment=node, surroundings=surroundings)
+    build, crates = editable.build, None
+    assert build is not None
+    surroundings = nodes.surroundings(build)
+    node = environment_node(nodes.graph, build.requires, surroundings, nodes.absolute_url)
+    if build.crates:
+        index = surroundings.default_index
+        crates = nodes.target(crates_node(nodes.graph, build.crates, index, nodes.absolute_url))
+    nodes.in_place[editable.name] = InPlace(environment=node, crates=crates, surroundings=surroundings)
     return nodes.target(node)
 
 

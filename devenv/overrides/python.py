@@ -20,6 +20,7 @@ from devenv.adapter import (
     WheelBuild,
 )
 from devenv.config.overrides import Override, OverrideError, normal_name
+from devenv.crate_files import crates_of
 from devenv.errors import DevenvError, raise_problems
 from devenv.overrides.sources import file_of_source, is_of_source
 from devenv.providers.wheel_choice import best_wheels
@@ -183,7 +184,10 @@ def _of_file(
     if answer is None:
         return query
     build = WheelBuild(
-        requires=best_wheels(answer, python.tags), subdirectory=query.subdirectory, settings=override.settings
+        requires=best_wheels(answer, python.tags),
+        subdirectory=query.subdirectory,
+        settings=override.settings,
+        crates=crates_of(answer),
     )
     return Package(
         name=override.name,

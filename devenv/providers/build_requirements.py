@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.adapter import BuildQuery, Package, RemoteFile, WheelBuild
-from devenv.derivations.builders.sdist import DESCRIPTION
+from devenv.derivations.builders.sdist import DESCRIPTION, SOURCE
 from devenv.derivations.graph import Graph, Node
 from devenv.derivations.in_root import root_node
 from devenv.derivations.realise import realise
@@ -24,6 +24,7 @@ from devenv.derivations.wheels import DIRECTORY, Surroundings, backend_node, env
 from devenv.errors import DevenvError, raise_problems
 from devenv.providers.errors import ProviderError
 from devenv.providers.python_resolver import Resolver
+from devenv.providers.rust_sources import check_cargo, is_rust
 from devenv.providers.wheel_choice import best_wheels
 from devenv.store.local import Store
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from devenv.fetch.http import Client
     from devenv.fhs.plan import RootPlan
     from devenv.providers.python_host import HostPython
+    from devenv.providers.rust_sources import RustReader
     from devenv.store.layout import Layout
 
 Answers = dict[str, tuple[RemoteFile, ...]]
@@ -61,7 +63,10 @@ class _Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """What is needed to find answers. `base` are the locked system packages, for an interpreter that is in them."""
+    """What is needed to find answers. `base` are the locked system packages, for an interpreter that is in them.
+
+    rust: for packages that are written in it
+    """
 
     endpoints: Endpoints
     client: Client
@@ -70,6 +75,7 @@ class Asker:
     jobs: int
     python: HostPython
     base: LockedBase | None
+    rust: RustReader
 
     def answer(self, queries: Sequence[BuildQuery]) -> Answers:
         """The wheels of each build's environment, by the query's key. Raises all that can be found wrong at once."""
@@ -87,6 +93,7 @@ class Asker:
                 case.probe = self._probe(graph, case, surroundings)
             self._realise(store, graph, [case.probe for case in cases if case.probe is not None])
             _each(cases, lambda case: self._complete(resolver, case))
+            _each([case for case in cases if is_rust(case.requires)], self._add_crates)
         return {case.query.key: case.files for case in cases}
 
     def _place(self, store: Store, url: str) -> str:
@@ -149,6 +156,13 @@ class Asker:
         if more:
             case.requires += more
             self._resolve(resolver, case)
+
+    def _add_crates(self, case: _Case) -> None:
+        """What cargo compiles. Raises ProviderError where there is no cargo for the build."""
+        label = f"{case.query.name} {case.query.version}".rstrip()
+        check_cargo(label, self.base if self.python.in_root else None)
+        source = os.path.join(case.source.out, SOURCE)
+        case.files += self.rust.crates(source, case.query.subdirectory, label)
 
 
 def _each(cases: Sequence[_Case], work: Callable[[_Case], None]) -> None:

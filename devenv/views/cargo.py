@@ -50,7 +50,7 @@ def cargo_files(
         places = {key: f"{sources}/{numbers[key]}" for key in view.sources}
         texts = {
             "Cargo.lock": view.lock,
-            "config.toml": "\n".join(_config(view.sources, places, default_index, names)) + "\n",
+            "config.toml": source_replacement(view.sources, places, default_index, names),
             "directory": f"{directory or '.'}\n",
             "crates": "".join(f"{name}\n" for name in _foreign_names(view)),
             "shared": f"{shared}\n",
@@ -87,6 +87,19 @@ def _foreign_names(view: CargoSources) -> list[str]:
 def crate_key(source: str, name: str) -> str:
     """The key of a crate's tree: its source as the lock has it, and "NAME-VERSION"."""
     return f"{source} {name}"
+
+
+def source_replacement(
+    sources: Mapping[str, CargoSource],
+    places: Mapping[str, str],
+    default_index: str | None,
+    names: Mapping[str, str],
+) -> str:
+    """The config.toml by which cargo takes the directories `places` for `sources`.
+
+    `names`: what the user's configuration calls a source, by its URL.
+    """
+    return "\n".join(_config(sources, places, default_index, names)) + "\n"
 
 
 def _config(

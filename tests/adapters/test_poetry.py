@@ -261,3 +261,32 @@ def test_plugin_may_need_the_project_itself_and_what_old_poetry_did_not_lock() -
     assert "setuptools is not in it" in notice
     with pytest.raises(DevenvError, match="the lock has no tool that fits >=1"):
         plan(text, pyproject=pyproject.replace("Tool", "other"))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        ('[tool.poetry]\nname = "My.App"\n', ["my-app"]),
+        ('[project]\nname = "app"\n', ["app"]),
+        ('[project]\nname = "app"\n[tool.poetry]\npackage-mode = false\n', []),
+        ("[tool.poetry]\npackage-mode = false\n", []),
+        ("", []),
+    ],
+    ids=["poetry's name", "project's name", "no package of either", "no package", "nameless"],
+)
+def test_the_project_itself_is_installed_in_place(manifest: str, expected: list[str]) -> None:
+    view = plan(HEAD, pyproject=manifest).view
+    assert isinstance(view, SitePackages)
+    assert [(each.name, each.path, each.in_place) for each in view.editables] == [
+        (name, ".", True) for name in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("constraint", "expected"),
+    [("win32", False), ("!=win32", True), ("darwin || linux", True), ("==darwin", False), ("!=linux", False)],
+)
+def test_dependencies_for_other_platforms_are_left_out(constraint: str, expected: bool) -> None:
+    lock = HEAD.replace("2.1", "2.0") + package("one")
+    manifest = f'[tool.poetry.dependencies]\none = {{version = "*", platform = "{constraint}"}}\n'
+    assert bool(plan(lock, pyproject=manifest).packages) is expected

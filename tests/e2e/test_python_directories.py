@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from devenv.adapter import BuildQuery, Editable, Plan, SitePackages
+from devenv.environment.planned import PlannedLockfile
+from devenv.local_projects import with_builds
+from devenv.providers.python_host import find_python
 from tests.support.devenv import User
 from tests.support.registry import Registry, point_clients_at, serve
 from tests.support.sandboxes import require_sandboxes
@@ -213,3 +217,44 @@ def test_real_backends_make_editable_wheels(tmp_path: Path) -> None:
     done = user.run("enter", "-c", f'cd / && python -c "{code}"', cwd=root)
     assert done.stdout == "77 42 3.2.1\n"
     assert list((root / "comp").glob("_comp.*.so"))
+
+
+APPLICATION = """[tool.poetry]
+name = "my-app"
+version = "1.0"
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "installed"),
+    [
+        ({}, False),
+        ({"my_app.py": ""}, True),
+        ({"src/my_app/__init__.py": ""}, True),
+        ({"my-app/x.py": ""}, False),
+    ],
+    ids=["no module", "a module", "a package in src", "a directory that is no package"],
+)
+def test_a_poetry_project_that_has_no_package_is_left_out_and_named(
+    tmp_path: Path, files: dict[str, str], installed: bool
+) -> None:
+    write_source(tmp_path, {"pyproject.toml": APPLICATION, **files})
+    view = SitePackages(packages=(), editables=(Editable(name="my-app", path=".", optional=True),))
+    entry = PlannedLockfile(path="poetry.lock", directory="", plan=Plan(view=view))
+    (made,) = with_builds(os.fspath(tmp_path), [entry], find_python("3", os.environ), {})
+    assert bool(made.plan.queries) is installed  # about its build
+    assert any("no package my_app" in notice for notice in made.plan.notices) is not installed
+
+
+def test_settings_of_uv_count_for_the_builds_of_directories(tmp_path: Path) -> None:
+    write_source(tmp_path / "lib", {"setup.py": ""})
+    editable = Editable(name="lib", path="lib", in_place=False, constraints=("a<2",), extra=("b",))
+    view = SitePackages(packages=(), editables=(editable,))
+    entry = PlannedLockfile(path="uv.lock", directory="", plan=Plan(view=view))
+    (made,) = with_builds(os.fspath(tmp_path), [entry], find_python("3", os.environ), {})
+    (query,) = made.plan.queries
+    assert isinstance(query, BuildQuery)
+    assert (query.constraints, query.extra) == (("a<2",), ("b",))

@@ -268,3 +268,37 @@ def test_real_sdists_are_built_with_compilers_and_libraries_of_system_packages(t
     version, module, file = said(user, root, code).split()
     assert version.startswith("1.") and module == "msgpack._cmsgpack"
     assert file.startswith(str(root / ".devenv/python"))
+
+
+RUST = """name = "rust"
+base = "debian/trixie"
+[packages]
+python = "3.13"
+system = ["cargo", "rustc", "gcc", "python3-dev"]
+"""
+RUST_SDISTS = {
+    "rpds-py==0.22.3": "e32fee8ab45d3c2db6da19a5323bc3362237c8b653c70194414b892fd06a080d",
+    "bcrypt==4.2.1": "6765386e3ab87f569b276988742039baab087b2cdb01e809d74e74503c2faafe",
+}
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_real_sdists_are_compiled_of_the_crates_that_their_own_locks_name(tmp_path: Path) -> None:
+    """rpds-py by maturin, bcrypt by setuptools-rust, whose Cargo.lock lies deeper."""
+    require_sandboxes()
+    user = User(tmp_path / "home")
+    lines = ["--no-binary :all:", *(f"{pin} --hash=sha256:{digest}" for pin, digest in RUST_SDISTS.items())]
+    root = project(tmp_path, "\n".join(lines) + "\n")
+    (root / "devenv.toml").write_text(RUST.replace('"cargo", "rustc", ', ""))
+    done = user.run("lock", cwd=root, check=False)
+    for pin in RUST_SDISTS:
+        said_of = f"{pin.replace('==', ' ')} is written in Rust: its build runs cargo and rustc"
+        assert said_of in done.stderr
+    (root / "devenv.toml").write_text(RUST)
+    user.run("lock", cwd=root)
+    files = json.loads((root / "devenv.lock").read_text())["files"]
+    crates = {file["crate"].split(" ")[0] for each in files.values() for file in each if "crate" in file}
+    assert {"rpds", "pyo3", "bcrypt"} <= crates
+    code = "import rpds, bcrypt; print(len(rpds.List([1, 2])), bcrypt.checkpw(b'x', bcrypt.hashpw(b'x', bcrypt.gensalt(4))))"
+    assert said(user, root, code) == "2 True"
