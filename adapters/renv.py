@@ -12,6 +12,7 @@ from devenv.adapter import (
     AdapterError,
     Completions,
     Ecosystem,
+    MissingPackageError,
     Options,
     Package,
     Plan,
@@ -127,8 +128,9 @@ def _check_complete(needs: Mapping[str, Iterable[str]], records: Mapping[str, Re
     faults = Faults()
     for each, users in missing.items():
         faults.add(
-            AdapterError(
+            MissingPackageError(
                 f"{path}: {', '.join(users)} cannot be built: {each} is not in the lock",
+                each,
                 hint=f'In R: renv::install("{each}"), then renv::snapshot() writes it down.',
                 file=path,
             )

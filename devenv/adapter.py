@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args
 
-from devenv.errors import DevenvError
+from devenv.errors import DevenvError, Problems
 from devenv.formats.hashes import Hash
 
 Ecosystem = Literal["npm", "python", "cargo", "r"]
@@ -28,6 +28,23 @@ class AdapterError(DevenvError):
         super().__init__(message, hint=hint)
         self.file = file
         self.key = key
+
+
+class MissingPackageError(AdapterError):
+    """A package that others need is not in the lockfile. `package` is its name."""
+
+    def __init__(
+        self, message: str, package: str, *, hint: str | None = None, file: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, file=file)
+        self.package = package
+
+
+def missing_packages(error: DevenvError) -> set[str]:
+    """The packages that an error is about, if it is about nothing else."""
+    found = error.problems if isinstance(error, Problems) else (error,)
+    names = {each.package for each in found if isinstance(each, MissingPackageError)}
+    return names if all(isinstance(each, MissingPackageError) for each in found) else set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

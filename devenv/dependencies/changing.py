@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from devenv.dependencies.drivers import SCRATCH, Action, Job, Step, driver_of
+from devenv.adapter import missing_packages
+from devenv.dependencies.drivers import SCRATCH, Action, Job, Step, driver_of, renv
+from devenv.dependencies.keeping import Kept, changed_files
 from devenv.dependencies.request import KINDS, Request, RequestError
 from devenv.dependencies.system_packages import change_system
 from devenv.errors import DevenvError, raise_problems
@@ -45,20 +46,52 @@ class Wanted:
 
 
 def change(project: Project, wanted: Wanted) -> Locked:
-    """Do it. Raises RequestError before anything is touched, if possible, and what the tools and `lock` raise."""
+    """Do it, all of it or nothing: what fails leaves manifests and lockfiles as they were.
+
+    Raises RequestError before anything is touched, if possible, and what the tools and `lock` raise.
+    """
     jobs = _jobs(project, wanted)
     steps = [(job, _inside_at_once(driver_of(job.lockfile)(job), project)) for job in jobs]
     for _, each in steps:
         for one in each:
             _command(one, project)
-    for job, each in steps:
-        for one in each:
-            _run(one, job.directory, project)
-    system = tuple(request for request in wanted.requests if request.kind == "system")
-    if system:
-        change_system(os.path.join(project.root, CONFIG_NAME), wanted.action, system)
-    # Read anew: files have changed.
-    return lock_project(Project(project.root, project.settings))
+    config = os.path.join(project.root, CONFIG_NAME)
+    places = {(_place(one, job.directory), job.lockfile) for job, each in steps for one in each}
+    places |= {(job.directory, job.lockfile) for job in jobs}
+    kept = Kept((config, *(path for place in sorted(places) for path in changed_files(*place))))
+    try:
+        for job, each in steps:
+            for one in each:
+                _run(one, job.directory, project)
+        system = tuple(request for request in wanted.requests if request.kind == "system")
+        if system:
+            change_system(config, wanted.action, system)
+        return _locked(project, jobs)
+    except BaseException:
+        if kept.put_back():
+            print("devenv: manifests and lockfiles are as they were before", file=sys.stderr)
+        raise
+
+
+def _locked(project: Project, jobs: Sequence[Job]) -> Locked:
+    """Make devenv.lock fit. What an added R package needs and no repository knew of is added as well.
+
+    Of a package that is in no repository (r:owner/name) only its DESCRIPTION says what it needs, which `lock` reads.
+    """
+    asked: set[str] = set()
+    while True:
+        try:
+            # Read anew: files have changed.
+            return lock_project(Project(project.root, project.settings))
+        except DevenvError as error:
+            missing = missing_packages(error)
+            job = next((job for job in jobs if driver_of(job.lockfile) is renv and job.action == "add"), None)
+            if job is None or not missing or missing & asked:
+                raise
+            asked |= missing
+            requests = tuple(Request(kind="r", name=name, text=name) for name in sorted(missing))
+            for one in renv(replace(job, requests=requests)):
+                _run(one, job.directory, project)
 
 
 def _jobs(project: Project, wanted: Wanted) -> list[Job]:
@@ -137,15 +170,12 @@ def _command(step: Step, project: Project) -> list[str]:
 
 
 def _run(step: Step, directory: str, project: Project) -> None:
-    """Run one command, its output shown as it comes. What it edited before is put back when it fails."""
+    """Run one command, its output shown as it comes."""
     environ = project.settings.environ
-    before: dict[str, str] = {}
     try:
         for name, text in step.edits.items():
-            path = os.path.join(directory, name)
-            with open(path, encoding="utf-8") as file:
-                before[path] = file.read()
-            _write(path, text)
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+                file.write(text)
         with tempfile.TemporaryDirectory(prefix="devenv-") as scratch:
             done = subprocess.run(
                 [word.replace(SCRATCH, scratch) for word in _command(step, project)],
@@ -159,9 +189,6 @@ def _run(step: Step, directory: str, project: Project) -> None:
     except OSError as error:
         raise RequestError(f"running {step.argv[0]} in {directory}: {error.strerror or error}") from error
     if status:
-        for path, text in before.items():
-            with suppress(OSError):
-                _write(path, text)
         command = step.shown or " ".join(step.argv)
         raise RequestError(
             f"`{command}` in {directory} ended with status {status}; devenv.lock is as it was",
@@ -172,11 +199,6 @@ def _run(step: Step, directory: str, project: Project) -> None:
 def _place(step: Step, directory: str) -> str:
     here = os.getcwd()
     return here if step.here and f"{here}/".startswith(f"{os.path.realpath(directory)}/") else directory
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def _indexes(program: str, project: Project) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One command. `edits`: files to be written before it, by name; put back if it fails.
+    """One command. `edits`: files to be written before it, by name.
 
     SCRATCH in `argv` stands for a directory that is removed after it.
 
@@ -200,12 +200,10 @@ def renv(job: Job) -> Sequence[Step]:
         raise RequestError(f"an renv.lock has no groups, so nothing can be added to {job.group!r}")
     code = (files("devenv.dependencies") / "renv_lock.R").read_text("utf-8")
     place = os.path.join(job.directory, job.lockfile)
-    with open(place, encoding="utf-8") as file:
-        before = file.read()
     return [
         Step(
             argv=("Rscript", "-e", code, place, job.action, *job.texts),
-            edits={job.lockfile: before},  # as it is, and again if it fails in the middle
+            edits={},
             environ={},
             inside=True,
             shown=f"renv: {job.action} {' '.join(job.texts)}".rstrip(),

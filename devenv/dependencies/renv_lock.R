@@ -74,8 +74,9 @@ add <- function(requests, available) {
     if (grepl("[/:]", request)) {
       before <- locked()
       record(request)
-      changed <- Filter(function(each) !identical(before[[each]], locked()[[each]]), names(locked()))
-      for (each in changed) push(needs_of(each, available), each)
+      name <- Filter(function(each) !identical(before[[each]], locked()[[each]]), names(locked()))
+      # What the record does not tell, `devenv lock` finds in the package itself, and asks for.
+      for (each in name) push(needs_of(each, available), each)
     } else if (!name %in% rownames(available)) {
       missing <- c(missing, name)
     } else {
@@ -122,14 +123,27 @@ remove <- function(names, available) {
   renv::lockfile_write(lock, path)
 }
 
-# The newest versions of packages, by default of all that come from repositories.
+# How renv::record takes a package of a forge or a repository of git: by the branch or tag that was asked for, if any.
+remote_of <- function(record) {
+  type <- record$RemoteType
+  place <- if (type %in% c("github", "gitlab", "bitbucket")) paste(c(record$RemoteUsername, record$RemoteRepo), collapse = "/")
+  else if (type %in% c("git", "git2r", "xgit")) record$RemoteUrl
+  if (is.null(place)) return(NULL)
+  ref <- if (length(record$RemoteRef) && !identical(record$RemoteRef, record$RemoteSha)) paste0("@", record$RemoteRef)
+  subdir <- if (length(record$RemoteSubdir)) paste0(":", record$RemoteSubdir)
+  paste0(if (type %in% c("git2r", "xgit")) "git" else type, "::", place, subdir, ref)
+}
+
+# The newest versions of packages, by default of all that come from repositories; of others where they are named.
 update <- function(names, available) {
   absent <- setdiff(names, base::names(locked()))
   if (length(absent)) fail("not in renv.lock: ", paste(absent, collapse = ", "))
   if (!length(names))
     names <- Filter(function(each) identical(locked()[[each]]$Source, "Repository"), base::names(locked()))
-  older <- Filter(function(each) each %in% rownames(available) && !is_enough(each, available[each, "Version"]), names)
-  add(older, available)
+  remotes <- lapply(names, function(each) if (length(locked()[[each]]$RemoteType)) remote_of(locked()[[each]]))
+  is_remote <- !vapply(remotes, is.null, NA)
+  older <- Filter(function(each) each %in% rownames(available) && !is_enough(each, available[each, "Version"]), names[!is_remote])
+  add(c(older, unlist(remotes[is_remote])), available)
 }
 
 available <- available.packages(type = "source", repos = repositories)

@@ -32,7 +32,8 @@ _NAMES = {
     "pip": re.compile(r"([A-Za-z0-9][\w.-]*)(\[[\w., -]+\])?(\s*[@=<>!~].*)?", re.ASCII),
     "npm": re.compile(r"((?:@[\w.~-]+/)?[\w.~-]+)()(@.+)?", re.ASCII),
     "crate": re.compile(r"(?:[\w-]+/)?([\w-]+)()(@.+)?", re.ASCII),  # of a registry that cargo knows by name
-    "r": re.compile(r"((?:\w+::)?[\w./-]+)()(@.+)?", re.ASCII),
+    # As renv::install() takes them: NAME@VERSION, bioc::NAME, OWNER/NAME@REF, OWNER/NAME#PULL, gitlab@HOST::..., git::URL
+    "r": re.compile(r"((?:\w+(?:@[\w.:-]+)?::)?[\w.:/~-]+)()([@#].+)?", re.ASCII),
     "system": re.compile(r"([a-z0-9][a-z0-9+.:-]*)()(=.+)?", re.ASCII),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,56 @@ def test_what_no_repository_has_changes_nothing(project: Project, name: str, sai
     assert f"not in {project.repository.url}: {said}" in done.stderr
     assert f"`renv: add {name}`" in done.stderr and "devenv.lock is as it was" in done.stderr
     assert (project.root / "renv.lock").read_text() == before
+
+
+class Forge:
+    """An owner's repository at a forge: what renv asks its API for, and the repository itself."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project, self.folder = project, folder
+        self.host = project.repository.url.removesuffix("/cran")
+        project.user.env["RENV_CONFIG_GITHUB_HOST"] = self.host
+        # Forges are asked by https, the one of the test by what it speaks.
+        (Path(project.user.env["HOME"]) / ".gitconfig").write_text(
+            f'[url "{self.host}/"]\n\tinsteadOf = "{self.host.replace("http:", "https:")}/"\n'
+        )
+
+    def publish(self, version: str, scratch: str) -> str:
+        description = f"Package: forged\nVersion: {version}\nImports: gamma, alpha\n{FIELDS}"
+        files = {"DESCRIPTION": description, "NAMESPACE": "export(word)\n", "R/a.R": f"word <- '{version}'\n"}
+        place = self.folder / scratch
+        place.mkdir()
+        _, commit = self.project.repository.add_git("owner/forged", files, place)
+        page = self.project.repository.page
+        for ref in ("HEAD", commit):
+            page(f"/repos/owner/forged/commits/{ref}", json.dumps({"sha": commit}).encode())
+        encoded = base64.b64encode(description.encode()).decode()
+        page(
+            f"/repos/owner/forged/contents/DESCRIPTION?ref={commit}",
+            json.dumps({"content": encoded}).encode(),
+        )
+        return commit
+
+
+FIELDS = "Title: Forged\nAuthor: T\nMaintainer: T <t@t.test>\nDescription: X.\nLicense: MIT\n"
+
+
+def test_packages_of_forges_are_added_with_what_they_need_and_updated(
+    project: Project, tmp_path: Path
+) -> None:
+    """What a package needs that no repository has, only its own DESCRIPTION says."""
+    project.write(renv=DEBIAN_R["renv"].version, alpha="1.0")
+    forge = Forge(project, tmp_path)
+    first = forge.publish("0.1", "first")
+    project.user.run("add", "r:owner/forged", cwd=project.root)
+    assert project.locked() == {"alpha": "1.0", "forged": "0.1", "gamma": project.locked()["gamma"]}
+    assert project.r("cat(forged::word)").startswith("0.1")
+    (project.root / "use.R").write_text("library(forged)\n")
+    assert "No issues found" in project.r("renv::status()")
+    second = forge.publish("0.2", "second")
+    assert first != second
+    project.user.run("update", "r:forged", cwd=project.root)
+    assert project.locked()["forged"] == "0.2"
+    done = project.user.run("add", "r:owner/nowhere", cwd=project.root, check=False)
+    assert done.returncode == 1 and "manifests and lockfiles are as they were" not in done.stderr
+    assert project.locked()["forged"] == "0.2"

@@ -71,6 +71,10 @@ class Repository:
         self.url = f"{server.url}/cran"
         self._index: list[str] = []
 
+    def page(self, path: str, data: bytes) -> None:
+        """Publish anything at a path of the server."""
+        self._server.page(path, data)
+
     def add(self, name: str, version: str, data: bytes, *, archived: bool = False) -> None:
         """Publish the tarball of a package, as the current version or an earlier one."""
         folder = f"/cran/src/contrib/Archive/{name}" if archived else "/cran/src/contrib"
