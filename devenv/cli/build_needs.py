@@ -30,7 +30,8 @@ def add_packages(error: DevenvError, context: Context) -> None:
         if not known:
             continue
         places = "; ".join(
-            f"the {_KINDS[kind]} {name} is in {package}" for (kind, name), package in known.items()
+            f"the {_KINDS[kind]} {name} is in {package}" if kind in _KINDS else f"there is {package}"
+            for (kind, name), package in known.items()
         )
         names = ", ".join(f'"{package}"' for package in dict.fromkeys(known.values()))
         failure.hint = (
@@ -56,7 +57,10 @@ def _packages(wanted: list[Missing], context: Context) -> tuple[str, dict[Missin
     try:
         where = chosen_where(None, None, context.project, refresh=False)
         base = where.base
+        found |= {missing: missing[1] for missing in wanted if missing[0] == "package"}
         for missing in wanted:
+            if missing in found:
+                continue
             located = locate_file(context.project.workplace, where, _file_name(missing))
             package = _likeliest(missing, located.found)
             if package is not None:

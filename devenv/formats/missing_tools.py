@@ -1,7 +1,8 @@
-"""What a build lacked, by what its programs printed: a program, a header, a library, a pkg-config module.
+"""What a build lacked, by what its programs printed: a program, a header, a library, a pkg-config module, a Debian package.
 
-The sentences are those of POSIX shells, gcc and clang, GNU ld and make, pkg-config, Node and node-gyp, Python's build
-backends, CMake and meson.
+The sentences are those of POSIX shells, gcc and clang, GNU ld and make, autoconf, pkg-config, Node, node-gyp and cmake-js,
+Python's build backends, CMake and meson, the crates cc, cmake, pkg-config, prost-build and bindgen, and configure scripts of R
+packages, which often name the package themselves.
 """
 
 from __future__ import annotations
@@ -73,6 +74,22 @@ _PACKAGES = {
     "makeinfo": "texinfo",
     "ninja": "ninja-build",
     "javac": "default-jdk-headless",
+    "java": "default-jre-headless",
+    "pg_config": "libpq-dev",
+    "mysql_config": "libmariadb-dev",
+    "gdal-config": "libgdal-dev",
+    "geos-config": "libgeos-dev",
+    "xml2-config": "libxml2-dev",
+    "xslt-config": "libxslt1-dev",
+    "curl-config": "libcurl4-openssl-dev",
+    "gsl-config": "libgsl-dev",
+    "nc-config": "libnetcdf-dev",
+    "krb5-config": "libkrb5-dev",
+    "sdl2-config": "libsdl2-dev",
+    "cups-config": "libcups2-dev",
+    "mpicc": "libopenmpi-dev",
+    "go": "golang-go",
+    "Rscript": "r-base-core",
     "x86_64-linux-gnu-gcc": "gcc",
     "aarch64-linux-gnu-gcc": "gcc",
     "x86_64-linux-gnu-g++": "g++",
@@ -96,12 +113,40 @@ _PROGRAM = tuple(
         rf"No such file or directory: '{_NAME}'",
         rf"linker `{_NAME}` not found",
         rf"Program '?{_NAME}'? not found",
+        rf"(?:Error|error): {_NAME} executable not found",
+        rf"^is `{_NAME}` not installed\?",
+        rf"[Ff]ailed to find tool[.:]? (?:Is `|\"){_NAME}[`\"]",
+        rf"^(?:Error: )?(?:Custom \{{[^}}]*\"|.*)?Could not find `{_NAME}`(?: installation|\. If)",
+        rf"configure: error: (?:the )?{_NAME} not found or not executable",
+        rf"configure: error: {_NAME}(?: program)? (?:was )?not found",
+        rf"Did not find (?:\S+ by name|CMake) '{_NAME}'",
+        rf"Unknown compiler\(s\): \[\[?'{_NAME}'",
     )
 )
 _OTHERS = (
     (re.compile(r"Could not find any Python installation"), "program", "python3"),
-    (re.compile(r"Unknown compiler\(s\): \[\[?'cc'"), "program", "cc"),
-    (re.compile(r"Unknown compiler\(s\): \[\[?'c\+\+'"), "program", "c++"),
+    (re.compile(r"no acceptable C compiler found"), "program", "cc"),
+    (re.compile(r"Java Development Kit \(JDK\) is missing"), "program", "javac"),
+    (re.compile(r"[Tt]he pkg-config command could not be (?:found|run)"), "program", "pkg-config"),
+    (
+        re.compile(r"can't find Rust compiler|Cargo, the Rust package manager, is not installed"),
+        "program",
+        "cargo",
+    ),
+    (
+        re.compile(r"(?i:cmake)(?: executable)? (?:was |is )?(?i:not found)|CMake must be installed"),
+        "program",
+        "cmake",
+    ),
+    (
+        re.compile(r"Could not detect Ninja|unable to find a build program corresponding to \"Ninja\""),
+        "program",
+        "ninja",
+    ),
+    (re.compile(r"Unable to find libclang"), "library", "clang"),
+    (re.compile(r"(?:^|[ :])lib([\w.+-]+?)\.so[.\d]*: cannot open shared object file"), "library", None),
+    (re.compile(r"system library `([\w.+-]+)` required by crate `[\w-]+` was not found"), "module", None),
+    (re.compile(r"^\* deb: ([a-z0-9][a-z0-9.+-]+)"), "package", None),
     (re.compile(r"No CMAKE_CXX_COMPILER could be found"), "program", "c++"),
     (re.compile(r"No CMAKE_C_COMPILER could be found"), "program", "cc"),
     (
@@ -117,7 +162,7 @@ _OTHERS = (
 
 
 def missing(lines: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """What is missing, each once: ("program" | "header" | "library" | "module", its name), in the lines' order."""
+    """What is missing, each once: ("program" | "header" | "library" | "module" | "package", its name), in the lines' order."""
     found: dict[tuple[str, str], None] = {}
     for line in lines:
         text = re.sub(r"\x1b\[[0-9;]*m", "", line[:2000]).strip()
@@ -155,6 +200,8 @@ def _sentence(kind: str, name: str) -> str:
     if kind == "program" and name in _PACKAGES:
         package = _PACKAGES[name] or name
         return f'The program {name} is missing; the system package {package} has it ([packages] system = ["{package}"]).'
+    if kind == "package":
+        return f'The system package {name} is missing ([packages] system = ["{name}"]).'
     what, place = {
         "program": ("program", f"bin/{name}"),
         "header": ("header", f"include/{name}"),

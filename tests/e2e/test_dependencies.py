@@ -166,3 +166,27 @@ def test_other_tools_of_npm_change_their_lockfiles(
     assert "1.1.0" in (root / lockfile).read_text()
     user.run("remove", "npm:left", cwd=root)
     assert "1.1.0" not in (root / lockfile).read_text()
+
+
+def test_what_fails_after_another_tool_leaves_everything_as_it_was(tmp_path: Path, user: User) -> None:
+    """npm has done its part when uv fails, or when there is no base to add system packages from."""
+    if shutil.which("npm", path=user.env["PATH"]) is None:
+        pytest.skip("needs npm")
+    (tmp_path / "devenv.toml").write_text('name = "p"\n[packages]\npython = "3"\n')
+    (tmp_path / "package.json").write_text('{ "name": "p", "version": "1.0.0" }\n')
+    (tmp_path / "package-lock.json").write_text(
+        '{"name": "p", "version": "1.0.0", "lockfileVersion": 3, "packages": {"": {"name": "p", "version": "1.0.0"}}}\n'
+    )
+    (tmp_path / "requirements.in").write_text("# ours\n")
+    (tmp_path / "requirements.txt").write_text("")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    done = user.run("add", "npm:left", "pip:nowhere-to-be-found", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert (
+        "uv pip compile" in done.stderr and "manifests and lockfiles are as they were before" in done.stderr
+    )
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    done = user.run("add", "npm:left", "system:jq", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "manifests and lockfiles are as they were before" in done.stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before

@@ -141,6 +141,7 @@ def test_packages_of_forges_are_added_with_what_they_need_and_updated(
 ) -> None:
     """What a package needs that no repository has, only its own DESCRIPTION says."""
     project.write(renv=DEBIAN_R["renv"].version, alpha="1.0")
+    project.user.run("lock", cwd=project.root)
     forge = Forge(project, tmp_path)
     first = forge.publish("0.1", "first")
     project.user.run("add", "r:owner/forged", cwd=project.root)
