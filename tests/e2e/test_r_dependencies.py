@@ -146,9 +146,9 @@ def test_packages_of_forges_are_added_with_what_they_need_and_updated(
     first = forge.publish("0.1", "first")
     project.user.run("add", "r:owner/forged", cwd=project.root)
     assert project.locked() == {"alpha": "1.0", "forged": "0.1", "gamma": project.locked()["gamma"]}
-    assert project.r("cat(forged::word)").startswith("0.1")
+    assert project.said("cat(forged::word)").startswith("0.1")
     (project.root / "use.R").write_text("library(forged)\n")
-    assert "No issues found" in project.r("renv::status()")
+    assert "No issues found" in project.said("renv::status()")
     second = forge.publish("0.2", "second")
     assert first != second
     project.user.run("update", "r:forged", cwd=project.root)
