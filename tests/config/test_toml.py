@@ -276,7 +276,7 @@ REFUSED = {
     "project as lockfile": ("[lockfiles]", 'npm = "./"', "lockfiles.npm", "path of a lockfile", ""),
     "true as lockfile": ("[lockfiles]", "npm = true", "lockfiles.npm", "found true", ""),
     "no lockfiles": ("[lockfiles]", "npm = []", "lockfiles.npm", "found an empty array", ""),
-    "other lockfiles": ("[lockfiles]", 'yarn = "a"', "lockfiles.yarn", "not supported by this version", ""),
+    "yarn as a key": ("[lockfiles]", 'yarn = "yarn.lock"', "lockfiles.yarn", "unknown key", "under `npm`"),
     "uv as a key": ("[lockfiles]", 'uv = "uv.lock"', "lockfiles.uv", "unknown key", "under `pip`"),
     "unknown kind to omit": (
         "[lockfiles]",

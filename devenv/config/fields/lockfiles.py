@@ -93,7 +93,8 @@ FIELDS = {
         shape=Table(
             fields={
                 "npm": Field(
-                    shape=_lockfiles(_NPM_LOCKFILE), doc="package-lock.json or npm-shrinkwrap.json."
+                    shape=_lockfiles(_NPM_LOCKFILE),
+                    doc="package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml or yarn.lock.",
                 ),
                 "pip": Field(
                     shape=_lockfiles(_PIP_LOCKFILE),
@@ -102,13 +103,13 @@ FIELDS = {
                 "cargo": Field(shape=_lockfiles(_CARGO_LOCKFILE), doc="Cargo.lock."),
                 "renv": Field(shape=_lockfiles(_RENV_LOCKFILE), doc="renv.lock."),
             },
-            later={
-                "yarn": "yarn.lock",
-                "pnpm": "pnpm-lock.yaml",
+            elsewhere={
+                **dict.fromkeys(
+                    ("python", "uv", "pylock", "requirements", "poetry", "pipfile"), _PYTHON_LOCKFILES
+                ),
+                **dict.fromkeys(("pnpm", "yarn"), "lockfiles of pnpm and yarn stand under `npm`"),
+                "r": "did you mean `renv`?",
             },
-            elsewhere=dict.fromkeys(
-                ("python", "uv", "pylock", "requirements", "poetry", "pipfile"), _PYTHON_LOCKFILES
-            ),
         ),
         doc="Lockfiles to use. They are found by themselves; name them only to choose or tune.",
     ),
