@@ -275,7 +275,8 @@ class Placer:
         with os.scandir(source) as entries:
             for entry in entries:
                 below = f"{target}/{entry.name}"
-                if below in single or (skip and is_skipped(op, entry.path[cut:])) or entry.name in own:
+                # What lies in a directory that is left out is never come to.
+                if below in single or (skip and entry.path[cut:] in skip) or entry.name in own:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     inside.append((op, entry.path, below))
