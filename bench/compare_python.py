@@ -51,9 +51,9 @@ def contestants(place: Place, env: Callable[[], dict[str, str]]) -> list[Contest
     def emptied(made: Callable[[], Contestant], cwd: str, *, venv: bool) -> Callable[[], None]:
         def prepare() -> None:
             made().env = env()
-            shutil.rmtree(os.path.join(cwd, ".devenv"), ignore_errors=True)
+            place.set_aside(os.path.join(cwd, ".devenv"))
             if venv:
-                make_venv(cwd)
+                make_venv(place, cwd)
 
         return prepare
 
