@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from devenv.adapter import AdapterError, Completions, FileQuery, Package, PypiQuery, Query, RemoteFile
+from devenv.adapter import (
+    AdapterError,
+    BuildQuery,
+    Completions,
+    FileQuery,
+    Package,
+    PypiQuery,
+    Query,
+    RemoteFile,
+)
 from devenv.adapters import _sdists
 from devenv.adapters._fields import Table
 from devenv.adapters._interpreter import Interpreter
@@ -216,6 +225,32 @@ def package_of(
         if file is None:
             raise wanted.where.fault(None, f"neither the lockfile nor the index has a SHA-256 of {file_name}")
     return from_file(wanted, file, version, interpreter=interpreter, completions=completions)
+
+
+def named_file(
+    wanted: Wanted,
+    file_name: str,
+    url: str,
+    hashes: Sequence[Hash],
+    *,
+    interpreter: Interpreter,
+    completions: Completions,
+) -> Package | Query:
+    """The package of a file that the lockfile names, with hashes of several files: pipenv and pip list all of a release.
+
+    Where two are of one kind, only the file says which is its own, so that is asked for and must be one of them.
+    """
+    known: dict[str, str] = {hash.algorithm: hash.hex for hash in hashes}
+    best = strongest(known, wanted.where, None) if len(known) == len(hashes) else None
+    found = package_of(wanted, file_name, url, best, None, interpreter=interpreter, completions=completions)
+    file = found.file if isinstance(found, Package | BuildQuery) else None
+    if file is not None and file.hash.algorithm in known and file.hash not in hashes:
+        raise wanted.where.fault(
+            None,
+            f"{shown_url(url)} has the hash {file.hash.algorithm}:{file.hash.hex}, which is none of those of the lockfile",
+            hint="The file was changed after the lockfile was written: find out why, or lock again.",
+        )
+    return found
 
 
 def from_file(

@@ -95,16 +95,20 @@ def _check(top: Table, options: Options) -> None:
         raise meta.fault(
             "pipfile-spec", f"version {spec} is not known here, only 2 to 6", hint="Run pipenv lock."
         )
+    faults = Faults()
     if options.extras:
-        raise AdapterError(
-            f"{top.file}: a Pipfile.lock has no extras of the project",
-            hint="`groups` names the categories to install.",
-            file=top.file,
+        faults.add(
+            AdapterError(
+                f"{top.file}: a Pipfile.lock has no extras of the project",
+                hint="`groups` names the categories to install.",
+                file=top.file,
+            )
         )
     known = [name for name in top.values if name not in (_META, _DEFAULT)]
     error = _wheels.unknown_names(top.file, "category", options.groups or (), known)
     if error is not None:
-        raise error
+        faults.add(error)
+    faults.report()
 
 
 def _indexes(top: Table) -> Mapping[str, str | None]:
@@ -174,7 +178,6 @@ def _at(
 ) -> Package | Query:
     """A file given by its URL or path."""
     place = entry.required_text(key)
-    hashes = entry.texts("hashes")
     wanted = _wheels.Wanted(
         name=name,
         version=None,
@@ -186,9 +189,9 @@ def _at(
     )
     _, file_name = _wheels.choose(wanted, interpreter)
     url = _wheels.check_url(place, entry, key) if "://" in place else _wheels.file_url(place, entry)
-    best = _wheels.strongest(dict(text.partition(":")[::2] for text in hashes), entry, "hashes")
-    return _wheels.package_of(
-        wanted, file_name, url, best, None, interpreter=interpreter, completions=completions
+    hashes = [_hash(text, entry) for text in dict.fromkeys(entry.texts("hashes"))]
+    return _wheels.named_file(
+        wanted, file_name, url, hashes, interpreter=interpreter, completions=completions
     )
 
 

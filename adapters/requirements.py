@@ -301,8 +301,6 @@ def _url_pin(entry: Entry, name: str, url: str, *, hashed: bool) -> _Pin:
     parts = (part.partition("=") for part in fragment.split("&"))
     texts = [f"{key}:{value}" for key, _, value in parts if key in _ALGORITHMS]
     hashes = {_hash(text, entry) for text in (*texts, *entry.hashes)}
-    if len({hash.algorithm for hash in hashes}) != len(hashes):
-        raise entry.fault(f"{name} is one file, and has several hashes of one kind")
     if hashed and not hashes:
         raise entry.fault(
             f"{name} @ {_wheels.shown_url(url)[:200]} has no hash", "Add #sha256=... to the URL."
@@ -312,7 +310,7 @@ def _url_pin(entry: Entry, name: str, url: str, *, hashed: bool) -> _Pin:
         name=name,
         version=None,
         url=url,
-        hashes=tuple(hashes),
+        hashes=tuple(sorted(hashes, key=lambda hash: (hash.algorithm, hash.hex))),
         subdirectory=parse_qs(fragment).get("subdirectory", [""])[0],
     )
 
@@ -415,5 +413,4 @@ def _at_url(pin: _Pin, interpreter: Interpreter, completions: Completions) -> Pa
         subdirectory=pin.subdirectory,
     )
     _wheels.choose(wanted, interpreter)
-    best = _wheels.strongest({hash.algorithm: hash.hex for hash in pin.hashes}, pin.entry.where, None)
-    return _wheels.package_of(wanted, name, url, best, None, interpreter=interpreter, completions=completions)
+    return _wheels.named_file(wanted, name, url, pin.hashes, interpreter=interpreter, completions=completions)

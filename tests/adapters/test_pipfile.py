@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.adapter import Completions, Options, Plan, PypiQuery, RemoteFile
+from devenv.adapter import Completions, FileQuery, Options, Plan, PypiQuery, RemoteFile
 from devenv.adapters import pipfile
 from devenv.errors import DevenvError
+from devenv.formats.hashes import Hash
 from tests.support.pythons import NO_OPTIONS, chosen, data, editables, failure, linux_target, messages
 
 LINUX = linux_target("3.11.7")
@@ -158,3 +159,26 @@ def test_any_json_is_a_plan_or_our_error(value: object) -> None:
 def test_the_hash_of_a_local_file_is_asked_for() -> None:
     (query,) = plan(lock(default={"a": {"path": "./a-1-py3-none-any.whl"}})).queries
     assert query.key == "file:project:a-1-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("key", ["file", "path"])
+@pytest.mark.parametrize("found", ["ab", "cd", "ef"])
+def test_of_the_hashes_of_a_release_one_must_be_that_of_the_named_file(key: str, found: str) -> None:
+    """pipenv lists all files of a release for a file of it that is given by its place."""
+    name = "a-1.0-py3-none-any.whl"
+    place = f"https://files.test/{name}" if key == "file" else f"./{name}"
+    text = lock(default={"a": {key: place, "hashes": ["sha256:" + "ab" * 32, "sha256:" + "cd" * 32]}})
+    (query,) = plan(text).queries
+    assert isinstance(query, FileQuery)
+    file = RemoteFile(file_name=name, url=query.url, hash=Hash.from_hex("sha256", found * 32))
+    answers = {query.key: (file,)}
+    if found == "ef":
+        with pytest.raises(DevenvError, match="which is none of those of the lockfile"):
+            plan(text, completions=answers)
+    else:
+        assert plan(text, completions=answers).packages[0].file.hash == file.hash
+
+
+def test_unknown_extras_and_categories_are_said_at_once() -> None:
+    error = failure(lambda: plan(lock(default={}), Options(extras=("x",), groups=("nope",))))
+    assert len(messages(error)) == 2
