@@ -123,7 +123,9 @@ def setup(spec: Spec, quote: Quote) -> str:
     for name, bodies in sorted(spec.functions.items()):
         body = bodies.get("bash", bodies.get("sh"))
         if body is not None and name not in _BUILTINS:
-            lines.append(f"function {name} {{\n{body}\n}}")
+            lines.append(
+                f"function {name} {{ eval {quote(body)}; }}"
+            )  # it cannot end the function before its end
     return "\n".join(lines) + "\n"
 
 

@@ -33,7 +33,8 @@ def sh(exported: Exported) -> str:
     for name, words in sorted(exported.aliases.items()):
         lines.append(f"alias {shlex.quote(name)}={shlex.quote(' '.join(map(shlex.quote, words)))}")
     lines += [
-        f"{name}() {{\n{bodies['sh']}\n}}"
+        # Quoted, a body cannot end the function before its end.
+        f"{name}() {{ eval {shlex.quote(bodies['sh'])}; }}"
         for name, bodies in sorted(exported.functions.items())
         if "sh" in bodies
     ]

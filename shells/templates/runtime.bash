@@ -129,13 +129,17 @@ __devenv_do() {
     *) __devenv_then=$__devenv_now ;;
     esac
     __devenv_old[$1]=s
-    if [ "$__devenv_then" != "$__devenv_now" ] && __devenv_put "$__devenv_k" "$__devenv_n" "$__devenv_then"; then
+    # A text that is no program by itself could end the function before its end, and what follows would run at once.
+    if [ "$__devenv_k" = function ] && ! BASH_ENV= "$BASH" -n <<<"$__devenv_v"; then
+        __devenv_old[$1]=s
+    elif [ "$__devenv_then" != "$__devenv_now" ] && __devenv_put "$__devenv_k" "$__devenv_n" "$__devenv_then"; then
         __devenv_old[$1]=$__devenv_now
         if [ "$__devenv_k" = function ]; then
             __devenv_look function "$__devenv_n"
             __devenv_made[$1]=$__devenv_now
         fi
-    elif [ "$__devenv_k" = function ]; then
+    fi
+    if [ "$__devenv_k:${__devenv_old[$1]}" = function:s ]; then
         printf 'devenv: the function %s of the environment is not there\n' "$__devenv_n" >&2
         if ! declare -F "$__devenv_n" >/dev/null; then __devenv_put function "$__devenv_n" "$__devenv_now"; fi
     fi

@@ -159,9 +159,13 @@ function __devenv_define
             "(builtin string escape -- $argv[4] | builtin string collect)" \$argv
         end"
     else if test $argv[2] = function
-        eval "function $argv[3] --description 'devenv $argv[1]'
+        # A text that is no program by itself could end the function before its end, and what follows would run at once.
+        set -l __devenv_fish (builtin status fish-path | builtin string collect)
+        if builtin printf '%s\n' $argv[4] | command $__devenv_fish --no-config --no-execute
+            eval "function $argv[3] --description 'devenv $argv[1]'
 $argv[4]
 end"
+        end
         if not builtin functions -q $argv[3]
             echo "devenv: the function $argv[3] of the environment is not there" >&2
             if test $__devenv_state[$argv[1]] = x

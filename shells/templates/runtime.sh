@@ -120,7 +120,11 @@ __devenv_put_function() {
     -) \unset -f "$1"; \unset -v "__devenv_text_$1"; \return 0 ;;
     f*) \unset -f "$1"; \eval "${2#?}"; \return 0 ;;
     esac
-    # An error of syntax ends many shells, so another one is asked first.
+    # An error of syntax ends many shells, so another one is asked first. A text that is no program by itself could end the
+    # function before its end, and what follows would run at once.
+    /bin/sh -n <<__devenv_end || \return 1
+${2#?}
+__devenv_end
     (\eval "$1() {
 ${2#?}
 }") || \return 1
@@ -203,9 +207,9 @@ __devenv_do() {
     case $__devenv_k:$__devenv_o in
     function:s)
         if [ "$__devenv_now" != "$__devenv_then" ]; then
-            \printf '%s\n' "devenv: the function $__devenv_n of the environment is not there" >&2
+            \echo "devenv: the function $__devenv_n of the environment is not there" >&2
         elif [ "$__devenv_now" = u ]; then
-            \printf '%s\n' "devenv: $__devenv_n stays your function, which this shell could not bring back" >&2
+            \echo "devenv: $__devenv_n stays your function, which this shell could not bring back" >&2
         fi
         ;;
     alias:* | function:*)

@@ -36,7 +36,9 @@ def root(user: User, tmp_path: Path) -> Path:
     values = "".join(f"{name} = {json.dumps(value)}\n" for name, value in NASTY.items())
     (place / "devenv.toml").write_text(
         f'name = "p"\n[env]\n{values}GIVEN = {{ default = "ours" }}\nGONE = {{ unset = true }}\n'
-        'PATH = { prepend = ["./bin"] }\n[aliases]\nhi = ["printf", "%s|", "it\'s", "$x"]\n',
+        'PATH = { prepend = ["./bin"] }\n[aliases]\nhi = ["printf", "%s|", "it\'s", "$x"]\n'
+        '[functions]\nshow = "printf \'%s/\' \\"$1\\" it\\\\\'s; return 3"\n'
+        'closing = "}\\necho ran\\nnext() {"\n',
         encoding="utf-8",
     )
     user.run("lock", cwd=place)
@@ -68,12 +70,14 @@ def test_a_shell_that_knows_nothing_of_devenv_has_the_environment(
     assert found["PATH"] == f"{root}/bin:/usr/bin:/bin"
 
 
-def test_aliases_are_in_the_script(user: User, root: Path, tmp_path: Path) -> None:
+def test_aliases_and_functions_are_in_the_script(user: User, root: Path, tmp_path: Path) -> None:
     script = tmp_path / "environment.sh"
     script.write_text(exported(user, root, "sh"))
-    typed = f". {shlex.quote(str(script))}\nhi more\n"
+    typed = f". {shlex.quote(str(script))}\nhi more\nshow given\necho $?\n"
     done = subprocess.run([program("bash"), "-i"], input=typed, capture_output=True, text=True, check=False)
     assert "it's|$x|more|" in done.stdout
+    assert "given/it's/3" in done.stdout
+    assert "ran" not in done.stdout
 
 
 def test_json_says_what_changes_here(user: User, root: Path) -> None:
@@ -197,7 +201,7 @@ def test_the_library_of_direnv_serves_all_projects(user: User, root: Path, tmp_p
 def test_the_form_of_nix_is_that_of_nix(user: User, root: Path) -> None:
     found = json.loads(exported(user, root, "nix"))
     assert found["variables"]["QUOTES"] == {"type": "exported", "value": NASTY["QUOTES"]}
-    assert found["bashFunctions"] == {}
+    assert found["bashFunctions"].keys() == {"show", "closing"}
 
 
 def test_editors_and_containers_read_json(user: User, root: Path) -> None:

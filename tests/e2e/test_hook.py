@@ -105,6 +105,8 @@ PATH = { prepend = ["./bin"] }
 ls = ["evil"]
 [scripts]
 cat = "evil"
+[functions]
+function_of_theirs = "evil"
 """
 
 
@@ -118,7 +120,7 @@ def test_what_runs_code_waits_and_the_rest_does_not(
     assert found["COLOUR"] == "red"
     assert not {"LD_PRELOAD", "GIT_SSH_COMMAND"} & found.keys()
     assert str(root) not in found["PATH"]
-    session.run(f"type ls cat > {tmp_path}/types 2>&1")
+    session.run(f"type ls cat function_of_theirs > {tmp_path}/types 2>&1")
     assert "evil" not in (tmp_path / "types").read_text()
     assert str(root) not in (tmp_path / "types").read_text()
 

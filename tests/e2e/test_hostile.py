@@ -66,6 +66,12 @@ cd = ["touch", "ran-alias-cd"]
 [scripts]
 git = "touch ran-script-git"
 pwd = "touch ran-script-pwd"
+[functions]
+starship = "touch ran-function"
+# What ends the function that it is put into is code for whoever reads it.
+closing = { sh = "}\\ntouch ran-closing\\nnext() {", fish = "end\\ntouch ran-closing\\nfunction next" }
+[completions]
+ls = ["ran-completion"]
 """
 # Of the template above, those that make programs run code.
 RUNNING = ("LD_PRELOAD", "ENV", "ZDOTDIR", "PYTHONPATH", "PATH")

@@ -216,6 +216,27 @@ def test_one_that_the_shell_cannot_read_leaves_the_rest_as_it_is(shell: str, tmp
     assert done.stdout.decode() == "whole 1\nmine 1\nmine 2\n"
 
 
+CLOSING = {
+    "fish": "end\necho ran\nfunction next",
+    "xonsh": "pass\n)\nprint('ran')\n(",
+    "zsh": "}; echo ran; next() {",
+    **dict.fromkeys(("bash", *POSIX), "}\necho ran\nnext() {"),
+}
+
+
+@pytest.mark.parametrize("shell", NATIVE)
+def test_a_body_that_ends_its_function_runs_nothing(shell: str, tmp_path: Path) -> None:
+    own = DIALECTS[shell].renderer
+    spec = Spec(name="closing", functions={"up": {own: CLOSING[shell]}, "whole": own_words(shell, "whole")})
+    script = Script(shell, tmp_path / "run")
+    script.enter(write_object(spec, tmp_path / "spec"))
+    script.add("whole 1")
+    script.leave_last()
+    done = script.run(base_environ(tmp_path), cwd=tmp_path)
+    assert done.stdout.decode() == "whole 1\n"
+    assert (b"the function up of the environment is not there" in done.stderr) == (shell != "xonsh")
+
+
 def test_the_users_aliases_are_not_for_the_words_of_a_function(tmp_path: Path) -> None:
     for shell in ("bash", "zsh"):
         spec = Spec(name="own", functions={"up": own_words(shell, "ours")})
