@@ -16,6 +16,8 @@ from tests.support.programs import program
 # What the shells have in common is tried in these.
 SOME = ("bash", "zsh", "fish")
 NAMES = ("bash", "zsh", "fish", "xonsh", "nu", "elvish", "tcsh")
+# xonsh takes half a second to start, and as long at each prompt.
+OFTEN = (*NAMES[:3], *NAMES[4:], pytest.param("xonsh", marks=pytest.mark.slow))
 # Becomes the shell as `devenv enter` does: it has the number of the process that says so.
 _ENTER = """
 import json, os, sys
@@ -105,6 +107,7 @@ def test_what_was_entered_stays_wherever_one_goes(yard: Yard) -> None:
     assert seen == [("blue", "yes"), ("red", None), ("red", None)]
 
 
+@pytest.mark.parametrize("yard", OFTEN, indirect=True)
 def test_a_newer_environment_of_the_project_replaces_the_one_that_was_entered(yard: Yard) -> None:
     prompt = yard.enter()
     yard.go(prompt, yard.project)
@@ -129,6 +132,7 @@ def test_an_environment_with_values_of_its_own_is_not_replaced(yard: Yard) -> No
     assert (found["COLOUR"], found["PORT"]) == ("red", "9000")
 
 
+@pytest.mark.parametrize("yard", OFTEN, indirect=True)
 def test_without_the_hook_the_files_of_ours_enter(yard: Yard) -> None:
     prompt = yard.enter(load="")
     assert not yard.started_plainly(prompt)
