@@ -60,6 +60,7 @@ _MARKS = {
     "xonsh": "print('MARK{}' 'DONE')",
     "elvish": "echo MARK{}''DONE",
     "tcsh": "echo MARK{}''DONE",
+    "mksh": "echo MARK{}''DONE",  # its printf is a program
     "pwsh": "'MARK{}' + 'DONE'",
 }
 # A line that does nothing, and starts nothing either.
@@ -218,12 +219,13 @@ class Prompt:
         return shown + self._until(f"MARK{self.count}DONE")
 
     def prompts(self, count: int) -> None:
-        """So many prompts, at which nothing is said."""
+        """So many prompts, at which nothing is said; changes of directory where nothing runs before a prompt."""
         if self.shell == "tcsh":  # it drops some of what is typed before it prompts
             for _ in range(count // 2):
                 self.run(":")
         else:
-            self.child.send(("\r" if self.shell in _TELLING else "\n") * count)
+            line = "cd .\n" if self.shell in ONLY_CD else "\r" if self.shell in _TELLING else "\n"
+            self.child.send(line * count)
             self.run(_NOTHING.get(self.shell, "true"))
 
     def _told(self, line: str) -> str:
