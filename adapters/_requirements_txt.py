@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 
 from devenv.adapter import AdapterError
 from devenv.adapters._fields import Faults, Table
+from devenv.adapters._project_names import MANIFESTS
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
@@ -114,7 +115,7 @@ def parse(text: str, path: str, siblings: Mapping[str, str]) -> Parsed:
 
 def included_names(text: str, name: str) -> tuple[str, ...]:
     """The files that a requirements file named `name` includes, relative to the same directory as `name`."""
-    if name.endswith(".toml"):  # of a directory that one of them names
+    if posixpath.basename(name) in MANIFESTS:  # of a directory that one of them names
         return ()
     found = []
     for number, line in _logical_lines(text):
@@ -125,7 +126,8 @@ def included_names(text: str, name: str) -> tuple[str, ...]:
         found += [_place(name, option.value) for option in options if option.name in _INCLUDES]
         places = [option.value for option in options if option.name == "--editable"]
         places += [] if line.startswith("-") else [line]
-        found += [_place(name, f"{_bare(place)}/pyproject.toml") for place in places if is_directory(place)]
+        directories = [_bare(place) for place in places if is_directory(place)]
+        found += [_place(name, f"{place}/{manifest}") for place in directories for manifest in MANIFESTS]
     return tuple(dict.fromkeys(found))
 
 

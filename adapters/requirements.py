@@ -30,6 +30,7 @@ from devenv.adapter import (
 from devenv.adapters import _sdists, _wheels
 from devenv.adapters._fields import Faults
 from devenv.adapters._interpreter import Interpreter, interpreter_of
+from devenv.adapters._project_names import project_name
 from devenv.adapters._requirements_txt import (
     VARIABLE,
     Entry,
@@ -91,29 +92,30 @@ def plan(
 
 
 def _in_place(parsed: Parsed, siblings: Mapping[str, str], faults: Faults) -> tuple[Editable, ...]:
-    """The directories that are named, called as their pyproject.toml says."""
+    """The directories that are named, called as they say themselves."""
     found: dict[str, Editable] = {}
     marked = editable_entries(parsed)
     for entry in (*parsed.requirements, *marked):
         if is_directory(entry.text):
             with faults.caught():
                 place = directory_of(entry)
-                name = _project_name(siblings.get(posixpath.join(place, "pyproject.toml"), ""))
-                name = name or posixpath.basename(place) or "project"
-                name = _wheels.check_package_name(name, entry.where, None)
+                name = _wheels.check_package_name(_name_of(place, entry, siblings), entry.where, None)
                 found[place] = Editable(name=name, path=place, in_place=entry in marked)
     return tuple(found[place] for place in sorted(found))
 
 
-def _project_name(text: str) -> str:
-    import tomllib
-
-    try:
-        project = tomllib.loads(text).get("project")
-    except (ValueError, RecursionError):
-        return ""
-    name = project.get("name") if isinstance(project, dict) else None
-    return name if isinstance(name, str) else ""
+def _name_of(place: str, entry: Entry, siblings: Mapping[str, str]) -> str:
+    """The name of a directory's project: as the line itself says (#egg=), or its files; else that of the directory."""
+    said = (
+        parse_qs(entry.text.partition("#")[2].partition(";")[0].strip()).get("egg", [""])[0].partition("[")[0]
+    )
+    found = said or project_name(
+        lambda name: siblings.get(posixpath.normpath(posixpath.join(place, name)), "")
+    )
+    name = found or posixpath.basename(place)
+    if name in ("", ".", ".."):
+        raise entry.fault(f"nothing says what the project in {place} is called", f"Write {place}#egg=NAME.")
+    return name
 
 
 def _formats(options: Sequence[Option]) -> Callable[[str], tuple[bool, bool]]:

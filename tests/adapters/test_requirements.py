@@ -22,7 +22,16 @@ from devenv.adapters import _requirements_txt, requirements
 from devenv.adapters._requirements_txt import Entry, parse
 from devenv.errors import DevenvError
 from devenv.formats.hashes import Hash
-from tests.support.pythons import NO_COMPLETIONS, NO_OPTIONS, chosen, data, failure, linux_target, messages
+from tests.support.pythons import (
+    NO_COMPLETIONS,
+    NO_OPTIONS,
+    chosen,
+    data,
+    editables,
+    failure,
+    linux_target,
+    messages,
+)
 
 LINUX = linux_target()
 A, B, C = (Hash.of("sha256", text) for text in (b"a", b"b", b"c"))
@@ -319,7 +328,8 @@ def test_repositories_need_a_commit_and_directories_are_imported_in_place() -> N
         "./libs/second\n"
     )
     names = requirements.included_names(text, "requirements.txt")
-    assert names == ("libs/own/pyproject.toml", "libs/second/pyproject.toml")
+    manifests = ("pyproject.toml", "setup.cfg", "setup.py")
+    assert names == tuple(f"libs/{each}/{name}" for each in ("own", "second") for name in manifests)
     made = plan(text, siblings={"libs/own/pyproject.toml": '[project]\nname = "Own.Name"\n'})
     assert [query.key for query in made.queries] == [
         f"git:https://git.test/kit.git#{COMMIT}",
@@ -434,3 +444,28 @@ def test_words_are_split_as_a_shell_does(line: str) -> None:
             _requirements_txt._words(line, "f", 1)
     else:
         assert _requirements_txt._words(line, "f", 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "expected"),
+    [
+        ("-e .", {"pyproject.toml": '[project]\nname = "My.App"\n'}, "my-app"),
+        ("-e .", {"pyproject.toml": '[tool.poetry]\nname = "app"\n'}, "app"),
+        ("-e .", {"setup.cfg": "[metadata]\nname = app\n", "pyproject.toml": "[build-system]\n"}, "app"),
+        ("-e .", {"setup.py": "import setuptools\nsetuptools.setup(version='1', name='app')\n"}, "app"),
+        ("-e .[dev]", {"setup.py": "from setuptools import setup\nsetup(name='app')\n"}, "app"),
+        ("-e .#egg=app", {}, "app"),
+        ("./libs/one", {"libs/one/setup.cfg": "[metadata]\nname = other\n"}, "other"),
+        ("./libs/one", {"libs/one/setup.py": "setup(name=compute())"}, "one"),
+        ("./libs/one", {"libs/one/setup.py": "this is no Python"}, "one"),
+    ],
+)
+def test_a_directory_is_called_as_its_own_files_say(line: str, files: dict[str, str], expected: str) -> None:
+    assert set(files) <= set(requirements.included_names(line, "requirements.txt"))
+    assert list(editables(plan(line + "\n", siblings=files))) == [expected]
+
+
+def test_a_project_that_nothing_names_is_said_with_what_to_write() -> None:
+    error = failure(lambda: plan("-e .\n"))
+    assert "nothing says what the project in . is called" in str(error)
+    assert ".#egg=NAME" in (error.hint or "")
