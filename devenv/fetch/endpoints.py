@@ -30,19 +30,19 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from devenv.fetch.apt_sources import ARCHIVES
-from devenv.fetch.archives import Archives
-from devenv.fetch.crate_registries import CrateRegistries
-from devenv.fetch.credentials import Credentials
 from devenv.fetch.errors import EndpointError
-from devenv.fetch.npm_registries import NpmRegistries
-from devenv.fetch.npmrc import MayTell
-from devenv.fetch.python_indexes import PythonIndexes
-from devenv.fetch.r_repositories import RRepositories
 from devenv.fetch.registries import Registries
 from devenv.fetch.urls import parsed, shown, split, without_userinfo
 
 if TYPE_CHECKING:
+    from devenv.fetch.archives import Archives
+    from devenv.fetch.crate_registries import CrateRegistries
     from devenv.fetch.crates import CrateFiles
+    from devenv.fetch.credentials import Credentials
+    from devenv.fetch.npm_registries import NpmRegistries
+    from devenv.fetch.npmrc import MayTell
+    from devenv.fetch.python_indexes import PythonIndexes
+    from devenv.fetch.r_repositories import RRepositories
 
 _PACKAGES = (".whl", ".tar.gz", ".zip")
 
@@ -76,27 +76,9 @@ class Endpoints:
         may_tell: MayTell | None = None,
     ) -> None:
         """Raises `EndpointError` for `registries` that mean nothing."""
-        self._project, self._environ, self._cache = project, environ, cache
-        self._registries = named = Registries(registries, mirrors)
-        self.archives = Archives(named, environ, etc)
-        self.python = PythonIndexes(named, project=project, environ=environ, etc=etc)
-        self.r = RRepositories(named, project=project, environ=environ, etc=etc)
-        self.npm = NpmRegistries(
-            named,
-            project=project,
-            environ=environ,
-            cache=cache,
-            from_wheel=lambda package: wheel_text(self, package),
-            may_tell=may_tell,
-        )
-        template = crate_template
-        self.crates = CrateRegistries(
-            named,
-            project=project,
-            environ=environ,
-            cache=cache,
-            template=None if template is None else lambda index: template(self, index),
-        )
+        self._project, self._environ, self._cache, self._etc = project, environ, cache, etc
+        self._wheel_text, self._crate_template, self._may_tell = wheel_text, crate_template, may_tell
+        self._registries = Registries(registries, mirrors)
 
     @classmethod
     def load(
@@ -137,6 +119,57 @@ class Endpoints:
             etc=etc,
             mirrors=mirrors,
             may_tell=may_tell,
+        )
+
+    # Each ecosystem's registries; a project of one kind loads nothing for the others.
+
+    @cached_property
+    def archives(self) -> Archives:
+        """Debian's archives."""
+        from devenv.fetch.archives import Archives
+
+        return Archives(self._registries, self._environ, self._etc)
+
+    @cached_property
+    def npm(self) -> NpmRegistries:
+        """npm's registries."""
+        from devenv.fetch.npm_registries import NpmRegistries
+
+        return NpmRegistries(
+            self._registries,
+            project=self._project,
+            environ=self._environ,
+            cache=self._cache,
+            from_wheel=lambda package: self._wheel_text(self, package),
+            may_tell=self._may_tell,
+        )
+
+    @cached_property
+    def python(self) -> PythonIndexes:
+        """Python's indexes."""
+        from devenv.fetch.python_indexes import PythonIndexes
+
+        return PythonIndexes(self._registries, project=self._project, environ=self._environ, etc=self._etc)
+
+    @cached_property
+    def r(self) -> RRepositories:
+        """R's repositories."""
+        from devenv.fetch.r_repositories import RRepositories
+
+        return RRepositories(self._registries, project=self._project, environ=self._environ, etc=self._etc)
+
+    @cached_property
+    def crates(self) -> CrateRegistries:
+        """Registries of crates."""
+        from devenv.fetch.crate_registries import CrateRegistries
+
+        template = self._crate_template
+        return CrateRegistries(
+            self._registries,
+            project=self._project,
+            environ=self._environ,
+            cache=self._cache,
+            template=None if template is None else lambda index: template(self, index),
         )
 
     @property
@@ -253,6 +286,8 @@ class Endpoints:
 
     @cached_property
     def _credentials(self) -> Credentials:
+        from devenv.fetch.credentials import Credentials
+
         npm, pip = self.npm.settings, self.python.settings
         urls = self._registries.urls()
         urls += [npm.text(key) or "" for key in npm.keys() if key.endswith("registry")]  # noqa: SIM118
