@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from devenv.env.hooked import expects_hook
 from devenv.errors import DevenvError
 
 FALLBACK_SHELL = "bash"
@@ -78,13 +77,19 @@ def enter_command(
         ) from error
     except ValueError as error:
         raise _unreadable(spec, f"launch.{name}", error) from error
-    if launch.files and hooks is not None and not pure and expects_hook(own_name, launch.files, hooks, kept):
+    if launch.files and hooks is not None and not pure and _expects_hook(own_name, launch.files, hooks, kept):
         arguments, variables = list(launch.plain_arguments), kept
     else:
         arguments, variables = launch.command(environ=kept, spec=spec, line=line, pure=pure)
     variables["__devenv_spec"] = spec
     variables["__devenv_project"] = project
     return [program, *arguments], variables
+
+
+def _expects_hook(name: str, files: tuple[str, ...], hooks: str, environ: dict[str, str]) -> bool:
+    from devenv.env.hooked import expects_hook  # lines and programs have no use for it
+
+    return expects_hook(name, files, hooks, environ)
 
 
 def apply_steps(spec: str, project: str, environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from zlib import crc32
 
 VARIABLE = "__devenv_start"  # "PID NAME MARK"
@@ -40,10 +39,16 @@ def expects_hook(name: str, files: tuple[str, ...], hooks: str, environ: dict[st
             known = file.read() == f"{mark}\n"
         os.unlink(note)
     except OSError:
-        with suppress(OSError):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+        _make(folder)
         return False
     return known
+
+
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError:
+        return  # without a note the environment's own file is read, and that is all
 
 
 def mark_of(files: tuple[str, ...], environ: Mapping[str, str]) -> str:
