@@ -12,9 +12,11 @@ _PYTHON_LOCKFILES = "lockfiles of Python stand under `pip`, whatever wrote them"
 _GROUP = Text(expected="a name in quotes", pattern=GROUP)
 _GROUPS = Array(items=_GROUP, expected="an array of names")
 
+_PLACE = Field(shape=PATH, doc="The lockfile, from devenv.toml's directory; found by itself without.")
+
 _NPM_LOCKFILE = Table(
     fields={
-        "path": Field(shape=PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."),
+        "path": _PLACE,
         "omit": Field(
             shape=Array(
                 items=Text(expected='"dev", "optional" or "peer"', choices=NPM_OMIT),
@@ -48,7 +50,7 @@ _NPM_LOCKFILE = Table(
 
 _PIP_LOCKFILE = Table(
     fields={
-        "path": Field(shape=PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."),
+        "path": _PLACE,
         "extras": Field(shape=_GROUPS, doc="The project's extras to install."),
         "groups": Field(shape=_GROUPS, doc="Dependency groups to install; the lockfile's defaults without."),
     },
@@ -57,7 +59,7 @@ _PIP_LOCKFILE = Table(
 
 _RENV_LOCKFILE = Table(
     fields={
-        "path": Field(shape=PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."),
+        "path": _PLACE,
         "system": Field(
             shape=Array(items=SYSTEM_PACKAGE, expected="an array of package names"),
             doc="Packages of the base to build with, besides those that the packages ask for.",
@@ -68,7 +70,7 @@ _RENV_LOCKFILE = Table(
 
 _CARGO_LOCKFILE = Table(
     fields={
-        "path": Field(shape=PATH, doc="The lockfile, from devenv.toml's directory; found by itself without."),
+        "path": _PLACE,
     },
     elsewhere=dict.fromkeys(("omit", "extras", "groups"), "cargo wants every crate that a Cargo.lock names"),
 )
