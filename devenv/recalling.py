@@ -80,6 +80,8 @@ def _compose(project: str, known: Known, layout: Layout, reporter: Reporter) -> 
         store.add_temp_roots(needed)
         if len(store.valid_paths(needed)) < len(needed):
             raise LookupError("some of it was collected")
+        if os.path.exists(f"{spec}/root") and not _has_root(spec):
+            raise LookupError("the root of system packages is to be composed")
         if store.valid_paths(map(parse, known.later)):
             raise LookupError("there is byte code to be put in place")
         shell = add_shell_derivation(project, known.name, spec, store)
@@ -89,6 +91,12 @@ def _compose(project: str, known: Known, layout: Layout, reporter: Reporter) -> 
             keep_bytecode(project, bytecode, store)
         record_generation(layout, project, spec, sources)
     return journals
+
+
+def _has_root(spec: str) -> bool:
+    from devenv.fhs.entering import root_of
+
+    return os.path.isdir(root_of(spec) or "")
 
 
 def _compose_view(project: str, view: Mapping[str, Any], reporter: Reporter) -> str:
