@@ -43,7 +43,10 @@ function global:__devenv_put([string] $Target, $Text) {
             Microsoft.PowerShell.Management\Remove-Item -LiteralPath $name -Force
         } else {
             # What cannot be read as code is an error here, before anything of it runs.
-            $code = [scriptblock]::Create($Text)
+            try { $code = [scriptblock]::Create($Text) } catch {
+                [Console]::Error.WriteLine("devenv: the $Target of the environment is not there: " + $_.Exception.Message)
+                return
+            }
             Microsoft.PowerShell.Management\Set-Item -LiteralPath ('Function:global:' + $Target.Substring(9)) -Value $code -Force
         }
         return

@@ -11,13 +11,15 @@ from devenv.env.spec import Set, Spec
 from devenv.shell import ShellError
 from devenv.shells import fish
 from tests.shells.dialects import DIALECTS, can_hold, renderer
-from tests.shells.harness import NAMES, Script, base_environ, expected, read_dump, write_object
+from tests.shells.harness import Script, base_environ, expected, read_dump, write_object
 from tests.shells.nasty import NASTY
 from tests.support.programs import program
 
 ORIGIN = "devenv.toml:1"
 POSIX = tuple(name for name, dialect in DIALECTS.items() if dialect.renderer == "sh")
-NATIVE = tuple(name for name, dialect in DIALECTS.items() if not dialect.programs)
+# What is written here in each shell's language is not in PowerShell's.
+NAMES = tuple(name for name in DIALECTS if name != "pwsh")
+NATIVE = tuple(name for name in NAMES if not DIALECTS[name].programs)
 # Those that can tell how a function was written.
 SHOWING = tuple(name for name in NATIVE if name not in ("dash", "ash"))
 
