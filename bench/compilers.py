@@ -3,8 +3,8 @@
     python bench/compilers.py [--runs N] [--files N] [--base debian/bookworm]
 
 Some C++ files with headers of the standard library, compiled with -O2. Each is measured with an empty cache, and with one that
-the other has filled; and the build without ccache among its packages. Then the same files as a Python package of a lockfile, of which an
-override patches one, with ccache and without. The packages are fetched when they are missing, which is not counted. In turns,
+the other has filled; and the build without ccache among its packages. Then the same files as a Python package of a lockfile: compiled in a
+shell and built, each first and after the other; and with one file patched by an override, with ccache and without. The packages are fetched when they are missing, which is not counted. In turns,
 medians.
 """
 
@@ -91,8 +91,28 @@ PATCH = """--- a/src/main.cc
 +int number() {{ return {number}; }}
 """
 PACKAGE = "package, one file patched"
+UNPACKED, BUILT = "source unpacked in a shell", "package of a lockfile"
+# As pip does it.
+COMPILE = """
+cd "$(mktemp -d)" && tar -xf "$DEVENV_PROJECT/source.tar.gz" && cd ext-1.0
+for each in src/*.cc; do g++ -O2 -fPIC -c "$each" || exit; done
+"""
 MAKE, BUILD, PLAIN = "make in the shell", "build in the sandbox", "build without ccache"
 EMPTY, FILLED, NONE = "empty cache", "filled by the other", "without ccache"
+
+
+def source_archive(files: int, edition: int) -> bytes:
+    """The package's sdist; each edition has other files."""
+    numbers = range(edition * files, (edition + 1) * files)
+    texts = {f"src/file{number}.cc": FILE.format(number=number) for number in numbers}
+    texts |= {"src/main.cc": "int main() {}\n", "pyproject.toml": PYPROJECT, "own.py": BACKEND}
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+        for name, text in texts.items():
+            member = tarfile.TarInfo(f"ext-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return raw.getvalue()
 
 
 class Bench:
@@ -106,7 +126,7 @@ class Bench:
             NONE: self._package(f"{folder}/package-plain", base, files, ("g++",)),
         }
         self.seconds: dict[tuple[str, str], list[float]] = {}
-        self.caches = 0
+        self.caches = self.editions = 0
         self.folder = folder
 
     def _project(self, place: str, base: str, files: int, packages: tuple[str, ...]) -> str:
@@ -126,20 +146,9 @@ class Bench:
     def _package(self, place: str, base: str, files: int, packages: tuple[str, ...]) -> str:
         """A project with a Python package that is built of these files, built once."""
         os.makedirs(f"{place}/devenv.d/pip")
-        texts = {f"src/file{number}.cc": FILE.format(number=number) for number in range(files)}
-        texts |= {"src/main.cc": "int main() {}\n", "pyproject.toml": PYPROJECT, "own.py": BACKEND}
-        raw = io.BytesIO()
-        with tarfile.open(fileobj=raw, mode="w:gz") as archive:
-            for name, text in texts.items():
-                member = tarfile.TarInfo(f"ext-1.0/{name}")
-                member.size = len(text)
-                archive.addfile(member, io.BytesIO(text.encode()))
-        with open(f"{place}/ext-1.0.tar.gz", "wb") as file:
-            file.write(raw.getvalue())
-        digest = hashlib.sha256(raw.getvalue()).hexdigest()
+        self._publish(place, source_archive(files, 0))
         listed = ", ".join(f'"{name}"' for name in packages)
         for name, text in {
-            "requirements.txt": f"./ext-1.0.tar.gz --hash=sha256:{digest}\n",
             "devenv.toml": PACKAGE_TOML.format(base=base, packages=listed),
             "devenv.d/pip/ext.toml": 'patches = ["ext.patch"]\n',
         }.items():
@@ -147,6 +156,33 @@ class Bench:
                 file.write(text)
         self._patched(place, -1)
         return place
+
+    def _publish(self, place: str, data: bytes) -> None:
+        """Make this archive the package."""
+        with open(f"{place}/ext-1.0.tar.gz", "wb") as file:
+            file.write(data)
+        with open(f"{place}/requirements.txt", "w", encoding="utf-8") as listed:
+            listed.write(f"./ext-1.0.tar.gz --hash=sha256:{hashlib.sha256(data).hexdigest()}\n")
+
+    def _shared(self, files: int) -> None:
+        """A source compiled in a shell, then its package built; and another edition of it the other way round."""
+        project = self.packages[FILLED]
+        for order in ((UNPACKED, BUILT), (BUILT, UNPACKED)):
+            self.editions += 1
+            data = source_archive(files, self.editions)
+            with open(f"{project}/source.tar.gz", "wb") as file:
+                file.write(data)
+            for what, state in zip(order, (EMPTY, FILLED), strict=True):
+                if what == BUILT:
+                    self._publish(project, data)
+                self._measured(what, state, project)
+
+    def _measured(self, what: str, state: str, project: str) -> None:
+        if what == UNPACKED:
+            seconds = self._run(project, "", "enter", "-c", COMPILE)
+        else:
+            seconds = self._patched(project, 0)
+        self.seconds.setdefault((what, state), []).append(seconds)
 
     def _patched(self, project: str, number: int) -> float:
         """The seconds that the environment takes with another patch. Locking is not counted."""
@@ -171,7 +207,8 @@ class Bench:
             words = ("build", "-q", "--from", "unpack")
         self.seconds.setdefault((what, state), []).append(self._run(project, cache, *words))
 
-    def once(self) -> None:
+    def once(self, files: int) -> None:
+        self._shared(files)
         for state, project in self.packages.items():
             self.seconds.setdefault((PACKAGE, state), []).append(self._patched(project, self.caches))
         self._timed(PLAIN, "", self.plain, "")
@@ -187,7 +224,7 @@ class Bench:
             print(f"  {what:<26} {state:<20} {statistics.median(seconds):7.2f}")
         patched = [statistics.median(self.seconds[PACKAGE, state]) for state in (FILLED, NONE)]
         print(f"  {PACKAGE}: {patched[0] / patched[1]:.2f} of the time without ccache   target <= 0.5")
-        for what in (BUILD, MAKE):
+        for what in (BUILD, MAKE, BUILT, UNPACKED):
             ratio = statistics.median(self.seconds[what, FILLED]) / statistics.median(
                 self.seconds[what, EMPTY]
             )
@@ -203,7 +240,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="devenv-bench-") as folder:
         bench = Bench(os.path.realpath(folder), options.base, options.files)
         for _ in range(options.runs):
-            bench.once()
+            bench.once(options.files)
         bench.show(options.files)
     return 0
 

@@ -30,6 +30,7 @@ from devenv.fetch.errors import (
     TransientError,
 )
 from devenv.fetch.http import Client
+from devenv.fetch.local_files import open_plain
 from devenv.fetch.responses import CHUNK, Stream
 from devenv.fetch.urls import shown, split
 from devenv.formats.hashes import Hash
@@ -272,7 +273,7 @@ class _Transfer:
             raise FetchError(f"{self._failed()}: a file URL must not name another host.")
         path = unquote(parts.path)
         try:
-            with open(path, "rb") as source:
+            with open_plain(path) as source:
                 while chunk := source.read(CHUNK * 4):
                     self._take(chunk)
         except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from devenv.adapter import FileQuery, RemoteFile
 from devenv.events import Reporter
 from devenv.fetch.errors import FetchError
+from devenv.fetch.local_files import open_plain
 from devenv.formats.hashes import Hash
 from devenv.recipes.impure import stream_to
 
@@ -45,8 +46,10 @@ def _answer(client: Client, query: FileQuery, reporter: Reporter) -> RemoteFile:
 
 def _local(path: str, query: FileQuery) -> tuple[Hash, int]:
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             digest = hashlib.file_digest(file, "sha256").digest()
             return Hash("sha256", digest), os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise FetchError(f"Cannot read {path}, from which {query.label} comes: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        raise FetchError(
+            f"Cannot read {path}, from which {query.label} comes: {getattr(error, 'strerror', None) or error}."
+        ) from error

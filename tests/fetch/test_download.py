@@ -256,6 +256,21 @@ def test_local_files_that_cannot_be_read_are_errors(fetching: Fetching, url: str
         fetching(url)
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a directory"])
+def test_what_is_no_plain_file_is_neither_waited_for_nor_read(
+    fetching: Fetching, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "a-1.0.tar.gz"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(FetchError, match=r"it is (no plain file|a directory)"):
+        fetching(path.as_uri())
+
+
 @pytest.mark.parametrize("url", ["ftp://a.test/f", "https://", "http://[::1", "http://a.test:99999/f", "x"])
 def test_unusable_urls_are_errors(fetching: Fetching, url: str) -> None:
     with pytest.raises(FetchError):
