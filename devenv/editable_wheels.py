@@ -49,6 +49,7 @@ def make(project: str, view: SitePackages, made: Instantiated, store: Store, rep
         if not os.path.isdir(place):
             node = _node(made.graph, editable, directory, made.in_place[editable.name])
             build_in_place(node, store, place, shown=_shown(project, directory), show=lambda line: None)
+            notices += compiled_on_import(editable)
         if not os.listdir(place):
             notices.append(
                 f"{editable.name}: imported as it lies there; its backend makes no editable wheels"
@@ -59,6 +60,16 @@ def make(project: str, view: SitePackages, made: Instantiated, store: Store, rep
             if name not in wanted:
                 remove(os.path.join(folder, name))
     return notices
+
+
+def compiled_on_import(editable: Editable) -> list[str]:
+    """A line about what must be on PATH, of a package that meson-python compiles again whenever it is imported."""
+    names = {each.name for each in (editable.build.requires if editable.build is not None else ())}
+    if "meson-python" not in names:
+        return []
+    tools = ", ".join(("its compilers", "ninja", *(["cython"] if "cython" in names else [])))
+    what = f"{editable.name}: compiled again on import when its sources changed, by what is on PATH then: {tools}."
+    return [f"{what} Have these among the project's packages"]
 
 
 def _shown(project: str, directory: str) -> tuple[str, ...]:

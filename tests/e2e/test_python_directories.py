@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from devenv.adapter import BuildQuery, Editable, Plan, SitePackages
+from devenv.adapter import BuildQuery, Editable, Package, Plan, RemoteFile, SitePackages, WheelBuild
+from devenv.editable_wheels import compiled_on_import
 from devenv.environment.planned import PlannedLockfile
+from devenv.formats.hashes import Hash
 from devenv.local_projects import with_builds
 from devenv.providers.python_host import find_python
 from tests.support.devenv import User
@@ -247,6 +249,18 @@ def test_a_poetry_project_that_has_no_package_is_left_out_and_named(
     (made,) = with_builds(os.fspath(tmp_path), [entry], find_python("3", os.environ), {})
     assert bool(made.plan.queries) is installed  # about its build
     assert any("no package my_app" in notice for notice in made.plan.notices) is not installed
+
+
+@pytest.mark.parametrize(
+    ("requires", "said"),
+    [(("setuptools", "cython"), ""), (("meson-python",), "ninja."), (("cython", "meson-python"), "cython.")],
+)
+def test_what_compiles_on_import_says_what_it_needs_on_path(requires: tuple[str, ...], said: str) -> None:
+    file = RemoteFile(file_name="x.whl", url="pypi-files:x.whl", hash=Hash.of("sha256", b""))
+    wheels = (Package(name=name, version="1", format="wheel", file=file) for name in requires)
+    notices = compiled_on_import(Editable(name="ext", path=".", build=WheelBuild(requires=tuple(wheels))))
+    assert bool(notices) is bool(said)
+    assert all(said in notice for notice in notices)
 
 
 def test_settings_of_uv_count_for_the_builds_of_directories(tmp_path: Path) -> None:
