@@ -112,7 +112,8 @@ class UvLock:
         top = [package for package in local if package.origin in (".", "")]
         members = frozenset(self.manifest.texts("members"))
         roots = top or [package for package in local if package.name in members]
-        if not roots and not self.manifest.items("requirements") and not self.manifest_groups():
+        asked = roots or self.manifest.items("requirements") or self.manifest_groups()
+        if self.packages and not asked:  # a workspace without members has a lock without packages
             raise self.top.fault(None, 'it has no project: no package is editable or virtual at "."')
         return tuple(roots)
 

@@ -190,6 +190,11 @@ def test_members_that_are_needed_are_imported_in_place() -> None:
     assert [each.in_place for each in made.view.editables] == [True]
 
 
+def test_workspace_without_members_has_no_packages() -> None:
+    found = plan("version = 1\nrevision = 3\nrequires-python = '>=3.9'\n")
+    assert isinstance(found.view, SitePackages) and found.view.packages == ()
+
+
 def test_the_root_decides_not_every_member() -> None:
     made = plan_of("uv-workspace-virtual-root", target=LINUX_312)
     assert editables(made) == {"pkg-a": "packages/pkg-a"}
@@ -487,7 +492,10 @@ DAMAGED: dict[str, tuple[str, str]] = {
     "merge conflict": ("<<<<<<< ours\nversion = 1\n", "merge conflict"),
     "version 2": ("version = 2", "format 2 is not known"),
     "version as text": ('version = "1"', "version: expected a whole number, found text"),
-    "no project": ("version = 1", "it has no project"),
+    "no project": (
+        "version = 1\n[[package]]\nname = 'a'\nversion = '1'\nsource = {registry = 'https://x.test/'}",
+        "it has no project",
+    ),
     "packages as table": ("version = 1\n[package]\nname = 'a'", "package: expected a list, found a table"),
     "no name": ("version = 1\n[[package]]\nversion = '1'", "package[0].name: is missing"),
     "bad name": ("version = 1\n[[package]]\nname = '../x'\nsource = {virtual='.'}", "is not a package name"),

@@ -111,9 +111,10 @@ class Forge:
         self.project, self.folder = project, folder
         self.host = project.repository.url.removesuffix("/cran")
         project.user.env["RENV_CONFIG_GITHUB_HOST"] = self.host
-        # Forges are asked by https, the one of the test by what it speaks.
+        # Forges are asked by https, and without the ".git"; the one of the test is a directory of files.
+        asked = f"{self.host.replace('http:', 'https:')}/owner/forged"
         (Path(project.user.env["HOME"]) / ".gitconfig").write_text(
-            f'[url "{self.host}/"]\n\tinsteadOf = "{self.host.replace("http:", "https:")}/"\n'
+            f'[url "{self.host}/owner/forged.git"]\n\tinsteadOf = "{asked}"\n'
         )
 
     def publish(self, version: str, scratch: str) -> str:
@@ -123,7 +124,8 @@ class Forge:
         place.mkdir()
         _, commit = self.project.repository.add_git("owner/forged", files, place)
         page = self.project.repository.page
-        for ref in ("HEAD", commit):
+        page("/repos/owner/forged", b'{"default_branch": "main"}')
+        for ref in ("main", commit):
             page(f"/repos/owner/forged/commits/{ref}", json.dumps({"sha": commit}).encode())
         encoded = base64.b64encode(description.encode()).decode()
         page(
