@@ -66,14 +66,14 @@ def change(project: Project, wanted: Wanted) -> Locked:
         system = tuple(request for request in wanted.requests if request.kind == "system")
         if system:
             change_system(config, wanted.action, system)
-        return _locked(project, jobs)
+        return _locked(project, jobs, kept)
     except BaseException:
         if kept.put_back():
             print("devenv: manifests and lockfiles are as they were before", file=sys.stderr)
         raise
 
 
-def _locked(project: Project, jobs: Sequence[Job]) -> Locked:
+def _locked(project: Project, jobs: Sequence[Job], kept: Kept) -> Locked:
     """Make devenv.lock fit. What an added R package needs and no repository knew of is added as well.
 
     Of a package that is in no repository (r:owner/name) only its DESCRIPTION says what it needs, which `lock` reads.
@@ -89,8 +89,10 @@ def _locked(project: Project, jobs: Sequence[Job]) -> Locked:
             if job is None or not missing or missing & asked:
                 raise
             asked |= missing
-            requests = tuple(Request(kind="r", name=name, text=name) for name in sorted(missing))
-            for one in renv(replace(job, requests=requests)):
+            requests = tuple(Request(kind="r", name=name, text=name) for name in sorted(asked))
+            # From the start, as the environment that R runs in is the one of the lockfile as it was.
+            kept.put_back(os.path.join(job.directory, job.lockfile))
+            for one in renv(replace(job, requests=(*job.requests, *requests))):
                 _run(one, job.directory, project)
 
 

@@ -25,9 +25,9 @@ class Kept:
     def __init__(self, paths: Iterable[str]) -> None:
         self._contents = {path: _read(path) for path in paths}
 
-    def put_back(self) -> bool:
-        """Write what has changed since, and remove what has come; whether there was anything."""
-        changed = [path for path, data in self._contents.items() if _read(path) != data]
+    def put_back(self, only: str | None = None) -> bool:
+        """Write what has changed since, and remove what has come; whether there was anything. `only`: of one file."""
+        changed = [p for p, data in self._contents.items() if only in (None, p) and _read(p) != data]
         for path in changed:
             data = self._contents[path]
             with suppress(OSError):  # of two errors the first is the one to be told
