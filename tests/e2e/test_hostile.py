@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pexpect
@@ -164,7 +164,7 @@ ENTERED = ("plain", "links", "future", "bytes")
 class Yard:
     """A user's home, and one hostile repository of each kind, in places whose names are traps."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, components: Sequence[str] = COMPONENTS) -> None:
         self.machine = Machine(root / "machine")
         self.user = User(self.machine.home)
         self.machine.program.write_text(
@@ -172,11 +172,11 @@ class Yard:
         )
         self.places = {}
         for kind, change in KINDS.items():
-            place = root.joinpath(kind, *COMPONENTS)
+            place = root.joinpath(kind, *components)
             self.places[kind] = hostile(place, root)
             change(place)
         for kind, name in (("newline", "new\ntouch ran-name\n"), ("bytes", "\udcff`touch ran-byte`")):
-            self.places[kind] = hostile(root.joinpath(kind, *COMPONENTS, name), root)
+            self.places[kind] = hostile(root.joinpath(kind, *components, name), root)
         self.root = root
 
     def sprung(self) -> list[str]:
@@ -193,6 +193,12 @@ class Yard:
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     yield Yard(tmp_path_factory.mktemp("yard"))
+
+
+@pytest.fixture(scope="module")
+def slashed_yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """Of places where PowerShell can go, to which a backslash is a separator."""
+    yield Yard(tmp_path_factory.mktemp("yard"), [name.replace("\\", "|") for name in COMPONENTS])
 
 
 def visit(shell: str, yard: Yard, kind: str) -> tuple[dict[str, str], str]:
@@ -222,7 +228,8 @@ def visit(shell: str, yard: Yard, kind: str) -> tuple[dict[str, str], str]:
         if (kind != "bytes" or shell not in OF_TEXT) and (shell != "xonsh" or kind in ("plain", "broken"))
     ],
 )
-def test_the_hook_runs_nothing_of_a_repository(shell: str, kind: str, yard: Yard) -> None:
+def test_the_hook_runs_nothing_of_a_repository(shell: str, kind: str, request: pytest.FixtureRequest) -> None:
+    yard: Yard = request.getfixturevalue("slashed_yard" if shell == "pwsh" else "yard")
     found, shown = visit(shell, yard, kind)
     assert yard.sprung() == []
     assert "\x1b]0;evil" not in shown
