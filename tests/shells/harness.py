@@ -140,7 +140,8 @@ def read_dump(file: Path) -> dict[str, str]:
         name, _, value = os.fsdecode(entry).partition("=")
         if name not in _OWN:
             found[name] = value
-    if "PSModulePath" in found:
+    # What a PowerShell adds by itself.
+    if found.pop("PSModulePath", None) is not None:
         found["PATH"] = found["PATH"].replace(f"{powershell()[0]}:", "", 1)
     return found
 
