@@ -83,6 +83,19 @@ class Edit:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An environment as it is to be, and its lists whose order is not compared."""
+
+    environ: Mapping[str, str]
+    unordered: frozenset[str]
+
+    def seen(self, environ: Mapping[str, str]) -> dict[str, object]:
+        """What is compared of an environment."""
+        found: dict[str, object] = {name: environ.get(name) for name in (*SCALARS, *LISTS)}
+        return found | {name: sorted(environ.get(name, "").split(":")) for name in self.unordered}
+
+
 @dataclass
 class Story:
     """What has happened so far: edits, and numbers of layers that were entered and not left."""
@@ -95,10 +108,9 @@ class Story:
     # entered again, behind what was typed, so the order of entries is theirs no more.
     unordered: set[str] = field(default_factory=set)
 
-    def seen(self, environ: Mapping[str, str]) -> dict[str, object]:
-        """What is compared of an environment."""
-        found: dict[str, object] = {name: environ.get(name) for name in (*SCALARS, *LISTS)}
-        return found | {name: sorted(environ.get(name, "").split(":")) for name in self.unordered}
+    def wanted(self, outside: Mapping[str, str]) -> Wanted:
+        """What is to be there now. When all environments are left, every order is that of who typed it."""
+        return Wanted(self.environ(outside), frozenset(self.unordered if self.entered else ()))
 
     def environ(self, outside: Mapping[str, str]) -> dict[str, str]:
         found = dict(outside)
@@ -140,7 +152,7 @@ def leave_last(script: Script, place: Path) -> None:
 
 def write_story(
     script: Script, story: Story, told: list[tuple[str, str | int]], outside: dict[str, str]
-) -> Iterator[dict[str, str]]:
+) -> Iterator[Wanted]:
     """Write the lines of a story, a dump after each; gives what each dump is to show."""
     for kind, word in [*told, *([("layer", LAYERS)] * LAYERS)]:
         now = story.environ(outside)
@@ -163,7 +175,7 @@ def write_story(
             else:
                 script.assign(edit.name, edit.of(now)[edit.name])
         script.dump()
-        yield story.environ(outside)
+        yield story.wanted(outside)
 
 
 # xonsh takes half a second to start.
@@ -189,7 +201,7 @@ def test_variables_are_as_if_only_the_remaining_ones_had_been_entered(shell: str
             expected = list(write_story(script, story, told, outside))
             found = script.environments(outside, cwd=root)
             for number, (actual, wanted) in enumerate(zip(found, expected, strict=True)):
-                assert story.seen(actual) == story.seen(wanted), number
+                assert wanted.seen(actual) == wanted.seen(wanted.environ), number
 
     check()
 
