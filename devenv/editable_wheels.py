@@ -37,6 +37,7 @@ def make(project: str, view: SitePackages, made: Instantiated, store: Store, rep
     Raises BuildError, ArchiveError, StoreError.
     """
     from devenv.derivations.in_place import build_in_place
+    from devenv.sandbox.mounts import is_inside
     from devenv.store.errors import explaining
 
     notices, wanted = [], set()
@@ -48,8 +49,18 @@ def make(project: str, view: SitePackages, made: Instantiated, store: Store, rep
         wanted.add(os.path.basename(place))
         if not os.path.isdir(place):
             node = _node(made.graph, editable, directory, made.in_place[editable.name])
-            build_in_place(node, store, place, shown=_shown(project, directory), show=lambda line: None)
+            trusted = is_inside(directory, _work_tree(project))
+            build_in_place(
+                node,
+                store,
+                place,
+                shown=_shown(project, directory) if trusted else (project,),
+                copied=() if trusted else (directory,),
+                show=lambda line: None,
+            )
             notices += compiled_on_import(editable)
+            if not trusted:
+                notices.append(_built_of_a_copy(editable))
         if not os.listdir(place):
             notices.append(
                 f"{editable.name}: imported as it lies there; its backend makes no editable wheels"
@@ -70,6 +81,21 @@ def compiled_on_import(editable: Editable) -> list[str]:
     tools = ", ".join(("its compilers", "ninja", *(["cython"] if "cython" in names else [])))
     what = f"{editable.name}: compiled again on import when its sources changed, by what is on PATH then: {tools}."
     return [f"{what} Have these among the project's packages"]
+
+
+def _work_tree(project: str) -> str:
+    """The directory that has version control and holds the project; else the project. Not a home that is kept so."""
+    at = project
+    while at != os.path.dirname(at) and at != os.path.expanduser("~"):
+        if os.path.lexists(os.path.join(at, ".git")):
+            return at
+        at = os.path.dirname(at)
+    return project
+
+
+def _built_of_a_copy(editable: Editable) -> str:
+    what = f"{editable.name}: {editable.path} is no part of this project's repository, so what its build wrote is not kept"
+    return f"{what}. Its modules are imported from there, without those that it compiles"
 
 
 def _shown(project: str, directory: str) -> tuple[str, ...]:

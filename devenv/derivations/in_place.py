@@ -8,6 +8,7 @@ that builds of wheels have, which here also shows the project, to be written: co
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,11 +24,18 @@ from devenv.values import replaced
 
 
 def build_in_place(
-    node: Node, store: Store, target: str, *, shown: tuple[str, ...], show: Callable[[str], None]
+    node: Node,
+    store: Store,
+    target: str,
+    *,
+    shown: tuple[str, ...],
+    show: Callable[[str], None],
+    copied: tuple[str, ...] = (),
 ) -> None:
     """Run `node`, of `in_place_node`, and unpack the wheel it makes to the new directory `target`.
 
-    shown: directories that it may write. `target` is empty when the backend makes no editable wheels. `show` is given what
+    shown: directories that it may write. copied: directories of which it may write a copy, in their place; it goes with the
+    build. `target` is empty when the backend makes no editable wheels. `show` is given what
     the backend prints, by lines. Raises BuildError, ArchiveError, StoreError.
     """
     with store.temporary_directory() as directory:
@@ -36,14 +44,20 @@ def build_in_place(
         try:
             room = prepare(node, store, os.path.join(directory, "room"), options)
             with explaining("preparing a build in", room.scratch.path):
-                for path in shown:
+                for path in (*shown, *copied):
                     make_in_writable(room.scratch, path)
-            mounts = (*room.sandbox.mounts, *(Bind(path, path, writable=True) for path in shown))
+                copies = [_copy(path, os.path.join(directory, f"copy{n}")) for n, path in enumerate(copied)]
+            binds = [*zip(shown, shown, strict=True), *zip(copies, copied, strict=True)]
+            mounts = (*room.sandbox.mounts, *(Bind(here, path, writable=True) for here, path in binds))
             room = replace(room, sandbox=replaced(room.sandbox, mounts=mounts))
             processes.run(node, room, show)
             _unpack(os.path.join(room.scratch.store, os.path.basename(node.out)), target)
         finally:
             processes.close()
+
+
+def _copy(source: str, target: str) -> str:
+    return shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns(".git", ".devenv"))
 
 
 def _unpack(made: str, target: str) -> None:

@@ -149,6 +149,23 @@ def test_a_directory_is_built_as_a_wheel_and_again_when_it_changes(tmp_path: Pat
     )  # what there was is not built again
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["one repository", "another's directory"])
+def test_what_an_editable_build_writes_stays_in_the_repository(
+    tmp_path: Path, user: User, together: bool
+) -> None:
+    """A project that was cloned beside others must not change them, though its lockfile names them."""
+    root = project(tmp_path, "-e ../other\n")
+    ((tmp_path if together else root) / ".git").mkdir()
+    write_source(
+        tmp_path / "other", editable_source("other", 5) | {"lib/in_place.py": "def main(): print(6)\n"}
+    )
+    user.run("lock", cwd=root)
+    done = user.run("enter", "-c", "hello-other", cwd=root)
+    assert done.stdout == "6\n"
+    assert (tmp_path / "other/native.so").exists() == together
+    assert ("what its build wrote is not kept" in done.stderr) != together
+
+
 def test_an_editable_build_that_fails_says_why_and_reaches_no_home(tmp_path: Path, user: User) -> None:
     root = project(tmp_path, "-e ./mine\n")
     files = editable_source("mine", 5)
