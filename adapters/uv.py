@@ -183,7 +183,23 @@ def _planned(
                 (packages if isinstance(found, Package) else queries).append(found)  # type: ignore[arg-type]
     faults.report(f"{lock.file}: not everything in it can be installed:")
     view = SitePackages(packages=tuple(packages), editables=tuple(editables))
-    return Plan(view=view, queries=tuple(queries))
+    notices = _built_in_isolation(building, view)
+    return Plan(view=view, queries=tuple(queries), notices=notices)
+
+
+def _built_in_isolation(building: _Building, view: SitePackages) -> tuple[str, ...]:
+    """uv would build these in the environment itself, which here exists only when all of it is built."""
+    built = [each.name for each in view.packages if each.format == "sdist"]
+    named = [
+        name
+        for name in (*built, *(each.name for each in view.editables))
+        if building.not_isolated & {"", name}
+    ]
+    if not named:
+        return ()
+    what = f"no-build-isolation is not followed for {', '.join(sorted(named))}"
+    have = "builds have what their [build-system] requires, and what [tool.uv.extra-build-dependencies] adds"
+    return (f"{what}: {have}",)
 
 
 def _directory(package: LockedPackage, building: _Building) -> Editable:
@@ -216,6 +232,7 @@ class _Building:
 
     not_binary: frozenset[str]
     not_built: frozenset[str]
+    not_isolated: frozenset[str]
     constraints: tuple[str, ...]
     extra: Mapping[str, tuple[str, ...]]
     settings: Mapping[str, tuple[tuple[str, str], ...]]
@@ -244,6 +261,7 @@ def _building(lock: UvLock, settings: Table) -> _Building:
     return _Building(
         not_binary=names("no-binary"),
         not_built=names("no-build"),
+        not_isolated=names("no-build-isolation"),
         constraints=tuple(constraints),
         extra={canonicalize_name(name): _requirements(extra, name) for name in extra.values},
         settings=chosen,

@@ -387,6 +387,7 @@ def test_settings_say_how_packages_are_built() -> None:
     settings = """
 [tool.uv]
 no-binary-package = ["leaf"]
+no-build-isolation-package = ["Leaf", "unbuilt"]
 config-settings = { option = "all" }
 [tool.uv.extra-build-dependencies]
 leaf = ["one", { requirement = "two", match-runtime = true }]
@@ -396,9 +397,12 @@ leaf = { option = "mine" }
     (query,) = plan(text, pyproject=settings).queries
     assert isinstance(query, BuildQuery)
     assert (query.constraints, query.extra) == (("setuptools<70",), ("one", "two"))
-    (made,) = plan(text, pyproject=settings, completions={query.key: ()}).packages
+    planned = plan(text, pyproject=settings, completions={query.key: ()})
+    (made,) = planned.packages
     assert made.build is not None
     assert made.build.settings == (("option", "mine"),)
+    (notice,) = planned.notices
+    assert "no-build-isolation is not followed for leaf:" in notice
 
 
 @pytest.mark.parametrize(
