@@ -247,6 +247,10 @@ def watched_by(project: Project) -> list[str]:
         *watched_overrides(project.config.overrides),
         *(name for lockfile in lockfiles for name in lockfile.files),
     ]
+    for lockfile in lockfiles:
+        if lockfile.ecosystem == "cargo":  # the names of its sources are those of cargo's own settings
+            beside = os.path.dirname(lockfile.path)
+            names += [os.path.join(beside, ".cargo", name) for name in ("config.toml", "config")]
     if not lockfiles:
         from devenv.adapter import ECOSYSTEMS
         from devenv.config.lockfile_names import found_by_themselves

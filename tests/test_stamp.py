@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from devenv.preparation import watched_by
+from devenv.project import Project
 from devenv.stamp import current_spec, stamp_path, take_signatures, watched_files, write_stamp
+from devenv.workplace import Settings
+from tests.derivations.site import Recorder
 
 
 def test_the_files_of_a_stamp_are_those_it_was_made_from(tmp_path: Path) -> None:
@@ -39,3 +43,14 @@ def test_a_home_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
     write_stamp(str(tmp_path), "/store", "/store/spec", {}, environ)
     assert current_spec(str(tmp_path), environ) is None
     assert not Path(stamp_path(str(tmp_path), environ)).exists()
+
+
+def test_the_names_of_cargos_sources_are_watched(tmp_path: Path) -> None:
+    """They lie beside the lockfile, and need not be there."""
+    inner = tmp_path / "rust"
+    inner.mkdir()
+    (tmp_path / "devenv.toml").write_text('name = "x"\n[lockfiles]\ncargo = "rust/Cargo.lock"\n')
+    (inner / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "1.0.0"\n')
+    (inner / "Cargo.lock").write_text('version = 3\n[[package]]\nname = "x"\nversion = "1.0.0"\n')
+    project = Project(str(tmp_path), Settings(environ={"HOME": str(tmp_path)}, reporter=Recorder()))
+    assert {f"{inner}/.cargo/config.toml", f"{inner}/Cargo.lock"} <= set(watched_by(project))
