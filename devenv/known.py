@@ -38,7 +38,7 @@ _LIBRARIES = "/etc/ld.so.cache"
 class Known:
     """One record.
 
-    files: relative path in the project -> its contents' hash, "" where there is none; python: the interpreter's path and
+    files: relative path in the project -> its `digest`; python: the interpreter's path and
     signature; objects: store paths that must be valid; bytecode: those among them that nothing refers to; later: byte code that
     was not there; views: what `recalling` composes; notices: lines for people
     """
@@ -83,12 +83,15 @@ class Known:
 
 
 def digest(path: str) -> str:
-    """The SHA-256 of a file's contents, "" where there is none that can be read."""
+    """The SHA-256 of a file's contents, or of a directory's names; "" where there is none that can be read."""
     from hashlib import sha256
 
     try:
         with open(path, "rb") as file:
             return sha256(file.read()).hexdigest()
+    except IsADirectoryError:
+        names = os.listdir(os.fsencode(path))
+        return "names " + sha256(b"/".join(sorted(names))).hexdigest()
     except OSError:
         return ""
 

@@ -48,10 +48,10 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The value that a variable had after a line of a file was executed."""
+    """The value that a variable had after a line of a file was executed, None where it is not known which line."""
 
     file: str
-    line: int
+    line: int | None
     variable: str
     value: str | None
 
@@ -85,7 +85,8 @@ def _override(departure: Departure, cause: _Change | None, login: bool, home: st
     if cause is None or not cause.file:
         return Override(departure=departure, file=None, line=None, login=login)
     file = os.path.join(home, cause.file[2:]) if cause.file.startswith("~/") else cause.file
-    return Override(departure=departure, file=file, line=cause.line, login=login)
+    line = _only_line_with(file, cause.variable) if cause.line is None else cause.line
+    return Override(departure=departure, file=file, line=line, login=login)
 
 
 def _cause(
@@ -276,7 +277,21 @@ def _read_fish(text: str, names: Sequence[str]) -> Iterator[_Change]:
                 "/share/fish/" in file
             ):  # a function of fish's own, such as fish_add_path; who called it is not in the stack
                 file = ""
-            yield _Change(file, int(line), name.strip(), value[0] if len(value) > 1 else None)
+            name = name.strip()
+            # fish 4.0 does not tell the line that an event handler was called from: it says 1.
+            known = int(line) if "in event handler" in stack else None
+            yield _Change(file, known, name, value[0] if len(value) > 1 else None)
+
+
+def _only_line_with(file: str, name: str) -> int | None:
+    """The number of the line of a file in which fish's `set` names a variable, None unless there is just one."""
+    setting = re.compile(rf"\bset\s+(?:-\S+\s+)*{re.escape(name)}\b")
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as opened:
+            found = [number for number, line in enumerate(opened, 1) if setting.search(line)]
+    except OSError:
+        return None
+    return found[0] if len(found) == 1 else None
 
 
 # Arguments by which shells of several families read the user's files, run what they run before a prompt, and dump.

@@ -116,12 +116,18 @@ def _edit(name: str, text: str) -> Callable[[Path], None]:
     return edit
 
 
+def _override(root: Path) -> None:
+    (root / "devenv.d/pip").mkdir(parents=True)
+    (root / "devenv.d/pip/wheel0.toml").write_text('[env]\nX = "1"\n')
+
+
 @pytest.mark.parametrize(
     ("change", "fails"),
     [
         pytest.param(_edit("requirements.txt", "wheel0==2\n"), True, id="a lockfile differs"),
         pytest.param(_edit("poetry.lock", "# another\n"), True, id="there is one more lockfile"),
         pytest.param(lambda root: (root / "package-lock.json").unlink(), True, id="a lockfile is missing"),
+        pytest.param(_override, True, id="an override appears"),
         pytest.param(_edit("unrelated.txt", "x"), False, id="another file"),
     ],
 )

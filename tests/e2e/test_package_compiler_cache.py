@@ -143,7 +143,7 @@ def test_what_one_package_forges_does_not_get_into_another(root: Path) -> None:
         path.rename(evil / path.parent.name / path.name)
     shutil.rmtree(root / ".devenv/state/ccache")
     user.run("lock", cwd=root)
-    (root / ".devenv/stamp").unlink(missing_ok=True)
+    shutil.rmtree(user.home / ".local/state/devenv/known")  # so that it is prepared, not remembered
     user.run("enter", "--offline", "-c", "true", cwd=root)
     assert shell(root, line.format(edit)) == (2, 0)  # a shell takes it
     counts(user, root, "pip-ext")

@@ -85,7 +85,8 @@ def _document(override: Override, shell: str) -> dict[str, object]:
 def _lines(found: Sequence[Override], home: str) -> Iterator[str]:
     for each in found:
         departure = each.departure
-        place = f"{_shortened(each.file, home)}:{each.line}" if each.file else "your shell's files"
+        place = _shortened(each.file, home) if each.file else "your shell's files"
+        place += f":{each.line}" if each.line is not None else ""
         when = " in login shells" if each.login else ""
         yield f"{place}: {departure.variable} {departure.found}{when}"
         yield f"    {departure.origin} says {departure.expected}"
