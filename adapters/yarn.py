@@ -180,6 +180,7 @@ def _directories(top: Table, modern: bool) -> Iterator[tuple[str, str]]:
         if key == "__metadata" or not isinstance(value, dict) or _workspace(top, key) is not None:
             continue
         table = Table(value, file=top.file, key=key)
+        directory = None
         if not modern:
             source = _classic_source(split_descriptor(key.split(", ")[0])[1], table)
             path = source.removeprefix("file:")

@@ -324,7 +324,7 @@ def _find_r(found: _Findings) -> None:
     """The release whose R is the one of renv.lock, or else the next newer one: packages are built anew for it."""
     for path in found.lockfiles["r"][:1]:
         says = _mapping(_json_object(found, path), "R").get("Version")
-        match = re.match(r"(\d+)\.(\d+)", says) if isinstance(says, str) else None
+        match = re.match(r"(\d{1,9})\.(\d{1,9})", says) if isinstance(says, str) else None
         wanted = (int(match[1]), int(match[2])) if match is not None else _R_OF_BASES[-1][0]
         newer = [entry for entry in _R_OF_BASES if entry[0] >= wanted] or [_R_OF_BASES[-1]]
         version, found.base = newer[0]

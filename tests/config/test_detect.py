@@ -83,6 +83,9 @@ def manifest(**members: object) -> dict[str, str]:
         pytest.param({"requirements.txt": "a==1\n"}, {"python": "3.11"}, id="requirements"),
         pytest.param({"renv.lock": '{"R": {"Version": "4.2.2"}}'}, {"r": "4.2"}, id="renv.lock"),
         pytest.param({"renv.lock": '{"R": {"Version": "4.3.1"}}'}, {"r": "4.5"}, id="an R of no release"),
+        pytest.param(
+            {"renv.lock": '{"R": {"Version": "' + "4" * 5001 + '.1"}}'}, {"r": "4.5"}, id="an R of no number"
+        ),
         pytest.param({"renv.lock": "damaged"}, {"r": "4.5"}, id="a damaged renv.lock"),
     ],
 )
