@@ -87,11 +87,10 @@ def digest(path: str) -> str:
     from hashlib import sha256
 
     try:
+        if os.path.isdir(path):
+            return "names " + sha256(b"/".join(sorted(os.listdir(os.fsencode(path))))).hexdigest()
         with open(path, "rb") as file:
             return sha256(file.read()).hexdigest()
-    except IsADirectoryError:
-        names = os.listdir(os.fsencode(path))
-        return "names " + sha256(b"/".join(sorted(names))).hexdigest()
     except OSError:
         return ""
 
